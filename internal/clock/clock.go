@@ -1,0 +1,53 @@
+// Package clock is the time that tokens are judged by: what a claim says
+// ([NumericDate]) and what it is held against ([Now]).
+//
+// The current time travels in a context, so that `sallyport verify --at` and
+// the vector tests can judge at a fixed instant. Only this project can set it:
+// the package is internal, and no exported option reaches it. Timers and
+// deadlines do not go through here; tests drive them with testing/synctest.
+package clock
+
+import (
+	"context"
+	"strconv"
+	"time"
+)
+
+type contextKey struct{}
+
+// At returns a context in which [Now] answers instant.
+func At(ctx context.Context, instant time.Time) context.Context {
+	return context.WithValue(ctx, contextKey{}, instant)
+}
+
+// Now is the current time, or the instant set by [At].
+func Now(ctx context.Context) time.Time {
+	if instant, ok := ctx.Value(contextKey{}).(time.Time); ok {
+		return instant
+	}
+	return time.Now()
+}
+
+// maxNumericDate is the largest integer that every JSON number reader
+// represents exactly (RFC 7493 §2.2). Larger numbers are refused, so that no
+// conversion can wrap.
+const maxNumericDate = 1 << 53
+
+// NumericDate reads a JSON number literal as an RFC 7519 §2 NumericDate:
+// seconds since 1970, integer or fractional, from 0 to 2^53. A fraction keeps
+// the precision of a float64, a fraction of a microsecond for current dates.
+// The literal must already follow the JSON grammar.
+func NumericDate(literal string) (time.Time, bool) {
+	if literal == "" || literal[0] == '-' {
+		return time.Time{}, false
+	}
+	if seconds, err := strconv.ParseInt(literal, 10, 64); err == nil {
+		return time.Unix(seconds, 0), seconds <= maxNumericDate
+	}
+	f, err := strconv.ParseFloat(literal, 64)
+	if err != nil || f > maxNumericDate {
+		return time.Time{}, false
+	}
+	seconds := int64(f)
+	return time.Unix(seconds, int64((f-float64(seconds))*1e9)), true
+}

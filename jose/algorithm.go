@@ -1,0 +1,89 @@
+package jose
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Algorithm is one JWS signature algorithm of RFC 7518 §3.1 or RFC 8037. The
+// zero value is none of them and verifies nothing.
+type Algorithm uint8
+
+// The algorithms. EdDSA here always means Ed25519: RFC 8037 "EdDSA" and
+// RFC 9864 "Ed25519" are two names of it. Ed448 is not supported.
+const (
+	RS256 Algorithm = iota + 1
+	RS384
+	RS512
+	PS256
+	PS384
+	PS512
+	ES256
+	ES384
+	ES512
+	EdDSA
+)
+
+const algorithms = EdDSA + 1
+
+var algorithmNames = [algorithms]string{
+	RS256: "RS256", RS384: "RS384", RS512: "RS512",
+	PS256: "PS256", PS384: "PS384", PS512: "PS512",
+	ES256: "ES256", ES384: "ES384", ES512: "ES512",
+	EdDSA: "EdDSA",
+}
+
+// ParseAlgorithm reads an alg value as in RFC 7518 §3.1: exact, case-sensitive.
+// "Ed25519" (RFC 9864) gives [EdDSA]. For "none", HMAC, encryption algorithms
+// and anything unknown the error says what is supported.
+func ParseAlgorithm(name string) (Algorithm, error) {
+	if a := algorithmNamed(name); a != 0 {
+		return a, nil
+	}
+	return 0, fmt.Errorf("%w: %q is not one of %s Ed25519", ErrAlgorithm, name, strings.Join(algorithmNames[1:], " "))
+}
+
+// algorithmNamed is the algorithm called name, or 0.
+func algorithmNamed(name string) Algorithm {
+	if name == "Ed25519" {
+		return EdDSA
+	}
+	for a := RS256; a < algorithms; a++ {
+		if algorithmNames[a] == name {
+			return a
+		}
+	}
+	return 0
+}
+
+// String is the name in RFC 7518 §3.1 or RFC 8037, or "invalid".
+func (a Algorithm) String() string {
+	if !a.Valid() {
+		return "invalid"
+	}
+	return algorithmNames[a]
+}
+
+// Valid reports whether a is one of the constants.
+func (a Algorithm) Valid() bool { return a > 0 && a < algorithms }
+
+// MarshalText writes the name, or fails for an invalid algorithm.
+func (a Algorithm) MarshalText() ([]byte, error) {
+	if !a.Valid() {
+		return nil, ErrAlgorithm
+	}
+	return []byte(algorithmNames[a]), nil
+}
+
+// UnmarshalText is [ParseAlgorithm].
+func (a *Algorithm) UnmarshalText(text []byte) error {
+	parsed, err := ParseAlgorithm(string(text))
+	if err != nil {
+		return err
+	}
+	*a = parsed
+	return nil
+}
+
+// rsa reports whether a signs with RSA keys.
+func (a Algorithm) rsa() bool { return a >= RS256 && a <= PS512 }

@@ -1,0 +1,105 @@
+package jose
+
+import (
+	"encoding/base64"
+	"strings"
+)
+
+// Dots in the compact serialisations of RFC 7515 §7.1 and RFC 7516 §7.1.
+const (
+	jwsDots = 2
+	jweDots = 4
+)
+
+var (
+	errSegments = malformed("not three segments separated by dots")
+	errJWE      = malformed("five segments: this is a JWE, and encrypted tokens are not supported")
+	errEmpty    = malformed("an empty segment")
+	errBase64   = malformed("a segment is not canonical base64url without padding (RFC 7515 §2)")
+)
+
+// canonical refuses padding and non-zero trailing bits, but passes over CR and
+// LF, which appendDecoded therefore refuses first.
+var canonical = base64.RawURLEncoding.Strict()
+
+// Unverified is a compact JWS (RFC 7515 §7.1) that was parsed and whose
+// signature nobody has checked. Everything in it may be an attacker's.
+type Unverified struct {
+	header       Header
+	signingInput string // the received bytes of the first two segments
+	payload      string
+	signature    []byte
+}
+
+// ParseCompact parses token without verifying it: two dots and three non-empty
+// segments, each in canonical base64url, and a header that is one strict JSON
+// object without crit and b64. The error is [ErrMalformed].
+//
+// The caller bounds the length of token. The payload is decoded, not parsed.
+func ParseCompact(token string) (Unverified, error) {
+	protected, payload, signature, err := split(token)
+	if err != nil {
+		return Unverified{}, err
+	}
+	var stack [1536]byte
+	decoded, err := appendDecoded(stack[:0], protected)
+	if err != nil {
+		return Unverified{}, err
+	}
+	headerLength := len(decoded)
+	if decoded, err = appendDecoded(decoded, payload); err != nil {
+		return Unverified{}, err
+	}
+	// One string for both, which every value read from them will alias.
+	text := string(decoded)
+	header, err := parseHeader(text[:headerLength])
+	if err != nil {
+		return Unverified{}, err
+	}
+	u := Unverified{
+		header:       header,
+		signingInput: token[:len(protected)+1+len(payload)],
+		payload:      text[headerLength:],
+	}
+	if u.signature, err = appendDecoded(nil, signature); err != nil {
+		return Unverified{}, err
+	}
+	return u, nil
+}
+
+// UnverifiedHeader is the JOSE header as received.
+func (u *Unverified) UnverifiedHeader() *Header { return &u.header }
+
+// UnverifiedPayload is the decoded payload as received.
+func (u *Unverified) UnverifiedPayload() string { return u.payload }
+
+// split cuts token at its dots.
+func split(token string) (protected, payload, signature string, err error) {
+	protected, rest, _ := strings.Cut(token, ".")
+	payload, signature, found := strings.Cut(rest, ".")
+	switch {
+	case !found:
+		return "", "", "", errSegments
+	case strings.IndexByte(signature, '.') < 0:
+		if protected == "" || payload == "" || signature == "" {
+			return "", "", "", errEmpty
+		}
+		return protected, payload, signature, nil
+	case strings.Count(signature, ".") == jweDots-jwsDots:
+		return "", "", "", errJWE
+	default:
+		return "", "", "", errSegments
+	}
+}
+
+// appendDecoded appends the decoded segment to dst.
+func appendDecoded(dst []byte, segment string) ([]byte, error) {
+	if strings.IndexByte(segment, '\n') >= 0 || strings.IndexByte(segment, '\r') >= 0 {
+		return nil, errBase64
+	}
+	dst, err := canonical.AppendDecode(dst, []byte(segment))
+	if err != nil {
+		return nil, errBase64
+	}
+	return dst, nil
+}

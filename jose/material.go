@@ -1,0 +1,188 @@
+package jose
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"math/big"
+
+	jwxjwk "github.com/lestrrat-go/jwx/v3/jwk"
+)
+
+// Bounds on RSA keys (R-JS-10): below is breakable, above is a way to make
+// verification slow.
+const (
+	minRSABits = 2048
+	maxRSABits = 8192
+)
+
+var (
+	errKeyType     = unusable("kty or crv is not supported; RSA, EC P-256, P-384, P-521 and OKP Ed25519 are")
+	errEncoding    = unusable("a key parameter is missing or not canonical base64url")
+	errLength      = unusable("a coordinate does not have the full length of its curve (RFC 7518 §6.2.1, RFC 8037 §2)")
+	errLeadingZero = unusable("n or e has leading zero bytes (RFC 7518 §6.3.1)")
+	errModulus     = unusable("the RSA modulus is even, or not between 2048 and 8192 bits")
+	errExponent    = unusable("the RSA exponent is even, below 3 or above 2^31-1")
+	errPoint       = unusable("the point is not on its curve")
+	errImport      = unusable("the key cannot be imported")
+)
+
+// publicKey is what all public keys of the standard library are.
+type publicKey interface {
+	Equal(x crypto.PublicKey) bool
+}
+
+// material is an imported public key: what it is, without what it is for.
+type material struct {
+	public     publicKey
+	thumbprint string    // RFC 7638
+	only       Algorithm // the only algorithm possible, or 0 for RSA
+}
+
+// fits reports whether a can be used with the key.
+func (m *material) fits(a Algorithm) bool {
+	if m.only == 0 {
+		return a.rsa()
+	}
+	return a == m.only
+}
+
+// verifier prepares the check of signatures under a, which must fit.
+func (m *material) verifier(a Algorithm) verifier {
+	hash := hashes[a]
+	switch public := m.public.(type) {
+	case *rsa.PublicKey:
+		if a >= PS256 {
+			return &pssVerifier{public, hash, rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}}
+		}
+		return &pkcs1Verifier{public, hash}
+	case *ecdsa.PublicKey:
+		return &ecdsaVerifier{public, hash, (public.Curve.Params().BitSize + 7) / 8}
+	case ed25519.PublicKey:
+		return &ed25519Verifier{public}
+	default:
+		return nil
+	}
+}
+
+// curveName is a kty with its crv.
+type curveName struct{ kty, crv string }
+
+// curve is one supported curve of RFC 7518 §6.2.1.1 or RFC 8037 §2.
+type curve struct {
+	algorithm Algorithm
+	size      int // of a coordinate, in bytes
+}
+
+var curves = map[curveName]curve{
+	{"EC", "P-256"}:    {ES256, 32},
+	{"EC", "P-384"}:    {ES384, 48},
+	{"EC", "P-521"}:    {ES512, 66},
+	{"OKP", "Ed25519"}: {EdDSA, ed25519.PublicKeySize},
+}
+
+// material checks the key's parameters and imports it.
+func (k *jwk) material() (*material, error) {
+	if k.kty == "RSA" {
+		return k.rsaMaterial()
+	}
+	c, ok := curves[curveName{k.kty, k.crv}]
+	if !ok {
+		return nil, errKeyType
+	}
+	if k.kty == "OKP" {
+		return k.ed25519Material(c)
+	}
+	return k.ecMaterial(c)
+}
+
+func (k *jwk) rsaMaterial() (*material, error) {
+	n, err := parameter(k.n)
+	if err != nil {
+		return nil, err
+	}
+	e, err := parameter(k.e)
+	if err != nil {
+		return nil, err
+	}
+	if n[0] == 0 || e[0] == 0 {
+		return nil, errLeadingZero
+	}
+	modulus := new(big.Int).SetBytes(n)
+	if bits := modulus.BitLen(); bits < minRSABits || bits > maxRSABits || modulus.Bit(0) == 0 {
+		return nil, errModulus
+	}
+	const maxExponent = 1<<31 - 1 // the standard library's bound
+	exponent := new(big.Int).SetBytes(e)
+	if !exponent.IsInt64() || exponent.Int64() > maxExponent || exponent.Int64() < 3 || exponent.Bit(0) == 0 {
+		return nil, errExponent
+	}
+	var public rsa.PublicKey
+	m, err := imported(`{"e":"`+k.e+`","kty":"RSA","n":"`+k.n+`"}`, &public)
+	m.public = &public
+	return m, err
+}
+
+func (k *jwk) ecMaterial(c curve) (*material, error) {
+	for _, coordinate := range []string{k.x, k.y} {
+		b, err := parameter(coordinate)
+		if err != nil {
+			return nil, err
+		}
+		if len(b) != c.size {
+			return nil, errLength
+		}
+	}
+	var public ecdsa.PublicKey
+	m, err := imported(`{"crv":"`+k.crv+`","kty":"EC","x":"`+k.x+`","y":"`+k.y+`"}`, &public)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := public.ECDH(); err != nil { // refuses points off the curve
+		return nil, errPoint
+	}
+	m.public, m.only = &public, c.algorithm
+	return m, nil
+}
+
+func (k *jwk) ed25519Material(c curve) (*material, error) {
+	x, err := parameter(k.x)
+	if err != nil {
+		return nil, err
+	}
+	if len(x) != c.size {
+		return nil, errLength
+	}
+	var public ed25519.PublicKey
+	m, err := imported(`{"crv":"Ed25519","kty":"OKP","x":"`+k.x+`"}`, &public)
+	m.public, m.only = public, c.algorithm
+	return m, err
+}
+
+// parameter decodes one base64url parameter; an empty one is missing.
+func parameter(text string) ([]byte, error) {
+	b, err := appendDecoded(nil, text)
+	if err != nil || len(b) == 0 {
+		return nil, errEncoding
+	}
+	return b, nil
+}
+
+// imported reads a JWK in the canonical form of RFC 7638 §3 into public. The
+// library sees only what was checked here, and the thumbprint is over the same
+// bytes. The parameters in canonical must be checked base64url.
+func imported(canonical string, public any) (*material, error) {
+	sum := sha256.Sum256([]byte(canonical))
+	m := &material{thumbprint: base64.RawURLEncoding.EncodeToString(sum[:])}
+	key, err := jwxjwk.ParseKey([]byte(canonical))
+	if err != nil {
+		return m, errImport
+	}
+	if err := jwxjwk.Export(key, public); err != nil {
+		return m, errImport
+	}
+	return m, nil
+}

@@ -1,0 +1,151 @@
+package jose
+
+import (
+	"fmt"
+
+	"github.com/sallyport-auth/sallyport/internal/strictjson"
+)
+
+const (
+	// maxKeys bounds the work of importing a set (R-JK-04).
+	maxKeys = 100
+	// maxCandidates bounds the signature checks for one token (R-JK-15).
+	maxCandidates = 4
+	// maxKeyID is the longest kid that can match, in bytes (R-JS-17).
+	maxKeyID = 256
+)
+
+// Set is the usable keys of one JWK Set (RFC 7517 §5). It is immutable. Two
+// issuers never share a Set: a kid means something only within its issuer.
+type Set struct {
+	keys    []*Key
+	ignored []IgnoredKey
+	ids     map[string]struct{}
+	named   map[name][]*Key
+	byAlg   [algorithms][]*Key
+}
+
+// name is what a token says of its key.
+type name struct {
+	id        string
+	algorithm Algorithm
+}
+
+// IgnoredKey tells why one key of a document is not used.
+type IgnoredKey struct {
+	Index   int    // position in the document's keys, from 0
+	KeyID   string // its kid, if it could be read
+	Private bool   // the document publishes private or symmetric key material
+	Reason  error  // wraps ErrUnusableKey; holds no key material
+}
+
+// ParseSet reads a JWK Set document (RFC 7517 §5). algorithms is the list that
+// the issuer's configuration allows: its first RSA algorithm is the one that
+// RSA keys without alg are bound to; it filters nothing else.
+//
+// A key that cannot be used is left out and told by [Set.Ignored]; it never
+// costs the others. The error, [ErrNotJWKS], is for a document that is no set
+// at all or has more than 100 keys. A set without usable keys is no error.
+func ParseSet(document []byte, algorithms []Algorithm) (*Set, error) {
+	members, err := strictjson.ParseShallow(string(document))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotJWKS, err)
+	}
+	set := &Set{ids: make(map[string]struct{}), named: make(map[name][]*Key)}
+	for _, m := range members {
+		if m.Name != "keys" {
+			continue
+		}
+		if m.Value.Kind() != strictjson.Array {
+			return nil, fmt.Errorf("%w: the member keys is not an array", ErrNotJWKS)
+		}
+		if err := set.addAll(m.Value, algorithms); err != nil {
+			return nil, err
+		}
+		return set, nil
+	}
+	return nil, fmt.Errorf("%w: the object has no member keys", ErrNotJWKS)
+}
+
+func (s *Set) addAll(keys strictjson.Value, algorithms []Algorithm) error {
+	bound := make(map[string]Algorithm)
+	index := 0
+	for v := range keys.Elements() {
+		if index == maxKeys {
+			return fmt.Errorf("%w: more than %d keys", ErrNotJWKS, maxKeys)
+		}
+		jwk, err := parseJWK(v.Raw())
+		var key *Key
+		if err == nil {
+			key, err = jwk.key(algorithms)
+		}
+		if err == nil {
+			err = bindOnce(bound, key)
+		}
+		if err != nil {
+			s.ignored = append(s.ignored, IgnoredKey{Index: index, KeyID: jwk.id, Private: jwk.private, Reason: err})
+		} else {
+			s.add(key)
+		}
+		index++
+	}
+	return nil
+}
+
+var errBoundTwice = unusable("the same key stands in the set under another algorithm, and one key verifies one algorithm only (RFC 8725 §3.1)")
+
+// bindOnce holds key material that is listed twice to the algorithm of its
+// first entry.
+func bindOnce(bound map[string]Algorithm, key *Key) error {
+	if first, listed := bound[key.thumbprint]; listed && first != key.algorithm {
+		return errBoundTwice
+	}
+	bound[key.thumbprint] = key.algorithm
+	return nil
+}
+
+func (s *Set) add(key *Key) {
+	s.keys = append(s.keys, key)
+	s.byAlg[key.algorithm] = append(s.byAlg[key.algorithm], key)
+	if !key.hasID {
+		return
+	}
+	s.ids[key.id] = struct{}{}
+	n := name{key.id, key.algorithm}
+	if len(s.named[n]) < maxCandidates {
+		s.named[n] = append(s.named[n], key)
+	}
+}
+
+// Keys are the usable keys, in the order of the document.
+func (s *Set) Keys() []*Key { return append([]*Key(nil), s.keys...) }
+
+// Ignored tells which keys of the document are not used, and why.
+func (s *Set) Ignored() []IgnoredKey { return append([]IgnoredKey(nil), s.ignored...) }
+
+// Find returns the keys to try for a token with header h, never none without
+// an error. With a kid: the at most four keys of exactly that kid and of h's
+// algorithm; [ErrAlgorithm] if the kid's keys have other algorithms. Without:
+// the one key of h's algorithm, if there is exactly one (OpenID Connect Core
+// §10.1). Otherwise [ErrUnknownKey]; a key with another kid is never offered.
+func (s *Set) Find(h *Header) ([]*Key, error) {
+	if !h.algorithm.Valid() {
+		return nil, ErrAlgorithm
+	}
+	if !h.hasKeyID {
+		if same := s.byAlg[h.algorithm]; len(same) == 1 {
+			return same, nil
+		}
+		return nil, ErrUnknownKey
+	}
+	if len(h.keyID) > maxKeyID {
+		return nil, ErrUnknownKey
+	}
+	if keys := s.named[name{h.keyID, h.algorithm}]; len(keys) > 0 {
+		return keys, nil
+	}
+	if _, known := s.ids[h.keyID]; known {
+		return nil, ErrAlgorithm
+	}
+	return nil, ErrUnknownKey
+}

@@ -1,0 +1,231 @@
+package validator
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/sallyport-auth/sallyport/jose"
+	"github.com/sallyport-auth/sallyport/jwkscache"
+)
+
+// Config is everything a [Validator] is told. It is copied; later changes have
+// no effect.
+type Config struct {
+	// Issuers are the authorization servers whose tokens are accepted, each
+	// with its own keys. At least one is required.
+	Issuers []Issuer
+	// Leeway is how far clocks may differ. The zero value allows 30 s.
+	Leeway Leeway
+	// MaxTokenBytes is the longest token that is looked at. 0 means 16 384;
+	// otherwise 1 024 to 1 048 576.
+	MaxTokenBytes int
+	// Trace gets hooks for observation. It may be nil.
+	Trace *Trace
+}
+
+// Issuer is one authorization server (RFC 8414) and what its access tokens
+// must be.
+type Issuer struct {
+	// URL is the issuer identifier, compared byte for byte with iss: a
+	// trailing slash matters. It is https without query and fragment, or
+	// http to a loopback address. Required.
+	URL string
+	// Audiences are the identifiers of this API, of which aud must name at
+	// least one, byte for byte (RFC 9068 §4). Required.
+	Audiences []string
+	// Algorithms are those that tokens may be signed with. nil means RS256,
+	// PS256, ES256 and EdDSA; an empty list is refused. The first RSA
+	// algorithm is the one RSA keys without alg are bound to; see package
+	// jose.
+	Algorithms []jose.Algorithm
+	// Keys says where the issuer's keys come from. Required; see
+	// [jwkscache.Static].
+	Keys jwkscache.Source
+	// Profile says how an access token is told from the other JWTs that the
+	// issuer signs. The zero value is strict RFC 9068.
+	Profile Profile
+	// Marker is what only access tokens of a [ProfileLegacy] issuer carry.
+	// Required there, refused elsewhere.
+	Marker []ClaimRule
+	// Claims are further claims that every token must carry.
+	Claims []ClaimRule
+}
+
+// Leeway is how far this host's clock may differ from the issuer's. A zero
+// field means 30 s.
+type Leeway struct {
+	Expiry time.Duration // after exp; up to 60 s, [NoLeeway] for none
+	Future time.Duration // of iat, nbf and auth_time; 10 s to 60 s
+}
+
+// NoLeeway as Leeway.Expiry refuses tokens from the second they expire.
+const NoLeeway time.Duration = -1
+
+// Defaults and bounds of the configuration.
+const (
+	defaultLeeway   = 30 * time.Second
+	maxLeeway       = 60 * time.Second
+	minFutureLeeway = 10 * time.Second
+
+	defaultTokenBytes = 16 << 10
+	minTokenBytes     = 1 << 10
+	maxTokenBytes     = 1 << 20
+)
+
+var defaultAlgorithms = []jose.Algorithm{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA}
+
+// issuer is a checked Issuer.
+type issuer struct {
+	url       string
+	audiences []string
+	allowed   [256]bool // by jose.Algorithm
+	keys      jwkscache.Keys
+	profile   Profile
+	marker    []ClaimRule
+	claims    []ClaimRule
+}
+
+// faults collects what is wrong with a configuration, so that all of it is
+// told at once.
+type faults []error
+
+func (f *faults) add(format string, args ...any) {
+	*f = append(*f, fmt.Errorf("validator: "+format, args...))
+}
+
+func (l Leeway) checked(f *faults) Leeway {
+	switch {
+	case l.Expiry == 0:
+		l.Expiry = defaultLeeway
+	case l.Expiry == NoLeeway:
+		l.Expiry = 0
+	case l.Expiry < 0 || l.Expiry > maxLeeway:
+		f.add("Leeway.Expiry is %v; allowed are NoLeeway and up to %v", l.Expiry, maxLeeway)
+	}
+	switch {
+	case l.Future == 0:
+		l.Future = defaultLeeway
+	case l.Future < minFutureLeeway || l.Future > maxLeeway:
+		f.add("Leeway.Future is %v; allowed are %v to %v", l.Future, minFutureLeeway, maxLeeway)
+	}
+	return l
+}
+
+func checkedTokenBytes(n int, f *faults) int {
+	if n == 0 {
+		return defaultTokenBytes
+	}
+	if n < minTokenBytes || n > maxTokenBytes {
+		f.add("MaxTokenBytes is %d; allowed are %d to %d, or 0 for %d", n, minTokenBytes, maxTokenBytes, defaultTokenBytes)
+	}
+	return n
+}
+
+func checkedIssuers(configured []Issuer, trace *Trace, f *faults) []*issuer {
+	if len(configured) == 0 {
+		f.add("Issuers is empty; list the authorization servers whose tokens this API accepts")
+	}
+	issuers := make([]*issuer, 0, len(configured))
+	for i := range configured {
+		field := fmt.Sprintf("Issuers[%d] %q", i, configured[i].URL)
+		for _, earlier := range issuers {
+			if earlier.url == configured[i].URL {
+				f.add("%s: listed twice; merge the entries", field)
+			}
+		}
+		issuers = append(issuers, configured[i].checked(field, trace, f))
+	}
+	return issuers
+}
+
+func (c *Issuer) checked(field string, trace *Trace, f *faults) *issuer {
+	checkIssuerURL(c.URL, field, f)
+	checkAudiences(c.Audiences, field, f)
+	c.checkProfile(field, f)
+	checkRules(c.Claims, field+": Claims", f)
+	algorithms := checkedAlgorithms(c.Algorithms, field, f)
+	is := &issuer{
+		url:       c.URL,
+		audiences: slices.Clone(c.Audiences),
+		profile:   c.Profile,
+		marker:    slices.Clone(c.Marker),
+		claims:    slices.Clone(c.Claims),
+	}
+	for _, a := range algorithms {
+		is.allowed[a] = true
+	}
+	if c.Keys == nil {
+		f.add("%s: Keys is nil; give the issuer's JWK Set, for example jwkscache.Static(document)", field)
+		return is
+	}
+	keys, err := jwkscache.Open(c.Keys, jwkscache.Binding{Issuer: c.URL, Algorithms: algorithms})
+	if err != nil {
+		f.add("%s: Keys: %w", field, err)
+		return is
+	}
+	is.keys = keys
+	for _, key := range keys.Ignored() {
+		trace.keyIgnored(c.URL, key)
+	}
+	return is
+}
+
+func checkIssuerURL(text, field string, f *faults) {
+	if text == "" {
+		f.add("%s: URL is empty; it is the exact iss of the tokens", field)
+		return
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" ||
+		hasControl(text) {
+		f.add("%s: URL must be an https URL with a host and without user, query and fragment (RFC 8414 §2)", field)
+		return
+	}
+	if u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
+		f.add("%s: URL must be https; http is for loopback addresses only", field)
+	}
+}
+
+func loopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+func checkAudiences(audiences []string, field string, f *faults) {
+	if len(audiences) == 0 {
+		f.add("%s: Audiences is empty; list the identifiers this API answers to", field)
+	}
+	for i, audience := range audiences {
+		if audience == "" || hasControl(audience) {
+			f.add("%s: Audiences[%d] is empty or has control characters", field, i)
+		}
+		if slices.Contains(audiences[:i], audience) {
+			f.add("%s: Audiences[%d] %q is listed twice", field, i, audience)
+		}
+	}
+}
+
+func checkedAlgorithms(algorithms []jose.Algorithm, field string, f *faults) []jose.Algorithm {
+	if algorithms == nil {
+		return defaultAlgorithms
+	}
+	if len(algorithms) == 0 {
+		f.add("%s: Algorithms is empty, which allows none; leave it nil for the default", field)
+	}
+	for i, a := range algorithms {
+		if !a.Valid() {
+			f.add("%s: Algorithms[%d] is not one of package jose's constants", field, i)
+		}
+		if slices.Contains(algorithms[:i], a) {
+			f.add("%s: Algorithms[%d] %s is listed twice (Ed25519 and EdDSA are one algorithm)", field, i, a)
+		}
+	}
+	return slices.Clone(algorithms)
+}
+
+// err is all faults as one error, or nil.
+func (f faults) err() error { return errors.Join(f...) }

@@ -1,0 +1,99 @@
+package validator
+
+import (
+	"crypto/x509"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"slices"
+	"time"
+)
+
+// Scheme is the authentication scheme under which a token was presented. The
+// zero value means that there were no credentials.
+type Scheme uint8
+
+// The schemes.
+const (
+	Bearer Scheme = iota + 1 // RFC 6750
+	DPoP                     // RFC 9449 §7.1
+)
+
+// String is the scheme's registered name.
+func (s Scheme) String() string {
+	switch s {
+	case Bearer:
+		return "Bearer"
+	case DPoP:
+		return "DPoP"
+	default:
+		return "none"
+	}
+}
+
+// Presentation is what an adapter read from one request: the credentials, what
+// may prove that they are the caller's, and what the route demands. Adapters
+// parse; they never decide.
+//
+// It prints redacted, but its fields are the secrets themselves.
+type Presentation struct {
+	Scheme      Scheme
+	Token       string
+	Proofs      []string          // values of the DPoP field
+	Method      string            // of the request
+	URL         *url.URL          // of the request, as the client sees it
+	Certificate *x509.Certificate // of the client, if TLS verified one
+	Demands     Demands           // of the route's policy
+}
+
+func (p Presentation) redacted() string {
+	return fmt.Sprintf("Presentation(%s, %d bytes)", p.Scheme, len(p.Token))
+}
+
+// Format writes the scheme and the token's length under every verb.
+func (p Presentation) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, p.redacted()) }
+
+// LogValue is the scheme and the token's length.
+func (p Presentation) LogValue() slog.Value { return slog.StringValue(p.redacted()) }
+
+// MarshalText writes the scheme and the token's length.
+func (p Presentation) MarshalText() ([]byte, error) { return []byte(p.redacted()), nil }
+
+// Demands is what a route asks of a token beyond its issuer's configuration.
+// Validate judges it on every call. The zero value demands nothing more.
+type Demands struct {
+	// Audiences are the identifiers of the resource that the route belongs
+	// to; the token's aud must name one of them. Empty: any of the issuer's.
+	Audiences []string
+	// SoleAudience refuses a token whose aud also names someone who is
+	// neither in Audiences nor in the issuer's configuration: another
+	// resource server that could replay it here.
+	SoleAudience bool
+	// MaxLifetime is the longest exp − iat allowed. 0: any.
+	MaxLifetime time.Duration
+}
+
+var (
+	errRouteAudience = refusal(WrongAudience, "aud names none of the audiences that the route demands")
+	errSoleAudience  = refusal(WrongAudience, "aud also names a foreign audience, and the route demands a sole one")
+	errLifetime      = refusal(BadClaims, "exp − iat is longer than the route allows, or there is no iat")
+)
+
+// judge holds the verified claims against the route's demands.
+func (d *Demands) judge(c *claims, issuer *issuer) *Error {
+	if len(d.Audiences) > 0 && !c.namesAny(d.Audiences) {
+		return errRouteAudience
+	}
+	if d.SoleAudience {
+		for audience := range c.audiences() {
+			if !slices.Contains(issuer.audiences, audience) && !slices.Contains(d.Audiences, audience) {
+				return errSoleAudience
+			}
+		}
+	}
+	if d.MaxLifetime > 0 && (c.issuedAt.IsZero() || c.expiry.Sub(c.issuedAt) > d.MaxLifetime) {
+		return errLifetime
+	}
+	return nil
+}

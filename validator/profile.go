@@ -1,0 +1,199 @@
+package validator
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sallyport-auth/sallyport/internal/strictjson"
+	"github.com/sallyport-auth/sallyport/jose"
+)
+
+// Profile is how access tokens of an issuer are told from its other JWTs: ID
+// tokens, logout tokens and more are signed with the same keys.
+type Profile uint8
+
+const (
+	// ProfileRFC9068 is the JWT profile for access tokens: typ must be
+	// at+jwt (RFC 9068 §4), and iss, exp, aud, sub, client_id, iat and jti
+	// must be there (§2.2).
+	ProfileRFC9068 Profile = iota
+	// ProfileLegacy is for issuers that do not send at+jwt yet. typ may then
+	// also be JWT or absent; iss, exp, aud and sub must be there; the
+	// issuer's Marker must match; and what looks like an ID token or a
+	// logout token is refused: a nonce, at_hash, c_hash, s_hash or events
+	// claim, or an audience that is only the client itself.
+	ProfileLegacy
+)
+
+// ClaimType is the JSON type of a claim. There is no conversion between types.
+type ClaimType uint8
+
+// The types that a [ClaimRule] can ask for.
+const (
+	ClaimString  ClaimType = iota // a string
+	ClaimStrings                  // an array of strings
+	ClaimBoolean                  // true or false
+)
+
+// ClaimRule is a claim that a token must have at its top level, with the JSON
+// type given. Names and values match byte for byte.
+type ClaimRule struct {
+	Name string
+	Type ClaimType
+	// Equals is the string that the claim must be, or that the array must
+	// contain; "true" or "false" for a boolean. Empty: any value of the type
+	// that is not itself empty.
+	Equals string
+}
+
+// idTokenClaims also occur in ID tokens (OpenID Connect Core §2, §5.1), so that
+// their mere presence marks nothing.
+var idTokenClaims = []string{
+	"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "auth_time", "nonce", "acr", "amr", "azp", "sid",
+	"at_hash", "c_hash", "s_hash", "name", "given_name", "family_name", "middle_name", "nickname",
+	"preferred_username", "profile", "picture", "website", "email", "email_verified", "gender",
+	"birthdate", "zoneinfo", "locale", "phone_number", "phone_number_verified", "address", "updated_at",
+}
+
+func (c *Issuer) checkProfile(field string, f *faults) {
+	switch c.Profile {
+	case ProfileRFC9068:
+		if len(c.Marker) > 0 {
+			f.add("%s: Marker is for ProfileLegacy only; declare further claims in Claims", field)
+		}
+	case ProfileLegacy:
+		if len(c.Marker) == 0 {
+			f.add("%s: ProfileLegacy needs a Marker: a claim that access tokens have and ID tokens have not", field)
+		}
+		for i, rule := range c.Marker {
+			if rule.Equals == "" && slices.Contains(idTokenClaims, rule.Name) {
+				f.add("%s: Marker[%d]: the presence of %q marks no access token, ID tokens have it too; "+
+					"take another claim or set Equals", field, i, rule.Name)
+			}
+		}
+		checkRules(c.Marker, field+": Marker", f)
+	default:
+		f.add("%s: Profile %d does not exist", field, c.Profile)
+	}
+}
+
+func checkRules(rules []ClaimRule, field string, f *faults) {
+	for i, rule := range rules {
+		switch {
+		case rule.Name == "":
+			f.add("%s[%d]: Name is empty", field, i)
+		case rule.Type > ClaimBoolean:
+			f.add("%s[%d] %q: Type %d does not exist", field, i, rule.Name, rule.Type)
+		case rule.Type == ClaimBoolean && rule.Equals != "true" && rule.Equals != "false":
+			f.add("%s[%d] %q: Equals of a boolean is \"true\" or \"false\"", field, i, rule.Name)
+		}
+	}
+}
+
+// holds reports whether the claim is as the rule says.
+func (r *ClaimRule) holds(members []strictjson.Member) bool {
+	for _, m := range members {
+		if m.Name == r.Name {
+			return r.admits(m.Value)
+		}
+	}
+	return false
+}
+
+func (r *ClaimRule) admits(v strictjson.Value) bool {
+	switch r.Type {
+	case ClaimString:
+		text, ok := v.Text()
+		return ok && text != "" && (r.Equals == "" || text == r.Equals)
+	case ClaimStrings:
+		found := false
+		for element := range v.Elements() {
+			text, ok := element.Text()
+			if !ok {
+				return false
+			}
+			found = found || text != "" && (r.Equals == "" || text == r.Equals)
+		}
+		return found
+	case ClaimBoolean:
+		return v.Raw() == r.Equals
+	default:
+		return false
+	}
+}
+
+var (
+	errType       = refusal(WrongType, "typ is not at+jwt (RFC 9068 §4)")
+	errLegacyType = refusal(WrongType, "typ is neither at+jwt nor JWT nor absent")
+	errIDToken    = refusal(WrongType, "a claim that only ID tokens and logout tokens have")
+	errOwnClient  = refusal(WrongType, "aud is only the client itself, as in an ID token")
+	errMarker     = refusal(WrongType, "the issuer's access token marker does not match")
+	errRule       = refusal(BadClaims, "a claim that the issuer's configuration declares is missing or not as declared")
+)
+
+// judgeType judges typ, which is compared as a media type (RFC 7515 §4.1.9)
+// without parameters.
+func (is *issuer) judgeType(h *jose.Header) *Error {
+	typ, presence := h.Type()
+	if presence == jose.Text {
+		if asciiEqualFold(typ, "at+jwt") || asciiEqualFold(typ, "application/at+jwt") {
+			return nil
+		}
+	}
+	if is.profile != ProfileLegacy {
+		return errType
+	}
+	if presence == jose.Absent || presence == jose.Text && (asciiEqualFold(typ, "JWT") || asciiEqualFold(typ, "application/jwt")) {
+		return nil
+	}
+	return errLegacyType
+}
+
+// asciiEqualFold is strings.EqualFold without Unicode's further equals.
+func asciiEqualFold(s, lower string) bool {
+	return len(s) == len(lower) && strings.EqualFold(s, lower)
+}
+
+// judgeLegacy tells an access token from the issuer's other tokens by its
+// claims (R-AT-03, R-AT-04).
+func (is *issuer) judgeLegacy(c *claims, members []strictjson.Member) *Error {
+	if is.profile != ProfileLegacy {
+		return nil
+	}
+	if c.idTokenOnly {
+		return errIDToken
+	}
+	if sole, ok := c.soleAudience(); ok && (sole == c.clientID || sole == c.authorizedParty) {
+		return errOwnClient
+	}
+	for i := range is.marker {
+		if !is.marker[i].holds(members) {
+			return errMarker
+		}
+	}
+	return nil
+}
+
+// judgeRules judges the claims that the configuration declares (R-CL-14).
+func (is *issuer) judgeRules(members []strictjson.Member) *Error {
+	for i := range is.claims {
+		if !is.claims[i].holds(members) {
+			return errRule
+		}
+	}
+	return nil
+}
+
+// warnings tells what of the configuration deserves a second look.
+func (is *issuer) warnings() []string {
+	var all []string
+	if is.profile == ProfileLegacy {
+		all = append(all, fmt.Sprintf("issuer %q: ProfileLegacy tells access tokens by their claims only; "+
+			"prefer at+jwt (RFC 9068) as soon as the issuer can send it", is.url))
+	}
+	for _, key := range is.keys.Ignored() {
+		all = append(all, fmt.Sprintf("issuer %q: keys[%d] (kid %q) is not used: %v", is.url, key.Index, key.KeyID, key.Reason))
+	}
+	return all
+}

@@ -1,0 +1,151 @@
+package validator
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/sallyport-auth/sallyport/internal/strictjson"
+)
+
+// Token is a validated access token: its verified claims, without the token
+// itself. Only [Validator.Validate] makes one. It is immutable and may be
+// shared. A nil or zero Token answers every question with nothing.
+//
+// A Token printed or logged shows its issuer, client, id and expiry, and never
+// its subject or other claims.
+type Token struct {
+	claims  claims
+	payload string
+	minted  bool
+}
+
+// mint is the only place where a Token comes into being.
+func mint(c *claims, payload string) *Token {
+	return &Token{claims: *c, payload: payload, minted: true}
+}
+
+// read gives the claims of a minted token, and empty ones for any other.
+func (t *Token) read() *claims {
+	if t == nil || !t.minted {
+		return &claims{}
+	}
+	return &t.claims
+}
+
+// Issuer is iss: one of the configured issuers, byte for byte.
+func (t *Token) Issuer() string { return t.read().issuer }
+
+// Subject is sub. It is unique only within its issuer; the principal is
+// (Issuer, Subject). For a token that a client got for itself it is not a user
+// (RFC 9068 §2.2).
+func (t *Token) Subject() string { return t.read().subject }
+
+// ClientID is client_id (RFC 8693 §4.3), or empty under [ProfileLegacy].
+func (t *Token) ClientID() string { return t.read().clientID }
+
+// ID is jti, unique within the issuer, or empty under [ProfileLegacy].
+func (t *Token) ID() string { return t.read().id }
+
+// Audience is aud, always as a list.
+func (t *Token) Audience() []string {
+	var all []string
+	for audience := range t.read().audiences() {
+		all = append(all, audience)
+	}
+	return all
+}
+
+// Expiry is exp, without leeway.
+func (t *Token) Expiry() time.Time { return t.read().expiry }
+
+// IssuedAt is iat, or zero under [ProfileLegacy].
+func (t *Token) IssuedAt() time.Time { return t.read().issuedAt }
+
+// NotBefore is nbf, or zero.
+func (t *Token) NotBefore() time.Time { return t.read().notBefore }
+
+// AuthTime is auth_time, when the user authenticated (OpenID Connect Core §2),
+// or zero.
+func (t *Token) AuthTime() time.Time { return t.read().authTime }
+
+// ACR is acr, the authentication context class, or empty.
+func (t *Token) ACR() string { return t.read().acr }
+
+// AMR is amr, the authentication methods (RFC 8176).
+func (t *Token) AMR() []string {
+	var all []string
+	for element := range t.read().amr.Elements() {
+		method, _ := element.Text()
+		all = append(all, method)
+	}
+	return all
+}
+
+// Scopes are the tokens of scope in their order (RFC 6749 §3.3). Other claims
+// such as scp or roles are not read.
+func (t *Token) Scopes() []string { return strings.Fields(t.read().scope) }
+
+// HasScope reports whether scope has exactly this token.
+func (t *Token) HasScope(scope string) bool {
+	rest := t.read().scope
+	for scope != "" && rest != "" {
+		var first string
+		first, rest, _ = strings.Cut(rest, " ")
+		if first == scope {
+			return true
+		}
+	}
+	return false
+}
+
+// Actor is the outermost actor of act (RFC 8693 §4.1), who acts for the
+// subject, and whether there is one.
+func (t *Token) Actor() (Actor, bool) {
+	actor := t.read().actor
+	return actor, actor.present
+}
+
+// Actor is a party that acts for the subject of a token. Absent members are
+// empty.
+type Actor struct {
+	Issuer   string
+	Subject  string
+	ClientID string
+	present  bool
+}
+
+// Claims decodes all claims into dst, a pointer to the caller's struct or map,
+// by the rules of encoding/json/v2: names match byte for byte, unknown claims
+// are ignored, types are not converted. Unlike what the accessors return,
+// strings decoded this way may hold control characters.
+func (t *Token) Claims(dst any) error {
+	if t == nil || !t.minted {
+		return fmt.Errorf("validator: no token was validated: %w", NoCredentials)
+	}
+	return strictjson.Unmarshal(t.payload, dst)
+}
+
+func (t *Token) redacted() string {
+	c := t.read()
+	return fmt.Sprintf("Token(iss=%q client_id=%q jti=%q exp=%d)", c.issuer, c.clientID, c.id, c.expiry.Unix())
+}
+
+// Format writes the redacted form under every verb.
+func (t *Token) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, t.redacted()) }
+
+// MarshalText writes the redacted form, also as JSON.
+func (t *Token) MarshalText() ([]byte, error) { return []byte(t.redacted()), nil }
+
+// LogValue is the issuer, client, id and expiry.
+func (t *Token) LogValue() slog.Value {
+	c := t.read()
+	return slog.GroupValue(
+		slog.String("iss", c.issuer),
+		slog.String("client_id", c.clientID),
+		slog.String("jti", c.id),
+		slog.Time("exp", c.expiry),
+	)
+}

@@ -1,0 +1,74 @@
+package validator
+
+import (
+	"context"
+
+	"github.com/sallyport-auth/sallyport/jose"
+)
+
+// Trace is a set of hooks, each optional, in the manner of
+// net/http/httptrace. Hooks run inside the call they report, possibly from
+// many goroutines at once, and must be quick. What they get never holds bytes
+// of a token.
+type Trace struct {
+	// ValidateStart is called before a token is looked at. The context it
+	// returns is used for the rest of the call.
+	ValidateStart func(context.Context) context.Context
+	// ValidateDone is called with the verdict.
+	ValidateDone func(context.Context, ValidateDone)
+	// KeyIgnored is called for each published key that is not used; see
+	// [jose.IgnoredKey]. With static keys that is during [New].
+	KeyIgnored func(issuer string, key jose.IgnoredKey)
+}
+
+// ValidateDone is a verdict. Issuer is a configured issuer's URL, or empty if
+// none was selected; it and Reason are safe as metric labels.
+type ValidateDone struct {
+	Issuer string
+	Reason Reason // "" if the token was accepted
+	Err    error  // an [*Error] with its cause, or nil
+	Token  *Token // nil unless accepted
+}
+
+// Join returns hooks that call those of t and then those of next. Either may
+// be nil.
+func (t *Trace) Join(next *Trace) *Trace {
+	if t == nil {
+		return next
+	}
+	if next == nil {
+		return t
+	}
+	return &Trace{
+		ValidateStart: func(ctx context.Context) context.Context {
+			return next.validateStart(t.validateStart(ctx))
+		},
+		ValidateDone: func(ctx context.Context, done ValidateDone) {
+			t.validateDone(ctx, done)
+			next.validateDone(ctx, done)
+		},
+		KeyIgnored: func(issuer string, key jose.IgnoredKey) {
+			t.keyIgnored(issuer, key)
+			next.keyIgnored(issuer, key)
+		},
+	}
+}
+
+func (t *Trace) validateStart(ctx context.Context) context.Context {
+	if t == nil || t.ValidateStart == nil {
+		return ctx
+	}
+	return t.ValidateStart(ctx)
+}
+
+func (t *Trace) validateDone(ctx context.Context, done ValidateDone) {
+	if t != nil && t.ValidateDone != nil {
+		t.ValidateDone(ctx, done)
+	}
+}
+
+func (t *Trace) keyIgnored(issuer string, key jose.IgnoredKey) {
+	if t != nil && t.KeyIgnored != nil {
+		t.KeyIgnored(issuer, key)
+	}
+}

@@ -1,0 +1,207 @@
+package validator
+
+import (
+	"context"
+
+	"github.com/sallyport-auth/sallyport/internal/clock"
+	"github.com/sallyport-auth/sallyport/internal/strictjson"
+	"github.com/sallyport-auth/sallyport/jose"
+)
+
+// Validator validates access tokens. It is made by [New] and safe for
+// concurrent use.
+type Validator struct {
+	issuers  []*issuer
+	byURL    map[string]*issuer
+	leeway   Leeway
+	maxBytes int
+	trace    *Trace
+}
+
+// New checks config and makes a Validator, or reports every fault of it at
+// once. It does no I/O and starts no goroutine.
+func New(config Config) (*Validator, error) {
+	var f faults
+	v := &Validator{
+		leeway:   config.Leeway.checked(&f),
+		maxBytes: checkedTokenBytes(config.MaxTokenBytes, &f),
+		issuers:  checkedIssuers(config.Issuers, config.Trace, &f),
+		trace:    config.Trace,
+	}
+	if err := f.err(); err != nil {
+		return nil, err
+	}
+	v.byURL = make(map[string]*issuer, len(v.issuers))
+	for _, is := range v.issuers {
+		v.byURL[is.url] = is
+	}
+	return v, nil
+}
+
+// Warnings tells what of the configuration works and deserves a second look:
+// legacy profiles, published keys that are not used. For start-up logs.
+func (v *Validator) Warnings() []string {
+	var all []string
+	for _, is := range v.issuers {
+		all = append(all, is.warnings()...)
+	}
+	return all
+}
+
+// Validate judges p and answers with a Token or with an [*Error]. See the
+// package comment for what is checked, in which order, and what is not. It
+// does not check scopes; see package scopes.
+func (v *Validator) Validate(ctx context.Context, p Presentation) (*Token, error) {
+	ctx = v.trace.validateStart(ctx)
+	token, is, refused := v.judge(ctx, &p)
+	done := ValidateDone{Token: token}
+	if is != nil {
+		done.Issuer = is.url
+	}
+	if refused != nil {
+		done.Reason, done.Err = refused.reason, refused
+	}
+	v.trace.validateDone(ctx, done)
+	return done.Token, done.Err
+}
+
+var (
+	errNoCredentials = refusal(NoCredentials, "no Authorization field of a known scheme")
+	errSchemeDPoP    = refusal(BindingMismatch, "DPoP is not configured, so that the binding cannot be checked")
+	errGrammar       = refusal(MalformedRequest, "the token is not a token68 (RFC 6750 §2.1)")
+	errTooLarge      = refusal(TooLarge, "the token is longer than MaxTokenBytes")
+	errPayload       = refusal(MalformedToken, "the payload is not one JSON object with unique member names, or exceeds its limits")
+	errIssuer        = refusal(UnknownIssuer, "iss is missing, not a string, or not a configured issuer")
+	errAlgorithm     = refusal(AlgorithmNotAllowed, "alg is not in the issuer's list")
+	errBound         = refusal(BindingMismatch, "the token has cnf, and the binding cannot be checked")
+)
+
+// judge is Validate without observation. The issuer is the one selected, if it
+// came so far.
+func (v *Validator) judge(ctx context.Context, p *Presentation) (*Token, *issuer, *Error) {
+	if refused := v.judgePresentation(p); refused != nil {
+		return nil, nil, refused
+	}
+	unverified, err := jose.ParseCompact(p.Token)
+	if err != nil {
+		if !isToken68(p.Token) {
+			return nil, nil, errGrammar
+		}
+		return nil, nil, translated(err)
+	}
+	var stack [24]strictjson.Member
+	members, err := strictjson.ParseObject(unverified.UnverifiedPayload(), strictjson.TokenLimits, stack[:0])
+	if err != nil {
+		return nil, nil, errPayload
+	}
+	// The only claim that is used before the signature verifies: it selects
+	// the configuration by exact match and goes nowhere else.
+	is := v.byURL[unverifiedIssuer(members)]
+	if is == nil {
+		return nil, nil, errIssuer
+	}
+	if refused := is.authenticate(ctx, &unverified); refused != nil {
+		return nil, is, refused
+	}
+	token, refused := v.judgeClaims(ctx, is, &unverified, members, &p.Demands)
+	return token, is, refused
+}
+
+// judgePresentation judges what does not need the token's inside.
+func (v *Validator) judgePresentation(p *Presentation) *Error {
+	switch {
+	case p.Scheme == 0:
+		return errNoCredentials
+	case p.Scheme == DPoP:
+		return errSchemeDPoP
+	case len(p.Token) > v.maxBytes:
+		return errTooLarge
+	default:
+		return nil
+	}
+}
+
+// isToken68 reports whether text follows the b64token grammar of RFC 6750
+// §2.1.
+func isToken68(text string) bool {
+	end := len(text)
+	for end > 0 && text[end-1] == '=' {
+		end--
+	}
+	for i := range end {
+		c := text[i]
+		switch {
+		case c >= 'A' && c <= 'Z', c >= 'a' && c <= 'z', c >= '0' && c <= '9':
+		case c == '-', c == '.', c == '_', c == '~', c == '+', c == '/':
+		default:
+			return false
+		}
+	}
+	return end > 0
+}
+
+func unverifiedIssuer(members []strictjson.Member) string {
+	for _, m := range members {
+		if m.Name == "iss" {
+			text, _ := m.Value.Text()
+			return text
+		}
+	}
+	return ""
+}
+
+// authenticate answers whether the issuer signed this as an access token.
+func (is *issuer) authenticate(ctx context.Context, unverified *jose.Unverified) *Error {
+	header := unverified.UnverifiedHeader()
+	if !is.allowed[header.Algorithm()] {
+		return errAlgorithm
+	}
+	if refused := is.judgeType(header); refused != nil {
+		return refused
+	}
+	keys, err := is.keys.Find(ctx, header)
+	if err != nil {
+		return translated(err)
+	}
+	for _, key := range keys {
+		if err = key.Verify(unverified); err == nil {
+			return nil
+		}
+	}
+	return translated(err)
+}
+
+// judgeClaims judges what the signature vouches for, and mints the Token.
+func (v *Validator) judgeClaims(
+	ctx context.Context, is *issuer, verified *jose.Unverified, members []strictjson.Member, demands *Demands,
+) (*Token, *Error) {
+	c, refused := readClaims(members)
+	if refused != nil {
+		return nil, refused
+	}
+	if refused := judgeReplicated(verified.UnverifiedHeader(), members); refused != nil {
+		return nil, refused
+	}
+	if refused := is.judgeLegacy(&c, members); refused != nil {
+		return nil, refused
+	}
+	if refused := c.judgeRequired(is.profile); refused != nil {
+		return nil, refused
+	}
+	if refused := c.judgeTimes(clock.Now(ctx), v.leeway); refused != nil {
+		return nil, refused
+	}
+	if !c.namesAny(is.audiences) {
+		return nil, errAudience
+	}
+	if refused := is.judgeRules(members); refused != nil {
+		return nil, refused
+	}
+	if c.bound {
+		return nil, errBound
+	}
+	if refused := demands.judge(&c, is); refused != nil {
+		return nil, refused
+	}
+	return mint(&c, verified.UnverifiedPayload()), nil
+}
