@@ -1,0 +1,269 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/sallyport-auth/sallyport/internal/strictjson"
+	"github.com/sallyport-auth/sallyport/jose"
+	"github.com/sallyport-auth/sallyport/jwkscache"
+	"github.com/sallyport-auth/sallyport/middleware"
+	"github.com/sallyport-auth/sallyport/scopes"
+	"github.com/sallyport-auth/sallyport/validator"
+)
+
+// configFile is the configuration as people write it: the sidecar's format.
+type configFile struct {
+	Issuers []issuerFile         `json:"issuers" yaml:"issuers"`
+	Leeway  leewayFile           `json:"leeway"  yaml:"leeway"`
+	Limits  limitsFile           `json:"limits"  yaml:"limits"`
+	Routes  map[string]routeFile `json:"routes"  yaml:"routes"`
+}
+
+type issuerFile struct {
+	URL        string     `json:"url"        yaml:"url"`
+	Audiences  []string   `json:"audiences"  yaml:"audiences"`
+	Algorithms []string   `json:"algorithms" yaml:"algorithms"`
+	Keys       *keysFile  `json:"keys"       yaml:"keys"`
+	Profile    string     `json:"profile"    yaml:"profile"`
+	Marker     []ruleFile `json:"marker"     yaml:"marker"`
+	Claims     []ruleFile `json:"claims"     yaml:"claims"`
+}
+
+type keysFile struct {
+	File string `json:"file" yaml:"file"`
+	URL  string `json:"url"  yaml:"url"`
+}
+
+type ruleFile struct {
+	Name   string `json:"name"   yaml:"name"`
+	Type   string `json:"type"   yaml:"type"`
+	Equals string `json:"equals" yaml:"equals"`
+}
+
+type leewayFile struct {
+	Expiry string `json:"expiry" yaml:"expiry"`
+	Future string `json:"future" yaml:"future"`
+}
+
+type limitsFile struct {
+	Token int `json:"token" yaml:"token"`
+}
+
+type routeFile struct {
+	Scopes *scopesFile `json:"scopes" yaml:"scopes"`
+}
+
+type scopesFile struct {
+	All []string `json:"all" yaml:"all"`
+	Any []string `json:"any" yaml:"any"`
+}
+
+// loadJudge reads the configuration at path; jwksPath, if given, replaces the
+// keys of its only issuer. The error is all faults.
+func loadJudge(path, jwksPath string) (*judge, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	var file configFile
+	if err := decodeConfig(text, &file); err != nil {
+		return nil, prefixed(path, err)
+	}
+	var faults []error
+	config := file.validatorConfig(filepath.Dir(path), jwksPath, &faults)
+	table, routeFaults := newRoutes(file.Routes)
+	faults = append(faults, routeFaults...)
+	v, err := validator.New(config)
+	if err := errors.Join(append(faults, err)...); err != nil {
+		return nil, prefixed(path, err)
+	}
+	guard, err := middleware.New(middleware.Config{Validator: v})
+	if err != nil {
+		return nil, prefixed(path, err)
+	}
+	return &judge{v, guard, table}, nil
+}
+
+// decodeConfig reads JSON with the strict decoder and anything else as YAML.
+// Unknown keys and duplicates are errors that name their line.
+func decodeConfig(text []byte, file *configFile) error {
+	if trimmed := bytes.TrimSpace(text); len(trimmed) > 0 && trimmed[0] == '{' {
+		return strictjson.UnmarshalKnown(string(text), file)
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	decoder.KnownFields(true)
+	err := decoder.Decode(file)
+	if types, ok := errors.AsType[*yaml.TypeError](err); ok {
+		faults := make([]error, len(types.Errors))
+		for i, fault := range types.Errors {
+			faults[i] = errors.New(goType.ReplaceAllString(fault, ""))
+		}
+		return errors.Join(faults...)
+	}
+	if errors.Is(err, io.EOF) {
+		return errors.New("the file is empty; issuers is required")
+	}
+	if err != nil {
+		return err
+	}
+	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return errors.New("the file has more than one YAML document; give one")
+	}
+	return nil
+}
+
+// goType is the part of YAML errors that speaks of this program's types.
+var goType = regexp.MustCompile(` in type main\.\w+`)
+
+// validatorConfig turns the file into a validator's configuration and adds
+// what is wrong with it to faults. Paths are relative to dir.
+func (file *configFile) validatorConfig(dir, jwksPath string, faults *[]error) validator.Config {
+	fault := func(format string, args ...any) { *faults = append(*faults, fmt.Errorf(format, args...)) }
+	config := validator.Config{
+		Leeway: validator.Leeway{
+			Expiry: duration("leeway.expiry", file.Leeway.Expiry, fault),
+			Future: duration("leeway.future", file.Leeway.Future, fault),
+		},
+		MaxTokenBytes: file.Limits.Token,
+	}
+	if jwksPath != "" && len(file.Issuers) != 1 {
+		fault("--jwks is for configurations with one issuer; this one has %d", len(file.Issuers))
+	}
+	for i := range file.Issuers {
+		field := fmt.Sprintf("issuers[%d]", i)
+		config.Issuers = append(config.Issuers, file.Issuers[i].validatorIssuer(field, dir, jwksPath, fault))
+	}
+	return config
+}
+
+func (file *issuerFile) validatorIssuer(field, dir, jwksPath string, fault func(string, ...any)) validator.Issuer {
+	issuer := validator.Issuer{
+		URL:       file.URL,
+		Audiences: file.Audiences,
+		Keys:      file.source(field, dir, jwksPath, fault),
+		Marker:    rules(field+".marker", file.Marker, fault),
+		Claims:    rules(field+".claims", file.Claims, fault),
+	}
+	if file.Algorithms != nil {
+		issuer.Algorithms = []jose.Algorithm{}
+	}
+	for j, name := range file.Algorithms {
+		algorithm, err := jose.ParseAlgorithm(name)
+		if err != nil {
+			fault("%s.algorithms[%d]: %w", field, j, err)
+			continue
+		}
+		issuer.Algorithms = append(issuer.Algorithms, algorithm)
+	}
+	switch file.Profile {
+	case "", "rfc9068":
+	case "legacy":
+		issuer.Profile = validator.ProfileLegacy
+	default:
+		fault("%s.profile: %q is neither rfc9068 nor legacy", field, file.Profile)
+	}
+	return issuer
+}
+
+// source gives the issuer's keys. Where it cannot, it gives an empty set, so
+// that the fault is told once and here.
+func (file *issuerFile) source(field, dir, jwksPath string, fault func(string, ...any)) jwkscache.Source {
+	path := jwksPath
+	if path == "" {
+		switch {
+		case file.Keys == nil || file.Keys.File == "" && file.Keys.URL == "":
+			fault("%s.keys: keys by discovery are not available in this version; give keys.file or --jwks", field)
+			return noKeys
+		case file.Keys.URL != "":
+			fault("%s.keys.url: keys by URL are not available in this version; give keys.file or --jwks", field)
+			return noKeys
+		case filepath.IsAbs(file.Keys.File):
+			path = file.Keys.File
+		default:
+			path = filepath.Join(dir, file.Keys.File)
+		}
+	}
+	document, err := os.ReadFile(path)
+	if err != nil {
+		fault("%s.keys: %w", field, err)
+		return noKeys
+	}
+	return jwkscache.Static(document)
+}
+
+var noKeys = jwkscache.Static([]byte(`{"keys":[]}`))
+
+// duration reads a Go duration; absent means the default, zero means none.
+func duration(field, text string, fault func(string, ...any)) time.Duration {
+	if text == "" {
+		return 0
+	}
+	d, err := time.ParseDuration(text)
+	switch {
+	case err != nil:
+		fault("%s: %q is not a duration such as 30s", field, text)
+		return 0
+	case d == 0:
+		return validator.NoLeeway
+	default:
+		return d
+	}
+}
+
+var claimTypes = map[string]validator.ClaimType{
+	"":        validator.ClaimString,
+	"string":  validator.ClaimString,
+	"strings": validator.ClaimStrings,
+	"boolean": validator.ClaimBoolean,
+}
+
+func rules(field string, files []ruleFile, fault func(string, ...any)) []validator.ClaimRule {
+	var all []validator.ClaimRule
+	for i, file := range files {
+		claimType, known := claimTypes[file.Type]
+		if !known {
+			fault("%s[%d].type: %q is not string, strings or boolean", field, i, file.Type)
+		}
+		all = append(all, validator.ClaimRule{Name: file.Name, Type: claimType, Equals: file.Equals})
+	}
+	return all
+}
+
+// policy makes the policy of a route. A route without one is a fault, not an
+// open door.
+func (file routeFile) policy() (scopes.Policy, error) {
+	switch {
+	case file.Scopes == nil || file.Scopes.All == nil && file.Scopes.Any == nil:
+		return scopes.Policy{}, errors.New("no policy; give scopes.all or scopes.any")
+	case file.Scopes.All != nil && file.Scopes.Any != nil:
+		return scopes.Policy{}, errors.New("both scopes.all and scopes.any; give one")
+	case file.Scopes.All != nil:
+		policy := scopes.All(file.Scopes.All...)
+		return policy, policy.Err()
+	default:
+		policy := scopes.Any(file.Scopes.Any...)
+		return policy, policy.Err()
+	}
+}
+
+// prefixed writes path before every line of err.
+func prefixed(path string, err error) error {
+	all := lines(err)
+	for i := range all {
+		all[i] = path + ": " + all[i]
+	}
+	return errors.New(strings.Join(all, "\n"))
+}
+
+// lines are the lines of an error that joins others.
+func lines(err error) []string { return strings.Split(err.Error(), "\n") }

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+
+	"github.com/sallyport-auth/sallyport/middleware"
+	"github.com/sallyport-auth/sallyport/scopes"
+	"github.com/sallyport-auth/sallyport/validator"
+)
+
+// judge is a loaded configuration.
+type judge struct {
+	validator *validator.Validator
+	guard     *middleware.Guard
+	routes    *routes
+}
+
+func (j *judge) warnings() []string { return j.validator.Warnings() }
+
+// verdict is one output line of the verify contract. A verdict of acceptance
+// has the pointer members, one of refusal the others.
+type verdict struct {
+	Name   string `json:"name"`
+	Accept bool   `json:"accept"`
+	*acceptance
+	*refusal
+}
+
+type acceptance struct {
+	Issuer   string   `json:"issuer"`
+	Subject  string   `json:"subject"`
+	ClientID string   `json:"client_id"`
+	Scopes   []string `json:"scopes"`
+	Expires  int64    `json:"expires"`
+}
+
+type refusal struct {
+	Reason     validator.Reason `json:"reason"`
+	Status     int              `json:"status"`
+	Challenges []string         `json:"challenges"`
+}
+
+// verdict judges one line. Without a route, every valid token passes: the line
+// asks about the token, not about an operation.
+func (j *judge) verdict(ctx context.Context, in *input) verdict {
+	policy := scopes.Authenticated()
+	if in.routed {
+		found, denial := j.routes.find(in.route)
+		if denial != nil {
+			return refused(in, denial)
+		}
+		policy = found
+	}
+	token, denial := j.guard.Check(ctx, in.presentation, policy)
+	if denial != nil {
+		return refused(in, denial)
+	}
+	return verdict{Name: in.name, Accept: true, acceptance: &acceptance{
+		Issuer:   token.Issuer(),
+		Subject:  token.Subject(),
+		ClientID: token.ClientID(),
+		Scopes:   append([]string{}, token.Scopes()...),
+		Expires:  token.Expiry().Unix(),
+	}}
+}
+
+func refused(in *input, denial *middleware.Denial) verdict {
+	return verdict{Name: in.name, refusal: &refusal{
+		Reason:     denial.Reason,
+		Status:     denial.Status,
+		Challenges: append([]string{}, denial.Challenges...),
+	}}
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/sallyport-auth/sallyport/internal/clock"
+)
+
+// verifyCommand judges tokens offline.
+type verifyCommand struct {
+	Config string `required:"" placeholder:"FILE" help:"Configuration, YAML or JSON. See docs/verify.md."`
+	At     *int64 `placeholder:"UNIX_SECONDS" help:"Judge as at this time instead of now."`
+	JWKS   string `name:"jwks" placeholder:"FILE" help:"The issuer's JWK Set, in place of the keys in the configuration (which must have one issuer)."`
+}
+
+// Help is shown by sallyport verify --help.
+func (verifyCommand) Help() string {
+	return `Each input line is a JSON object with "name" and "token" and, optionally, scheme (default
+Bearer), method, url, dpop (array of proofs), cert (PEM) and route (a pattern of the
+configuration's routes, or method and path to be matched). Other members are ignored.
+
+Each output line, in the same order, is one of
+
+  {"name":"…","accept":true,"issuer":"…","subject":"…","client_id":"…","scopes":["…"],"expires":1700000000}
+  {"name":"…","accept":false,"reason":"expired","status":401,"challenges":["Bearer …"]}
+
+Exit status: 0 every line was judged; 1 input that cannot be read (the lines are named, the
+others are judged); 2 bad configuration or usage (all faults are listed).
+
+  sallyport verify --config sallyport.yaml --jwks keys.json < tokens.ndjson`
+}
+
+// maxLine bounds an input line, in bytes.
+const maxLine = 32 << 20
+
+func (c *verifyCommand) run(std streams) int {
+	judge, err := loadJudge(c.Config, c.JWKS)
+	if err != nil {
+		complain(std, err)
+		return exitConfig
+	}
+	for _, warning := range judge.warnings() {
+		fmt.Fprintln(std.err, "sallyport: warning: "+warning)
+	}
+	ctx := context.Background()
+	if c.At != nil {
+		ctx = clock.At(ctx, time.Unix(*c.At, 0))
+	}
+	if file, ok := std.in.(*os.File); ok {
+		if info, err := file.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+			fmt.Fprintln(std.err, "sallyport: reading NDJSON from the terminal; end with Ctrl-D")
+		}
+	}
+	return judgeAll(ctx, judge, std)
+}
+
+// tally counts the lines of a run.
+type tally struct{ accepted, refused, unreadable int }
+
+// judgeAll writes one verdict for every line that can be read.
+func judgeAll(ctx context.Context, judge *judge, std streams) int {
+	in := bufio.NewReaderSize(std.in, 64<<10)
+	out := bufio.NewWriter(std.out)
+	encoder := json.NewEncoder(out)
+	encoder.SetEscapeHTML(false)
+	var count tally
+	for number := 1; ; number++ {
+		line, err := readLine(in)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		var input input
+		if err == nil {
+			if len(bytes.TrimSpace(line)) == 0 {
+				continue
+			}
+			input, err = parseInput(string(line))
+		}
+		if err != nil {
+			count.unreadable++
+			complain(std, fmt.Errorf("input line %d: %w", number, err))
+			if !errors.Is(err, errLine) { // the stream itself is broken
+				break
+			}
+			continue
+		}
+		verdict := judge.verdict(ctx, &input)
+		if verdict.Accept {
+			count.accepted++
+		} else {
+			count.refused++
+		}
+		if err := encoder.Encode(verdict); err != nil {
+			complain(std, fmt.Errorf("standard output: %w", err))
+			return exitInput
+		}
+		if in.Buffered() == 0 { // the other side may wait for this verdict
+			if err := out.Flush(); err != nil {
+				complain(std, fmt.Errorf("standard output: %w", err))
+				return exitInput
+			}
+		}
+	}
+	return finish(out, count, std)
+}
+
+func finish(out *bufio.Writer, count tally, std streams) int {
+	if err := out.Flush(); err != nil {
+		complain(std, fmt.Errorf("standard output: %w", err))
+		return exitInput
+	}
+	fmt.Fprintf(std.err, "sallyport: %d accepted, %d refused", count.accepted, count.refused)
+	if count.unreadable == 0 {
+		fmt.Fprintln(std.err)
+		return exitDone
+	}
+	fmt.Fprintf(std.err, ", %d lines unreadable\n", count.unreadable)
+	return exitInput
+}
+
+// errLine means that one line cannot be read and the next ones can.
+var errLine = errors.New("not a valid input line")
+
+// readLine reads up to the next newline, without it. io.EOF means that nothing
+// is left; a line that is too long is passed over whole.
+func readLine(in *bufio.Reader) ([]byte, error) {
+	var line []byte
+	length := 0
+	for {
+		part, err := in.ReadSlice('\n')
+		if length += len(part); length <= maxLine+1 {
+			line = append(line, part...)
+		}
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull):
+			continue
+		case err != nil && (!errors.Is(err, io.EOF) || length == 0):
+			return nil, err
+		}
+		if line = bytes.TrimSuffix(line, []byte("\n")); length > maxLine+1 || len(line) > maxLine {
+			return nil, fmt.Errorf("%w: longer than %d MB", errLine, maxLine>>20)
+		}
+		return line, nil
+	}
+}
