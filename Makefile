@@ -1,0 +1,92 @@
+# Needs Go, git, make and bash. The modules are those of go.work.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := all
+
+GOLANGCI_VERSION := v2.15.0
+GOLANGCI         := $(CURDIR)/bin/tools/golangci-lint-$(GOLANGCI_VERSION)
+
+FUZZTIME ?= 60s
+ARGS     ?=
+
+# Shell code that runs $(1) in the folder of every module, and stops at the first failure.
+define in_modules
+modules=$$(go list -m -f '{{.Dir}}')
+[ -n "$$modules" ] || { echo "go.work names no module" >&2; exit 1; }
+while IFS= read -r dir; do
+	name=$${dir#$(CURDIR)}; name=$${name#/}
+	echo "-- $(2) $${name:-.}"
+	(cd "$$dir" && $(1)) </dev/null
+done <<<"$$modules"
+endef
+
+.PHONY: all
+all: lint test ## lint and test (the default)
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## download the modules of every module
+	@$(call in_modules,GOWORK=off go mod download,download)
+
+.PHONY: build
+build: ## build bin/sallyport
+	@mkdir -p bin
+	go build -o bin/sallyport ./cmd/sallyport
+
+.PHONY: demo
+demo: build ## judge the sample tokens of examples/verify
+	@bin/sallyport verify --config examples/verify/sallyport.yaml --at 1700000000 < examples/verify/tokens.ndjson
+
+.PHONY: test
+test: ## run the tests of every module
+	@go test work
+
+.PHONY: race
+race: ## run the tests of every module under the race detector (needs a C compiler)
+	@go test -race work
+
+$(GOLANGCI):
+	@echo "installing golangci-lint $(GOLANGCI_VERSION) into bin/tools"
+	mkdir -p $(@D)
+	GOBIN=$(@D) GOWORK=off go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	mv $(@D)/golangci-lint $@
+
+.PHONY: lint
+lint: $(GOLANGCI) ## run golangci-lint on every module
+	@$(call in_modules,GOWORK=off $(GOLANGCI) run --config $(CURDIR)/.golangci.yml ./...,lint)
+
+# Inputs that widened coverage are kept in Go's build cache, so a later run starts where this one
+# ended; a failing input is written to the package's testdata/fuzz and is committed with its fix.
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (60s) each
+	@listing=$$(go test -list '^Fuzz' work) || { echo "$$listing"; exit 1; }
+	targets=$$(awk '/^Fuzz/ { f[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, f[i]; n = 0 }' <<<"$$listing")
+	[ -n "$$targets" ] || { echo "no fuzz target" >&2; exit 1; }
+	root=$$(awk '$$1 == "module" { print $$2 }' go.mod)
+	total=$$(wc -l <<<"$$targets"); n=0
+	while read -r pkg target; do
+		n=$$((n + 1))
+		echo "fuzz $$n/$$((total)) $${pkg#"$$root"/} $$target $(FUZZTIME)"
+		go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$pkg" </dev/null
+	done <<<"$$targets"
+
+.PHONY: bench
+bench: ## compare first-seen token cost with the floor and the peers (ARGS="-gate -quick")
+	@go run ./benchmarks/cmd/firstseen $(ARGS)
+
+.PHONY: trace
+trace: ## print which requirement is named by which test
+	@go run ./internal/archtest/trace
+
+.PHONY: mutants
+mutants: ## delete each guard in jose and validator in turn, and see that a test fails
+	@go run ./internal/mutants $(ARGS) ./jose ./validator
+
+.PHONY: tidy
+tidy: ## check that every go.mod and go.sum is tidy
+	@$(call in_modules,GOWORK=off go mod tidy -diff,tidy)
