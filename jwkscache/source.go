@@ -18,7 +18,7 @@ import (
 // Source says where the keys of one issuer come from. The sources are those of
 // this package.
 type Source interface {
-	open(Binding) (Keys, error)
+	open(binding Binding) (Keys, error)
 }
 
 // Binding is whom keys are opened for.

@@ -23,11 +23,17 @@ type Denial struct {
 	cause      error
 }
 
-// Error is the constant text of the Reason.
-func (d *Denial) Error() string { return d.Reason.Error() }
+// Error is constant for the Reason.
+func (d *Denial) Error() string { return "sallyport: denied: " + string(d.Reason) }
 
 // Unwrap gives the refusal of the validator or the policy.
 func (d *Denial) Unwrap() error { return d.cause }
+
+// Authentication schemes of challenges.
+const (
+	bearer = "Bearer"
+	dpop   = "DPoP"
+)
 
 // answer is one response class.
 type answer struct {
@@ -39,33 +45,33 @@ type answer struct {
 }
 
 var (
-	plainChallenge = answer{status: http.StatusUnauthorized, scheme: "Bearer"}
+	plainChallenge = answer{status: http.StatusUnauthorized, scheme: bearer}
 	invalidRequest = answer{
-		status: http.StatusBadRequest, scheme: "Bearer",
+		status: http.StatusBadRequest, scheme: bearer,
 		code: "invalid_request", description: "The request is malformed",
 	}
 	invalidToken = answer{
-		status: http.StatusUnauthorized, scheme: "Bearer",
+		status: http.StatusUnauthorized, scheme: bearer,
 		code: "invalid_token", description: "The access token is invalid",
 	}
 	expiredToken = answer{
-		status: http.StatusUnauthorized, scheme: "Bearer",
+		status: http.StatusUnauthorized, scheme: bearer,
 		code: "invalid_token", description: "The access token expired",
 	}
 	insufficientScope = answer{
-		status: http.StatusForbidden, scheme: "Bearer",
+		status: http.StatusForbidden, scheme: bearer,
 		code: "insufficient_scope", description: "The access token lacks a scope",
 	}
 	stepUp = answer{
-		status: http.StatusUnauthorized, scheme: "Bearer",
+		status: http.StatusUnauthorized, scheme: bearer,
 		code: "insufficient_user_authentication", description: "Stronger or more recent authentication is required",
 	}
 	invalidProof = answer{
-		status: http.StatusUnauthorized, scheme: "DPoP",
+		status: http.StatusUnauthorized, scheme: dpop,
 		code: "invalid_dpop_proof", description: "The DPoP proof is invalid",
 	}
 	nonceRequired = answer{
-		status: http.StatusUnauthorized, scheme: "DPoP",
+		status: http.StatusUnauthorized, scheme: dpop,
 		code: "use_dpop_nonce", description: "The DPoP proof needs a nonce",
 	}
 	policyDenial = answer{status: http.StatusForbidden}

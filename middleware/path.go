@@ -15,7 +15,7 @@ func AmbiguousPath(escaped string) bool {
 	if !strings.HasPrefix(escaped, "/") {
 		return true
 	}
-	if clean := path.Clean(escaped); clean != escaped && clean+"/" != escaped {
+	if clean := path.Clean(escaped); strings.Contains(escaped, "//") || clean != escaped && clean+"/" != escaped {
 		return true
 	}
 	for i := 0; i < len(escaped); i++ {

@@ -37,8 +37,8 @@ const (
 
 // Refusal is why a policy says no.
 type Refusal struct {
-	Reason validator.Reason
-	Scopes []string // with InsufficientScope: what the operation needs; not to be modified
+	Reason validator.Reason // InsufficientScope or Forbidden
+	Scopes []string         // with InsufficientScope: what the operation needs; not to be modified
 }
 
 // refusesAll is the answer of a policy that can permit nothing.

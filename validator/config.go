@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sallyport-auth/sallyport/jose"
@@ -93,7 +94,7 @@ type issuer struct {
 // told at once.
 type faults []error
 
-func (f *faults) add(format string, args ...any) {
+func (f *faults) addf(format string, args ...any) {
 	*f = append(*f, fmt.Errorf("validator: "+format, args...))
 }
 
@@ -104,13 +105,13 @@ func (l Leeway) checked(f *faults) Leeway {
 	case l.Expiry == NoLeeway:
 		l.Expiry = 0
 	case l.Expiry < 0 || l.Expiry > maxLeeway:
-		f.add("Leeway.Expiry is %v; allowed are NoLeeway and up to %v", l.Expiry, maxLeeway)
+		f.addf("Leeway.Expiry is %v; allowed are NoLeeway and up to %v", l.Expiry, maxLeeway)
 	}
 	switch {
 	case l.Future == 0:
 		l.Future = defaultLeeway
 	case l.Future < minFutureLeeway || l.Future > maxLeeway:
-		f.add("Leeway.Future is %v; allowed are %v to %v", l.Future, minFutureLeeway, maxLeeway)
+		f.addf("Leeway.Future is %v; allowed are %v to %v", l.Future, minFutureLeeway, maxLeeway)
 	}
 	return l
 }
@@ -120,21 +121,21 @@ func checkedTokenBytes(n int, f *faults) int {
 		return defaultTokenBytes
 	}
 	if n < minTokenBytes || n > maxTokenBytes {
-		f.add("MaxTokenBytes is %d; allowed are %d to %d, or 0 for %d", n, minTokenBytes, maxTokenBytes, defaultTokenBytes)
+		f.addf("MaxTokenBytes is %d; allowed are %d to %d, or 0 for %d", n, minTokenBytes, maxTokenBytes, defaultTokenBytes)
 	}
 	return n
 }
 
 func checkedIssuers(configured []Issuer, trace *Trace, f *faults) []*issuer {
 	if len(configured) == 0 {
-		f.add("Issuers is empty; list the authorization servers whose tokens this API accepts")
+		f.addf("Issuers is empty; list the authorization servers whose tokens this API accepts")
 	}
 	issuers := make([]*issuer, 0, len(configured))
 	for i := range configured {
 		field := fmt.Sprintf("Issuers[%d] %q", i, configured[i].URL)
 		for _, earlier := range issuers {
 			if earlier.url == configured[i].URL {
-				f.add("%s: listed twice; merge the entries", field)
+				f.addf("%s: listed twice; merge the entries", field)
 			}
 		}
 		issuers = append(issuers, configured[i].checked(field, trace, f))
@@ -159,12 +160,12 @@ func (c *Issuer) checked(field string, trace *Trace, f *faults) *issuer {
 		is.allowed[a] = true
 	}
 	if c.Keys == nil {
-		f.add("%s: Keys is nil; give the issuer's JWK Set, for example jwkscache.Static(document)", field)
+		f.addf("%s: Keys is nil; give the issuer's JWK Set, for example jwkscache.Static(document)", field)
 		return is
 	}
 	keys, err := jwkscache.Open(c.Keys, jwkscache.Binding{Issuer: c.URL, Algorithms: algorithms})
 	if err != nil {
-		f.add("%s: Keys: %w", field, err)
+		f.addf("%s: Keys: %w", field, err)
 		return is
 	}
 	is.keys = keys
@@ -176,17 +177,16 @@ func (c *Issuer) checked(field string, trace *Trace, f *faults) *issuer {
 
 func checkIssuerURL(text, field string, f *faults) {
 	if text == "" {
-		f.add("%s: URL is empty; it is the exact iss of the tokens", field)
+		f.addf("%s: URL is empty; it is the exact iss of the tokens", field)
 		return
 	}
 	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" ||
-		hasControl(text) {
-		f.add("%s: URL must be an https URL with a host and without user, query and fragment (RFC 8414 §2)", field)
+	if err != nil || u.Hostname() == "" || u.User != nil || strings.ContainsAny(text, "?#") || hasControl(text) {
+		f.addf("%s: URL must be an https URL with a host and without user, query and fragment (RFC 8414 §2)", field)
 		return
 	}
 	if u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
-		f.add("%s: URL must be https; http is for loopback addresses only", field)
+		f.addf("%s: URL must be https; http is for loopback addresses only", field)
 	}
 }
 
@@ -197,14 +197,14 @@ func loopback(host string) bool {
 
 func checkAudiences(audiences []string, field string, f *faults) {
 	if len(audiences) == 0 {
-		f.add("%s: Audiences is empty; list the identifiers this API answers to", field)
+		f.addf("%s: Audiences is empty; list the identifiers this API answers to", field)
 	}
 	for i, audience := range audiences {
 		if audience == "" || hasControl(audience) {
-			f.add("%s: Audiences[%d] is empty or has control characters", field, i)
+			f.addf("%s: Audiences[%d] is empty or has control characters", field, i)
 		}
 		if slices.Contains(audiences[:i], audience) {
-			f.add("%s: Audiences[%d] %q is listed twice", field, i, audience)
+			f.addf("%s: Audiences[%d] %q is listed twice", field, i, audience)
 		}
 	}
 }
@@ -214,18 +214,18 @@ func checkedAlgorithms(algorithms []jose.Algorithm, field string, f *faults) []j
 		return defaultAlgorithms
 	}
 	if len(algorithms) == 0 {
-		f.add("%s: Algorithms is empty, which allows none; leave it nil for the default", field)
+		f.addf("%s: Algorithms is empty, which allows none; leave it nil for the default", field)
 	}
 	for i, a := range algorithms {
 		if !a.Valid() {
-			f.add("%s: Algorithms[%d] is not one of package jose's constants", field, i)
+			f.addf("%s: Algorithms[%d] is not one of package jose's constants", field, i)
 		}
 		if slices.Contains(algorithms[:i], a) {
-			f.add("%s: Algorithms[%d] %s is listed twice (Ed25519 and EdDSA are one algorithm)", field, i, a)
+			f.addf("%s: Algorithms[%d] %s is listed twice (Ed25519 and EdDSA are one algorithm)", field, i, a)
 		}
 	}
 	return slices.Clone(algorithms)
 }
 
 // err is all faults as one error, or nil.
-func (f faults) err() error { return errors.Join(f...) }
+func (f *faults) err() error { return errors.Join(*f...) }

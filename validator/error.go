@@ -17,7 +17,7 @@ type Error struct {
 // Reason is the one reason of the refusal.
 func (e *Error) Reason() Reason { return e.reason }
 
-func (e *Error) Error() string { return e.reason.Error() }
+func (e *Error) Error() string { return "sallyport: " + string(e.reason) + ": " + e.reason.Description() }
 
 // Unwrap gives the cause, if there is more to say than the reason.
 func (e *Error) Unwrap() error { return e.cause }

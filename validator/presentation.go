@@ -38,8 +38,8 @@ func (s Scheme) String() string {
 //
 // It prints redacted, but its fields are the secrets themselves.
 type Presentation struct {
-	Scheme      Scheme
-	Token       string
+	Scheme      Scheme            // under which the token was presented
+	Token       string            // as received, not decoded
 	Proofs      []string          // values of the DPoP field
 	Method      string            // of the request
 	URL         *url.URL          // of the request, as the client sees it

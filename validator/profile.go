@@ -39,8 +39,8 @@ const (
 // ClaimRule is a claim that a token must have at its top level, with the JSON
 // type given. Names and values match byte for byte.
 type ClaimRule struct {
-	Name string
-	Type ClaimType
+	Name string    // of the claim
+	Type ClaimType // of its value
 	// Equals is the string that the claim must be, or that the array must
 	// contain; "true" or "false" for a boolean. Empty: any value of the type
 	// that is not itself empty.
@@ -60,21 +60,21 @@ func (c *Issuer) checkProfile(field string, f *faults) {
 	switch c.Profile {
 	case ProfileRFC9068:
 		if len(c.Marker) > 0 {
-			f.add("%s: Marker is for ProfileLegacy only; declare further claims in Claims", field)
+			f.addf("%s: Marker is for ProfileLegacy only; declare further claims in Claims", field)
 		}
 	case ProfileLegacy:
 		if len(c.Marker) == 0 {
-			f.add("%s: ProfileLegacy needs a Marker: a claim that access tokens have and ID tokens have not", field)
+			f.addf("%s: ProfileLegacy needs a Marker: a claim that access tokens have and ID tokens have not", field)
 		}
 		for i, rule := range c.Marker {
 			if rule.Equals == "" && slices.Contains(idTokenClaims, rule.Name) {
-				f.add("%s: Marker[%d]: the presence of %q marks no access token, ID tokens have it too; "+
+				f.addf("%s: Marker[%d]: the presence of %q marks no access token, ID tokens have it too; "+
 					"take another claim or set Equals", field, i, rule.Name)
 			}
 		}
 		checkRules(c.Marker, field+": Marker", f)
 	default:
-		f.add("%s: Profile %d does not exist", field, c.Profile)
+		f.addf("%s: Profile %d does not exist", field, c.Profile)
 	}
 }
 
@@ -82,11 +82,11 @@ func checkRules(rules []ClaimRule, field string, f *faults) {
 	for i, rule := range rules {
 		switch {
 		case rule.Name == "":
-			f.add("%s[%d]: Name is empty", field, i)
+			f.addf("%s[%d]: Name is empty", field, i)
 		case rule.Type > ClaimBoolean:
-			f.add("%s[%d] %q: Type %d does not exist", field, i, rule.Name, rule.Type)
+			f.addf("%s[%d] %q: Type %d does not exist", field, i, rule.Name, rule.Type)
 		case rule.Type == ClaimBoolean && rule.Equals != "true" && rule.Equals != "false":
-			f.add("%s[%d] %q: Equals of a boolean is \"true\" or \"false\"", field, i, rule.Name)
+			f.addf("%s[%d] %q: Equals of a boolean is \"true\" or \"false\"", field, i, rule.Name)
 		}
 	}
 }

@@ -59,5 +59,10 @@ var texts = map[Reason]string{
 	Unavailable:         "the token could not be judged now",
 }
 
-// Error is a constant English sentence for r, without details of the request.
-func (r Reason) Error() string { return "sallyport: " + texts[r] }
+// Error is the value itself, such as "expired", so that a printed Reason reads
+// like its metric label.
+func (r Reason) Error() string { return string(r) }
+
+// Description says r in English, in constant words without details of the
+// request.
+func (r Reason) Description() string { return texts[r] }

@@ -111,9 +111,9 @@ func (t *Token) Actor() (Actor, bool) {
 // Actor is a party that acts for the subject of a token. Absent members are
 // empty.
 type Actor struct {
-	Issuer   string
-	Subject  string
-	ClientID string
+	Issuer   string // iss
+	Subject  string // sub
+	ClientID string // client_id
 	present  bool
 }
 

@@ -54,6 +54,15 @@ func (t *Trace) Join(next *Trace) *Trace {
 	}
 }
 
+// clone keeps the hooks as they are now. A nil Trace has none.
+func (t *Trace) clone() *Trace {
+	if t == nil {
+		return nil
+	}
+	hooks := *t
+	return &hooks
+}
+
 func (t *Trace) validateStart(ctx context.Context) context.Context {
 	if t == nil || t.ValidateStart == nil {
 		return ctx

@@ -22,11 +22,12 @@ type Validator struct {
 // once. It does no I/O and starts no goroutine.
 func New(config Config) (*Validator, error) {
 	var f faults
+	trace := config.Trace.clone()
 	v := &Validator{
 		leeway:   config.Leeway.checked(&f),
 		maxBytes: checkedTokenBytes(config.MaxTokenBytes, &f),
-		issuers:  checkedIssuers(config.Issuers, config.Trace, &f),
-		trace:    config.Trace,
+		issuers:  checkedIssuers(config.Issuers, trace, &f),
+		trace:    trace,
 	}
 	if err := f.err(); err != nil {
 		return nil, err

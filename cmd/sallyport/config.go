@@ -98,7 +98,10 @@ func loadJudge(path, jwksPath string) (*judge, error) {
 // Unknown keys and duplicates are errors that name their line.
 func decodeConfig(text []byte, file *configFile) error {
 	if trimmed := bytes.TrimSpace(text); len(trimmed) > 0 && trimmed[0] == '{' {
-		return strictjson.UnmarshalKnown(string(text), file)
+		if err := strictjson.UnmarshalKnown(string(text), file); err != nil {
+			return errors.New(goType.ReplaceAllString(err.Error(), ""))
+		}
+		return nil
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	decoder.KnownFields(true)
@@ -122,8 +125,8 @@ func decodeConfig(text []byte, file *configFile) error {
 	return nil
 }
 
-// goType is the part of YAML errors that speaks of this program's types.
-var goType = regexp.MustCompile(` in type main\.\w+`)
+// goType is the part of a decoder's error that speaks of this program's types.
+var goType = regexp.MustCompile(`( in type| into( Go)?) [][*]*main\.\w+`)
 
 // validatorConfig turns the file into a validator's configuration and adds
 // what is wrong with it to faults. Paths are relative to dir.

@@ -20,9 +20,9 @@ func (j *judge) warnings() []string { return j.validator.Warnings() }
 // verdict is one output line of the verify contract. A verdict of acceptance
 // has the pointer members, one of refusal the others.
 type verdict struct {
-	Name   string `json:"name"`
-	Accept bool   `json:"accept"`
-	*acceptance
+	Name        string `json:"name"`
+	Accept      bool   `json:"accept"`
+	*acceptance        //nolint:embeddedstructfieldcheck // the order here is the order of the output
 	*refusal
 }
 

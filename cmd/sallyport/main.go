@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"slices"
 
 	"github.com/alecthomas/kong"
 )
@@ -88,10 +89,9 @@ func (versionCommand) run(std streams) int {
 		if info.Main.Version != "" {
 			version = info.Main.Version
 		}
-		for _, setting := range info.Settings {
-			if setting.Key == "vcs.revision" {
-				version += " " + setting.Value
-			}
+		isRevision := func(s debug.BuildSetting) bool { return s.Key == "vcs.revision" }
+		if i := slices.IndexFunc(info.Settings, isRevision); i >= 0 {
+			version += " " + info.Settings[i].Value
 		}
 	}
 	fmt.Fprintf(std.out, "sallyport %s %s\n", version, goVersion)

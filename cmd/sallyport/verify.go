@@ -22,7 +22,7 @@ type verifyCommand struct {
 }
 
 // Help is shown by sallyport verify --help.
-func (verifyCommand) Help() string {
+func (*verifyCommand) Help() string {
 	return `Each input line is a JSON object with "name" and "token" and, optionally, scheme (default
 Bearer), method, url, dpop (array of proofs), cert (PEM) and route (a pattern of the
 configuration's routes, or method and path to be matched). Other members are ignored.

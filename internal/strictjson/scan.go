@@ -1,6 +1,7 @@
 package strictjson
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -108,13 +109,8 @@ func (s *scanner) members(limits Limits, members []Member, depth int, keep bool)
 // addName records a member name, unless it stands in its object already or
 // the table or the document's limit is exhausted.
 func (s *scanner) addName(name string, first int, limits Limits) bool {
-	for _, other := range s.names[first:s.named] {
-		if other == name {
-			return false
-		}
-	}
 	s.total++
-	if s.named == len(s.names) || s.total > limits.Members {
+	if s.named == len(s.names) || s.total > limits.Members || slices.Contains(s.names[first:s.named], name) {
 		return false
 	}
 	s.names[s.named] = name

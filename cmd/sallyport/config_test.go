@@ -1,0 +1,134 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const minimal = `issuers:
+  - url: https://issuer.example
+    audiences: [https://api.example]
+    keys: {file: jwks.json}
+`
+
+// TestConfigFaults covers R-OP-01 for files: what is wrong is told with its
+// line or field, and nothing is judged.
+func TestConfigFaults(t *testing.T) {
+	for _, test := range []struct {
+		name, config string
+		want         []string
+	}{
+		{"unknown keys", minimal + "    audience: x\nleway: {}\n", []string{"line 5: field audience not found", "line 6: field leway not found"}},
+		{"unknown nested key", minimal + "routes:\n  \"GET /\": {scope: {all: [a]}}\n", []string{"line 6: field scope not found"}},
+		{"duplicate key", minimal + "issuers: []\n", []string{"line 5", "already defined"}},
+		{"wrong type", "issuers: 7\n", []string{"line 1"}},
+		{"not YAML", "issuers: [\n", []string{"line"}},
+		{"empty", "", []string{"the file is empty"}},
+		{"two documents", minimal + "---\n" + minimal, []string{"more than one YAML document"}},
+		{"JSON, unknown key", "{\n\"issuers\": [],\n\"leway\": {}}", []string{"line 3", "leway"}},
+		{"JSON, duplicate key", "{\"issuers\": [],\n\"issuers\": []}", []string{"line 2", "issuers"}},
+		{"JSON, broken", "{\n\n]", []string{"line 3"}},
+		{"JSON, trailing", "{\"issuers\":[]} {}", []string{"line 1"}},
+		{"no issuer", "issuers: []\n", []string{"Issuers is empty"}},
+		{
+			"many faults at once",
+			"issuers:\n  - url: http://issuer.example\n    algorithms: [none, RS256, HS256]\n    profile: odd\n" +
+				"    claims: [{name: a, type: number}]\n" +
+				"leeway: {expiry: soon, future: 90s}\nlimits: {token: 5}\nroutes:\n  \"GET /a\": {}\n  \"GET b c d\": {scopes: {all: [x]}}\n",
+			[]string{
+				`algorithms[0]: jose: algorithm not allowed: "none"`, `algorithms[2]: jose: algorithm not allowed: "HS256"`,
+				"issuers[0].profile", "issuers[0].claims[0].type", "leeway.expiry", "Leeway.Future is 1m30s", "MaxTokenBytes is 5",
+				"URL must be https", "Audiences is empty", "issuers[0].keys: keys by discovery are not available",
+				`routes: "GET /a": no policy`, `routes: "GET b c d"`,
+			},
+		},
+		{"algorithms empty", minimal + "    algorithms: []\n", []string{"Algorithms is empty"}},
+		{"keys by URL", strings.Replace(minimal, "file: jwks.json", "url: https://issuer.example/jwks", 1), []string{"issuers[0].keys.url: keys by URL are not available"}},
+		{"key file missing", strings.Replace(minimal, "jwks.json", "other.json", 1), []string{"issuers[0].keys", "other.json"}},
+		{"key file no JWKS", strings.Replace(minimal, "jwks.json", "broken.json", 1), []string{"not a JWK Set"}},
+		{"zero future", minimal + "leeway: {future: 0s}\n", []string{"Leeway.Future"}},
+		{"marker on the strict profile", minimal + "    marker: [{name: token_use, equals: access}]\n", []string{"Marker is for ProfileLegacy only"}},
+		{"legacy without marker", minimal + "    profile: legacy\n", []string{"ProfileLegacy needs a Marker"}},
+		{"both all and any", minimal + "routes:\n  \"GET /\": {scopes: {all: [a], any: [b]}}\n", []string{"give one"}},
+		{"no scopes", minimal + "routes:\n  \"GET /\": {scopes: {all: []}}\n", []string{"a policy without scopes"}},
+		{"bad scope", minimal + "routes:\n  \"GET /\": {scopes: {any: ['a b']}}\n", []string{`"a b" is not a scope token`}},
+		{"conflicting routes", minimal + "routes:\n  \"GET /{a}/x\": {scopes: {all: [a]}}\n  \"GET /y/{b}\": {scopes: {all: [a]}}\n", []string{"conflicts"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := folder(t, map[string]string{
+				"sallyport.yaml": test.config,
+				"jwks.json":      read(t, samples+"/jwks.json"),
+				"broken.json":    "<html>",
+			})
+			got := invoke(t, `{"token":"a"}`, "verify", "--config", filepath.Join(dir, "sallyport.yaml"))
+			if got.status != exitConfig || got.out != "" {
+				t.Errorf("status %d, output %q, want %d and none", got.status, got.out, exitConfig)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(got.err, want) {
+					t.Errorf("%q is not told:\n%s", want, got.err)
+				}
+			}
+			for text := range strings.Lines(got.err) {
+				if !strings.HasPrefix(text, "sallyport: ") || strings.Contains(text, "main.") {
+					t.Errorf("not a line for users: %s", text)
+				}
+			}
+		})
+	}
+}
+
+// TestConfigForms shows configurations that work.
+func TestConfigForms(t *testing.T) {
+	jwks := read(t, samples+"/jwks.json")
+	accepted := `"accept":true`
+	for _, test := range []struct {
+		name, config string
+		args         []string
+		at           string
+		want         string
+	}{
+		{"YAML", minimal, nil, sampleTime, accepted},
+		{"JSON", `{"issuers":[{"url":"https://issuer.example","audiences":["https://api.example"],"keys":{"file":"jwks.json"}}]}`, nil, sampleTime, accepted},
+		{"JWKS of the command line", strings.Replace(minimal, "    keys: {file: jwks.json}\n", "", 1), []string{"--jwks", "JWKS"}, sampleTime, accepted},
+		{"JWKS in place of a missing file", strings.Replace(minimal, "jwks.json", "other.json", 1), []string{"--jwks", "JWKS"}, sampleTime, accepted},
+		{"JWKS in place of a URL", strings.Replace(minimal, "file: jwks.json", "url: https://issuer.example/jwks", 1), []string{"--jwks", "JWKS"}, sampleTime, accepted},
+		{"default leeway, inside", minimal, nil, "1700000629", accepted},
+		{"default leeway, outside", minimal, nil, "1700000630", `"expired"`},
+		{"more leeway", minimal + "leeway: {expiry: 60s, future: 60s}\n", nil, "1700000659", accepted},
+		{"no leeway, inside", minimal + "leeway: {expiry: 0s}\n", nil, "1700000599", accepted},
+		{"no leeway, outside", minimal + "leeway: {expiry: 0s}\n", nil, "1700000600", `"expired"`},
+		{"algorithm left out", minimal + "    algorithms: [ES256]\n", nil, sampleTime, `"algorithm_not_allowed"`},
+		{"claim declared", minimal + "    claims: [{name: scope, equals: 'orders:read'}]\n", nil, sampleTime, accepted},
+		{"claim declared and missing", minimal + "    claims: [{name: tenant}]\n", nil, sampleTime, `"bad_claims"`},
+		{"legacy", minimal + "    profile: legacy\n    marker: [{name: client_id}]\n", nil, sampleTime, accepted},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := folder(t, map[string]string{"sallyport.yaml": test.config, "jwks.json": jwks})
+			args := []string{"verify", "--config", filepath.Join(dir, "sallyport.yaml"), "--at", test.at}
+			for _, arg := range test.args {
+				args = append(args, strings.Replace(arg, "JWKS", filepath.Join(dir, "jwks.json"), 1))
+			}
+			got := invoke(t, line(t, map[string]any{"token": token(t, "good, RS256")}), args...)
+			if got.status != exitDone || !strings.Contains(got.out, test.want) {
+				t.Errorf("status %d, %s, want %s\n%s", got.status, got.out, test.want, got.err)
+			}
+		})
+	}
+}
+
+func TestJWKSNeedsOneIssuer(t *testing.T) {
+	second := strings.Replace(minimal[len("issuers:\n"):], "issuer.example", "second.example", 1)
+	dir := folder(t, map[string]string{"sallyport.yaml": minimal + second, "jwks.json": read(t, samples+"/jwks.json")})
+	config := filepath.Join(dir, "sallyport.yaml")
+	in := line(t, map[string]any{"token": token(t, "good, RS256")})
+	got := invoke(t, in, "verify", "--config", config, "--jwks", filepath.Join(dir, "jwks.json"))
+	if got.status != exitConfig || !strings.Contains(got.err, "--jwks is for configurations with one issuer; this one has 2") {
+		t.Errorf("status %d, %s", got.status, got.err)
+	}
+	got = invoke(t, in, "verify", "--config", config, "--at", sampleTime)
+	if got.status != exitDone || !strings.Contains(got.out, `"accept":true`) {
+		t.Errorf("two issuers without --jwks: status %d, %s%s", got.status, got.out, got.err)
+	}
+}

@@ -1,0 +1,163 @@
+package scopes_test
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sallyport-auth/sallyport/internal/clock"
+	"github.com/sallyport-auth/sallyport/jwkscache"
+	"github.com/sallyport-auth/sallyport/scopes"
+	"github.com/sallyport-auth/sallyport/validator"
+)
+
+// minted gives a validated token with this scope claim; nothing else can make
+// one.
+func minted(t *testing.T, scope string) *validator.Token {
+	t.Helper()
+	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	encode := base64.RawURLEncoding.EncodeToString
+	public := encode(key[ed25519.SeedSize:])
+	v, err := validator.New(validator.Config{Issuers: []validator.Issuer{{
+		URL:       "https://issuer.example",
+		Audiences: []string{"https://api.example"},
+		Keys:      jwkscache.Static([]byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","x":"` + public + `"}]}`)),
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims := fmt.Sprintf(`{"iss":"https://issuer.example","aud":"https://api.example","sub":"u","client_id":"c",`+
+		`"jti":"j","iat":0,"exp":60,"scope":%q}`, scope)
+	input := encode([]byte(`{"alg":"EdDSA","typ":"at+jwt"}`)) + "." + encode([]byte(claims))
+	token, err := v.Validate(clock.At(context.Background(), time.Unix(1, 0)), validator.Presentation{
+		Scheme: validator.Bearer,
+		Token:  input + "." + encode(ed25519.Sign(key, []byte(input))),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+// TestDecide covers R-SC-02, R-SC-03 and R-SC-11: whole-token comparison, the
+// full list in a refusal, and denial wherever there is no rule.
+func TestDecide(t *testing.T) {
+	const permitted = validator.Reason("")
+	for _, test := range []struct {
+		policy scopes.Policy
+		scope  string
+		want   validator.Reason
+		told   []string
+	}{
+		{scopes.All("read"), "read", permitted, nil},
+		{scopes.All("read"), "write read admin", permitted, nil},
+		{scopes.All("read", "write"), "write read", permitted, nil},
+		{scopes.All("read", "write"), "read", validator.InsufficientScope, []string{"read", "write"}},
+		{scopes.All("read", "write"), "write", validator.InsufficientScope, []string{"read", "write"}},
+		{scopes.All("read"), "", validator.InsufficientScope, []string{"read"}},
+		{scopes.All("read"), "read:admin", validator.InsufficientScope, []string{"read"}},
+		{scopes.All("read"), "reads", validator.InsufficientScope, []string{"read"}},
+		{scopes.All("read"), "READ", validator.InsufficientScope, []string{"read"}},
+		{scopes.All("read"), "rea d", validator.InsufficientScope, []string{"read"}},
+		{scopes.All("read"), "* all admin", validator.InsufficientScope, []string{"read"}},
+		{scopes.Any("read", "write"), "write", permitted, nil},
+		{scopes.Any("read", "write"), "read", permitted, nil},
+		{scopes.Any("read", "write"), "admin", validator.InsufficientScope, []string{"read"}},
+		{scopes.Authenticated(), "", permitted, nil},
+		{scopes.Policy{}, "read", validator.Forbidden, nil},
+		{scopes.All(), "read", validator.Forbidden, nil},
+		{scopes.Any(), "read", validator.Forbidden, nil},
+		{scopes.All("a b"), "a b", validator.Forbidden, nil},
+	} {
+		refusal := test.policy.Decide(minted(t, test.scope))
+		if test.want == permitted {
+			if refusal != nil {
+				t.Errorf("%v of %q: refused: %v", test.policy, test.scope, refusal.Reason)
+			}
+			continue
+		}
+		if refusal == nil || refusal.Reason != test.want || !slices.Equal(refusal.Scopes, test.told) {
+			t.Errorf("%v of %q: %+v, want %s %v", test.policy, test.scope, refusal, test.want, test.told)
+		}
+	}
+}
+
+// TestWorthlessTokens shows that no policy permits what was not validated.
+func TestWorthlessTokens(t *testing.T) {
+	for _, policy := range []scopes.Policy{
+		scopes.Authenticated(), scopes.All("read"), scopes.Any("read"), {},
+	} {
+		for _, token := range []*validator.Token{nil, {}, new(validator.Token)} {
+			if policy.Decide(token) == nil {
+				t.Errorf("%v permits a token that was not validated", policy)
+			}
+		}
+	}
+}
+
+func TestErr(t *testing.T) {
+	for _, test := range []struct {
+		policy scopes.Policy
+		want   []string // none: no fault
+	}{
+		{scopes.All("a"), nil},
+		{scopes.Any("a", "!#[]~"), nil},
+		{scopes.Authenticated(), nil},
+		{scopes.Policy{}, []string{"the zero Policy"}},
+		{scopes.All(), []string{"without scopes"}},
+		{scopes.Any(), []string{"without scopes"}},
+		{scopes.All(""), []string{`"" is not a scope token`}},
+		{scopes.All("a b", "c\"", "d\\", "\x7f", "é", "\t"), []string{`"a b"`, `"c\""`, `"d\\"`, `"\x7f"`, `"é"`, `"\t"`}},
+		{scopes.Any("a", "b", "a"), []string{`"a" is listed twice`}},
+	} {
+		err := test.policy.Err()
+		if (err == nil) != (test.want == nil) {
+			t.Errorf("%v: %v, want %v", test.policy, err, test.want)
+			continue
+		}
+		for _, want := range test.want {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%v: %q is not told: %v", test.policy, want, err)
+			}
+		}
+	}
+}
+
+func TestCallerKeepsItsSlice(t *testing.T) {
+	required := []string{"read"}
+	policy := scopes.All(required...)
+	required[0] = "write"
+	if policy.Decide(minted(t, "read")) != nil {
+		t.Error("a change of the caller's slice changed the policy")
+	}
+	if told := policy.Decide(minted(t, "write")).Scopes; !slices.Equal(told, []string{"read"}) {
+		t.Errorf("the refusal tells %v", told)
+	}
+}
+
+func TestString(t *testing.T) {
+	for want, policy := range map[string]scopes.Policy{
+		`All("a", "b")`:   scopes.All("a", "b"),
+		`Any("a")`:        scopes.Any("a"),
+		`Authenticated()`: scopes.Authenticated(),
+		`Policy{}`:        {},
+	} {
+		if got := policy.String(); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
+func TestDecideAllocatesNothing(t *testing.T) {
+	token := minted(t, "a b c d e f g h")
+	for _, policy := range []scopes.Policy{scopes.All("a", "h"), scopes.Any("x", "h"), scopes.All("x")} {
+		if n := testing.AllocsPerRun(100, func() { policy.Decide(token) }); n != 0 {
+			t.Errorf("%v: %v allocations", policy, n)
+		}
+	}
+}
