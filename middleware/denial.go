@@ -1,7 +1,9 @@
 package middleware
 
 import (
+	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,6 +36,24 @@ const (
 	bearer = "Bearer"
 	dpop   = "DPoP"
 )
+
+// ServeHTTP answers a request with d: the status, one WWW-Authenticate field
+// for each challenge, Retry-After, Cache-Control: no-store, and a small body
+// (RFC 9457) that says no more than the status.
+func (d *Denial) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	header := w.Header()
+	header.Set("Cache-Control", "no-store")
+	header.Set("Content-Type", "application/problem+json")
+	for _, challenge := range d.Challenges {
+		header.Add("WWW-Authenticate", challenge)
+	}
+	if d.RetryAfter > 0 {
+		header.Set("Retry-After", strconv.Itoa(int((d.RetryAfter+time.Second-1)/time.Second)))
+	}
+	w.WriteHeader(d.Status)
+	// The connection is gone if this fails; there is nobody to tell.
+	_, _ = fmt.Fprintf(w, `{"title":%q,"status":%d}`+"\n", http.StatusText(d.Status), d.Status)
+}
 
 // answer is one response class.
 type answer struct {

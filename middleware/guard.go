@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 
 	"github.com/sallyport-auth/sallyport/scopes"
 	"github.com/sallyport-auth/sallyport/validator"
@@ -16,17 +17,35 @@ type Config struct {
 	// Realm is the realm of challenges (RFC 9110 §11.5): text for people, in
 	// printable ASCII. Empty means "api".
 	Realm string
+	// RefuseURLTokens answers 400 to a request that has an access_token in
+	// its URL beside the one in its Authorization field. By default the one
+	// in the URL is ignored (OAuth 2.1 §5.1). It is never used.
+	RefuseURLTokens bool
+	// Trace gets hooks for observation. It may be nil.
+	Trace *Trace
+}
+
+// Trace is a set of hooks, each optional. They run inside the request they
+// report and must be quick.
+type Trace struct {
+	// TokenInURL is called for a request that has an access_token in its
+	// URL. That token may stand in logs and histories by now.
+	TokenInURL func(context.Context)
 }
 
 const defaultRealm = "api"
 
-// Guard judges requests. It is made by [New] and safe for concurrent use.
+// Guard judges requests. It is made by [New] or [For] and safe for concurrent
+// use.
 type Guard struct {
-	validator *validator.Validator
-	realm     string
+	validator       *validator.Validator
+	realm           string
+	refuseURLTokens bool
+	trace           Trace
 }
 
 // New checks config and makes a Guard, or reports every fault of it at once.
+// It does no I/O and starts no goroutine.
 func New(config Config) (*Guard, error) {
 	var faults []error
 	if config.Validator == nil {
@@ -41,12 +60,49 @@ func New(config Config) (*Guard, error) {
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
-	return &Guard{config.Validator, config.Realm}, nil
+	g := &Guard{validator: config.Validator, realm: config.Realm, refuseURLTokens: config.RefuseURLTokens}
+	if config.Trace != nil {
+		g.trace = *config.Trace
+	}
+	return g, nil
 }
 
+// For makes a Guard for these issuers with everything else at its default.
+func For(issuers ...validator.Issuer) (*Guard, error) {
+	v, err := validator.New(validator.Config{Issuers: issuers})
+	if err != nil {
+		return nil, err
+	}
+	return New(Config{Validator: v})
+}
+
+// Warm fetches what is needed to judge tokens, so that the first request does
+// not wait. A Guard that was not warmed fetches on demand.
+func (g *Guard) Warm(ctx context.Context) error { return g.validator.Warm(ctx) }
+
+// Run keeps the issuers' keys fresh until ctx ends. A Guard that is not run
+// refreshes on demand.
+func (g *Guard) Run(ctx context.Context) error { return g.validator.Run(ctx) }
+
+// Ready is nil if tokens of every issuer can be judged now.
+func (g *Guard) Ready() error { return g.validator.Ready() }
+
 // Check validates p under the policy's demands and then asks the policy. It
-// answers with a token or with a Denial, never with both or neither.
-func (g *Guard) Check(ctx context.Context, p validator.Presentation, policy scopes.Policy) (*validator.Token, *Denial) {
+// answers with a token or with a Denial, never with both. Under
+// [scopes.Public] it answers with neither and does not look at p.
+//
+// A panic on the way is a Denial: what could not be judged does not pass.
+func (g *Guard) Check(
+	ctx context.Context, p validator.Presentation, policy scopes.Policy,
+) (token *validator.Token, denial *Denial) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			token, denial = nil, g.deny(errPanic(cause), nil)
+		}
+	}()
+	if policy.IsPublic() {
+		return nil, nil //nolint:nilnil // the one policy that needs no token
+	}
 	p.Demands = policy.Demands()
 	token, err := g.validator.Validate(ctx, p)
 	if err != nil {
@@ -56,4 +112,25 @@ func (g *Guard) Check(ctx context.Context, p validator.Presentation, policy scop
 		return nil, g.deny(refusal.Reason, refusal.Scopes)
 	}
 	return token, nil
+}
+
+// errPanic tells where the panic came from by its type only: its text may hold
+// what must not be logged.
+func errPanic(cause any) error { return fmt.Errorf("middleware: panic with a %T while judging", cause) }
+
+// checkRequest is Check for an HTTP request.
+func (g *Guard) checkRequest(r *http.Request, policy scopes.Policy) (*validator.Token, *Denial) {
+	p, err := presentation(r.Header)
+	if r.URL.RawQuery != "" && tokenInURL(r.URL.RawQuery) {
+		if g.trace.TokenInURL != nil {
+			g.trace.TokenInURL(r.Context())
+		}
+		if g.refuseURLTokens && p.Scheme != 0 {
+			err = errTokenInURL
+		}
+	}
+	if err != nil {
+		return nil, g.deny(err, nil)
+	}
+	return g.Check(r.Context(), p, policy)
 }

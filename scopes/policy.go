@@ -11,7 +11,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sallyport-auth/sallyport/validator"
 )
@@ -21,7 +23,9 @@ import (
 // registration refuses.
 type Policy struct {
 	kind    kind
-	scopes  []string
+	scopes  []string // of allOf and anyOf
+	parts   []Policy // of and
+	demands validator.Demands
 	fault   error
 	refusal *Refusal
 }
@@ -30,9 +34,12 @@ type kind uint8
 
 const (
 	denies kind = iota
+	public
 	authenticated
 	allOf
 	anyOf
+	and
+	demanding
 )
 
 // Refusal is why a policy says no.
@@ -43,6 +50,10 @@ type Refusal struct {
 
 // refusesAll is the answer of a policy that can permit nothing.
 var refusesAll = &Refusal{Reason: validator.Forbidden}
+
+// Public permits everyone, without a token and without looking at one. It is
+// the only policy that does, and it does not combine with others.
+func Public() Policy { return Policy{kind: public} }
 
 // Authenticated permits every valid token, whatever its scopes.
 func Authenticated() Policy { return Policy{kind: authenticated, refusal: refusesAll} }
@@ -57,6 +68,75 @@ func Any(alternatives ...string) Policy {
 	return list(anyOf, alternatives, alternatives[:min(1, len(alternatives))])
 }
 
+// Audience permits a valid token whose aud names at least one of these
+// identifiers. It is for routes that belong to another resource than the rest
+// of the API; join it with And.
+func Audience(identifiers ...string) Policy {
+	if len(identifiers) == 0 || slices.Contains(identifiers, "") {
+		return Policy{fault: errNoAudience}
+	}
+	demands := validator.Demands{Audiences: slices.Clone(identifiers)}
+	return Policy{kind: demanding, demands: demands, refusal: refusesAll}
+}
+
+// MaxLifetime permits a valid token that was issued for no longer than limit,
+// from iat to exp (RFC 9700 §2.3).
+func MaxLifetime(limit time.Duration) Policy {
+	if limit <= 0 {
+		return Policy{fault: errNoLifetime}
+	}
+	return Policy{kind: demanding, demands: validator.Demands{MaxLifetime: limit}, refusal: refusesAll}
+}
+
+// And permits a token that every part permits. A refusal for scopes names all
+// that the parts together ask for.
+func And(parts ...Policy) Policy {
+	p := Policy{kind: and, parts: slices.Clone(parts)}
+	var faults []error
+	if len(parts) == 0 {
+		faults = append(faults, errNoParts)
+	}
+	var told []string
+	for _, part := range parts {
+		faults = append(faults, part.Err())
+		if part.kind == public {
+			faults = append(faults, errPublicPart)
+		}
+		faults = append(faults, p.addDemands(part.demands))
+		if part.refusal != nil {
+			told = append(told, part.refusal.Scopes...)
+		}
+	}
+	if err := errors.Join(faults...); err != nil {
+		return Policy{fault: err}
+	}
+	p.refusal = &Refusal{Reason: validator.InsufficientScope, Scopes: unique(told)}
+	return p
+}
+
+// addDemands joins the demands of a part.
+func (p *Policy) addDemands(d validator.Demands) error {
+	if len(p.demands.Audiences) > 0 && len(d.Audiences) > 0 {
+		return errTwoAudiences
+	}
+	p.demands.Audiences = append(p.demands.Audiences, d.Audiences...)
+	if d.MaxLifetime > 0 && (p.demands.MaxLifetime == 0 || d.MaxLifetime < p.demands.MaxLifetime) {
+		p.demands.MaxLifetime = d.MaxLifetime
+	}
+	return nil
+}
+
+// unique drops repetitions and keeps the order.
+func unique(scopes []string) []string {
+	var all []string
+	for _, scope := range scopes {
+		if !slices.Contains(all, scope) {
+			all = append(all, scope)
+		}
+	}
+	return all
+}
+
 func list(k kind, scopes, told []string) Policy {
 	if err := checkScopes(scopes); err != nil {
 		return Policy{fault: err}
@@ -65,7 +145,15 @@ func list(k kind, scopes, told []string) Policy {
 	return Policy{kind: k, scopes: slices.Clone(scopes), refusal: refusal}
 }
 
-var errNoScope = errors.New("scopes: a policy without scopes; say Authenticated() if any valid token will do")
+var (
+	errNoScope      = errors.New("scopes: a policy without scopes; say Authenticated() if any valid token will do")
+	errNoAudience   = errors.New("scopes: Audience without an identifier")
+	errNoLifetime   = errors.New("scopes: MaxLifetime must be positive")
+	errNoParts      = errors.New("scopes: And without parts")
+	errPublicPart   = errors.New("scopes: Public inside And: a route is open to everyone or it is not")
+	errTwoAudiences = errors.New("scopes: And with two Audience parts; list the identifiers in one")
+	errZero         = errors.New("scopes: the zero Policy, which denies everything; use All, Any, And, Authenticated or Public")
+)
 
 func checkScopes(scopes []string) error {
 	if len(scopes) == 0 {
@@ -101,12 +189,14 @@ func (p Policy) Err() error {
 	return p.fault
 }
 
-var errZero = errors.New("scopes: the zero Policy, which denies everything; use All, Any or Authenticated")
+// IsPublic reports whether the policy is exactly [Public].
+func (p Policy) IsPublic() bool { return p.kind == public }
 
 // Decide answers nil if token permits the operation, or why not. A nil or zero
-// token permits nothing.
+// token permits nothing, except under [Public]. What [Policy.Demands] asks for
+// is not judged here: validation did.
 func (p Policy) Decide(token *validator.Token) *Refusal {
-	if p.permits(token) {
+	if p.kind == public || token.Issuer() != "" && p.permits(token) {
 		return nil
 	}
 	if p.refusal == nil {
@@ -115,12 +205,10 @@ func (p Policy) Decide(token *validator.Token) *Refusal {
 	return p.refusal
 }
 
-func (p Policy) permits(token *validator.Token) bool {
-	if token.Issuer() == "" { // not a minted token
-		return false
-	}
+// permits asks the policy about a minted token.
+func (p *Policy) permits(token *validator.Token) bool {
 	switch p.kind {
-	case authenticated:
+	case authenticated, demanding:
 		return true
 	case allOf:
 		for _, scope := range p.scopes {
@@ -130,24 +218,59 @@ func (p Policy) permits(token *validator.Token) bool {
 		}
 		return true
 	case anyOf:
-		return slices.ContainsFunc(p.scopes, token.HasScope)
+		for _, scope := range p.scopes {
+			if token.HasScope(scope) {
+				return true
+			}
+		}
+		return false
+	case and:
+		for i := range p.parts {
+			if !p.parts[i].permits(token) {
+				return false
+			}
+		}
+		return true
 	default:
 		return false
 	}
 }
 
-// Demands is what the policy asks of validation itself.
-func (p Policy) Demands() validator.Demands { return validator.Demands{} }
+// Demands is what the policy asks of validation itself; see
+// [validator.Presentation]. Not to be modified.
+func (p Policy) Demands() validator.Demands { return p.demands }
 
 // String writes the policy as Go code would make it.
 func (p Policy) String() string {
-	names := [...]string{denies: "Policy{}", authenticated: "Authenticated", allOf: "All", anyOf: "Any"}
-	if p.kind == denies {
-		return names[denies]
+	switch p.kind {
+	case public:
+		return "Public()"
+	case authenticated:
+		return "Authenticated()"
+	case allOf:
+		return "All(" + quoted(p.scopes) + ")"
+	case anyOf:
+		return "Any(" + quoted(p.scopes) + ")"
+	case demanding:
+		if p.demands.MaxLifetime > 0 {
+			return "MaxLifetime(" + p.demands.MaxLifetime.String() + ")"
+		}
+		return "Audience(" + quoted(p.demands.Audiences) + ")"
+	case and:
+		parts := make([]string, len(p.parts))
+		for i, part := range p.parts {
+			parts[i] = part.String()
+		}
+		return "And(" + strings.Join(parts, ", ") + ")"
+	default:
+		return "Policy{}"
 	}
-	quoted := make([]string, len(p.scopes))
-	for i, scope := range p.scopes {
-		quoted[i] = `"` + scope + `"`
+}
+
+func quoted(texts []string) string {
+	all := make([]string, len(texts))
+	for i, text := range texts {
+		all[i] = strconv.Quote(text)
 	}
-	return names[p.kind] + "(" + strings.Join(quoted, ", ") + ")"
+	return strings.Join(all, ", ")
 }

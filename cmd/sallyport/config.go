@@ -178,23 +178,23 @@ func (file *issuerFile) validatorIssuer(field, dir, jwksPath string, fault func(
 	return issuer
 }
 
-// source gives the issuer's keys. Where it cannot, it gives an empty set, so
-// that the fault is told once and here.
+// source gives the issuer's keys; nil means discovery. Where it cannot, it gives
+// an empty set, so that the fault is told once and here.
 func (file *issuerFile) source(field, dir, jwksPath string, fault func(string, ...any)) jwkscache.Source {
 	path := jwksPath
-	if path == "" {
-		switch {
-		case file.Keys == nil || file.Keys.File == "" && file.Keys.URL == "":
-			fault("%s.keys: keys by discovery are not available in this version; give keys.file or --jwks", field)
-			return noKeys
-		case file.Keys.URL != "":
-			fault("%s.keys.url: keys by URL are not available in this version; give keys.file or --jwks", field)
-			return noKeys
-		case filepath.IsAbs(file.Keys.File):
-			path = file.Keys.File
-		default:
-			path = filepath.Join(dir, file.Keys.File)
-		}
+	switch {
+	case path != "":
+	case file.Keys == nil:
+		return nil
+	case (file.Keys.File == "") == (file.Keys.URL == ""):
+		fault("%s.keys: give either file or url, or leave keys out for discovery", field)
+		return noKeys
+	case file.Keys.URL != "":
+		return jwkscache.URL(file.Keys.URL)
+	case filepath.IsAbs(file.Keys.File):
+		path = file.Keys.File
+	default:
+		path = filepath.Join(dir, file.Keys.File)
 	}
 	document, err := os.ReadFile(path)
 	if err != nil {

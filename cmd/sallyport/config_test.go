@@ -1,6 +1,9 @@
 package main
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -39,12 +42,14 @@ func TestConfigFaults(t *testing.T) {
 			[]string{
 				`algorithms[0]: jose: algorithm not allowed: "none"`, `algorithms[2]: jose: algorithm not allowed: "HS256"`,
 				"issuers[0].profile", "issuers[0].claims[0].type", "leeway.expiry", "Leeway.Future is 1m30s", "MaxTokenBytes is 5",
-				"URL must be https", "Audiences is empty", "issuers[0].keys: keys by discovery are not available",
+				"URL must be an https URL", "Audiences is empty",
 				`routes: "GET /a": no policy`, `routes: "GET b c d"`,
 			},
 		},
 		{"algorithms empty", minimal + "    algorithms: []\n", []string{"Algorithms is empty"}},
-		{"keys by URL", strings.Replace(minimal, "file: jwks.json", "url: https://issuer.example/jwks", 1), []string{"issuers[0].keys.url: keys by URL are not available"}},
+		{"keys empty", strings.Replace(minimal, "{file: jwks.json}", "{}", 1), []string{"issuers[0].keys: give either file or url"}},
+		{"file and URL", strings.Replace(minimal, "jwks.json", "jwks.json, url: https://issuer.example/jwks", 1), []string{"issuers[0].keys: give either file or url"}},
+		{"key URL not https", strings.Replace(minimal, "file: jwks.json", "url: http://issuer.example/jwks", 1), []string{"fetch: URL must be https"}},
 		{"key file missing", strings.Replace(minimal, "jwks.json", "other.json", 1), []string{"issuers[0].keys", "other.json"}},
 		{"key file no JWKS", strings.Replace(minimal, "jwks.json", "broken.json", 1), []string{"not a JWK Set"}},
 		{"zero future", minimal + "leeway: {future: 0s}\n", []string{"Leeway.Future"}},
@@ -130,5 +135,39 @@ func TestJWKSNeedsOneIssuer(t *testing.T) {
 	got = invoke(t, in, "verify", "--config", config, "--at", sampleTime)
 	if got.status != exitDone || !strings.Contains(got.out, `"accept":true`) {
 		t.Errorf("two issuers without --jwks: status %d, %s%s", got.status, got.out, got.err)
+	}
+}
+
+// TestFetchedKeys judges with keys by URL and by discovery.
+func TestFetchedKeys(t *testing.T) {
+	jwks := read(t, samples+"/jwks.json")
+	var server *httptest.Server
+	server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/jwks":
+			_, _ = io.WriteString(w, jwks)
+		case "/.well-known/oauth-authorization-server":
+			_, _ = io.WriteString(w, `{"issuer":"`+server.URL+`","jwks_uri":"`+server.URL+`/jwks"}`)
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	defer server.Close()
+	byURL := strings.Replace(minimal, "file: jwks.json", "url: "+server.URL+"/jwks", 1)
+	discovered := strings.Replace(strings.Replace(minimal, "https://issuer.example", server.URL, 1), "    keys: {file: jwks.json}\n", "", 1)
+	for name, test := range map[string]struct{ config, want string }{
+		"by URL":       {byURL, `"accept":true`},
+		"URL down":     {strings.Replace(byURL, "/jwks", "/other", 1), `"reason":"unavailable","status":503,"challenges":[]`},
+		"by discovery": {discovered, `"reason":"unknown_issuer"`}, // the samples' iss is another
+		"both of them": {byURL + discovered[len("issuers:\n"):], `"accept":true`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := folder(t, map[string]string{"sallyport.yaml": test.config})
+			in := line(t, map[string]any{"token": token(t, "good, ES256")})
+			got := invoke(t, in, "verify", "--config", filepath.Join(dir, "sallyport.yaml"), "--at", sampleTime)
+			if got.status != exitDone || !strings.Contains(got.out, test.want) {
+				t.Errorf("status %d, %s, want %s\n%s", got.status, got.out, test.want, got.err)
+			}
+		})
 	}
 }

@@ -1,0 +1,147 @@
+package discovery_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sallyport-auth/sallyport/discovery"
+)
+
+// TestLocations covers R-DI-01 and R-DI-02.
+func TestLocations(t *testing.T) {
+	for issuer, want := range map[string][]string{
+		"https://as.example": {
+			"https://as.example/.well-known/oauth-authorization-server",
+			"https://as.example/.well-known/openid-configuration",
+		},
+		"https://as.example/": {
+			"https://as.example/.well-known/oauth-authorization-server",
+			"https://as.example/.well-known/openid-configuration",
+		},
+		"https://as.example:8443/t1": {
+			"https://as.example:8443/.well-known/oauth-authorization-server/t1",
+			"https://as.example:8443/.well-known/openid-configuration/t1",
+			"https://as.example:8443/t1/.well-known/openid-configuration",
+		},
+		"https://as.example/t1/": {
+			"https://as.example/.well-known/oauth-authorization-server/t1",
+			"https://as.example/.well-known/openid-configuration/t1",
+			"https://as.example/t1/.well-known/openid-configuration",
+		},
+		"https://as.example/a%2Fb": {
+			"https://as.example/.well-known/oauth-authorization-server/a%2Fb",
+			"https://as.example/.well-known/openid-configuration/a%2Fb",
+			"https://as.example/a%2Fb/.well-known/openid-configuration",
+		},
+	} {
+		got, err := discovery.Locations(issuer)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %v %v, want %v", issuer, got, err, want)
+		}
+	}
+	for _, issuer := range []string{"", "as.example", "https://as.example?a", "https://as.example#a", "https://as.example/%zz"} {
+		if _, err := discovery.Locations(issuer); !errors.Is(err, discovery.ErrNoMetadata) {
+			t.Errorf("%s: %v", issuer, err)
+		}
+	}
+}
+
+// server answers discovery requests by path; ISSUER stands for its URL.
+func server(t *testing.T, documents map[string]string) (issuer string, asked *[]string) {
+	t.Helper()
+	asked = new([]string)
+	var s *httptest.Server
+	s = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		*asked = append(*asked, r.URL.Path)
+		document, ok := documents[r.URL.Path]
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		_, _ = w.Write([]byte(strings.ReplaceAll(document, "ISSUER", s.URL)))
+	}))
+	t.Cleanup(s.Close)
+	return s.URL, asked
+}
+
+const (
+	oauth  = "/.well-known/oauth-authorization-server"
+	openID = "/.well-known/openid-configuration"
+	good   = `{"issuer":"ISSUER","jwks_uri":"https://keys.example/jwks","more":[{"a":1}]}`
+)
+
+// TestDiscover covers R-DI-02 … R-DI-06: the first document that names exactly
+// the issuer wins; one that does not is never used.
+func TestDiscover(t *testing.T) {
+	for _, test := range []struct {
+		name      string
+		documents map[string]string
+		path      string // of the issuer
+		jwksURI   string // "" if refused
+		asked     int
+	}{
+		{"RFC 8414", map[string]string{oauth: good}, "", "https://keys.example/jwks", 1},
+		{"OpenID Connect", map[string]string{openID: good}, "", "https://keys.example/jwks", 2},
+		{"RFC 8414 wins", map[string]string{oauth: good, openID: strings.Replace(good, "keys", "other", 1)}, "", "https://keys.example/jwks", 1},
+		{"of another issuer, then ours", map[string]string{oauth: strings.Replace(good, "ISSUER", "https://evil.example", 1), openID: good}, "", "https://keys.example/jwks", 2},
+		{"path, inserted", map[string]string{oauth + "/t": strings.Replace(good, "ISSUER", "ISSUER/t", 1)}, "/t", "https://keys.example/jwks", 1},
+		{"path, appended", map[string]string{"/t" + openID: strings.Replace(good, "ISSUER", "ISSUER/t", 1)}, "/t", "https://keys.example/jwks", 3},
+		{"http on loopback", map[string]string{oauth: `{"issuer":"ISSUER","jwks_uri":"ISSUER/jwks"}`}, "", "ISSUER/jwks", 1},
+		{"none", nil, "", "", 2},
+		{"slash more", map[string]string{oauth: strings.Replace(good, "ISSUER", "ISSUER/", 1)}, "", "", 2},
+		{"slash less", map[string]string{oauth: good}, "/", "", 2},
+		{"issuer missing", map[string]string{oauth: `{"jwks_uri":"https://keys.example"}`}, "", "", 2},
+		{"issuer not a string", map[string]string{oauth: `{"issuer":["ISSUER"],"jwks_uri":"https://keys.example"}`}, "", "", 2},
+		{"issuer twice", map[string]string{oauth: `{"issuer":"ISSUER","issuer":"ISSUER","jwks_uri":"https://keys.example"}`}, "", "", 2},
+		{"Issuer in another case", map[string]string{oauth: `{"Issuer":"ISSUER","jwks_uri":"https://keys.example"}`}, "", "", 2},
+		{"jwks_uri missing", map[string]string{oauth: `{"issuer":"ISSUER"}`}, "", "", 2},
+		{"jwks_uri http", map[string]string{oauth: `{"issuer":"ISSUER","jwks_uri":"http://keys.example"}`}, "", "", 2},
+		{"jwks_uri relative", map[string]string{oauth: `{"issuer":"ISSUER","jwks_uri":"/jwks"}`}, "", "", 2},
+		{"jwks_uri with user", map[string]string{oauth: `{"issuer":"ISSUER","jwks_uri":"https://a@keys.example"}`}, "", "", 2},
+		{"HTML", map[string]string{oauth: `<html>`}, "", "", 2},
+		{"array", map[string]string{oauth: `[]`}, "", "", 2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			origin, asked := server(t, test.documents)
+			issuer := origin + test.path
+			metadata, err := discovery.New(discovery.Config{}).Discover(context.Background(), issuer)
+			if len(*asked) != test.asked {
+				t.Errorf("asked %v, want %d", *asked, test.asked)
+			}
+			if test.jwksURI == "" {
+				if !errors.Is(err, discovery.ErrNoMetadata) || metadata != nil {
+					t.Errorf("%+v, %v, want ErrNoMetadata", metadata, err)
+				}
+				return
+			}
+			want := discovery.Metadata{Issuer: issuer, JWKSURI: strings.Replace(test.jwksURI, "ISSUER", origin, 1)}
+			if err != nil || *metadata != want {
+				t.Errorf("%+v, %v, want %+v", metadata, err, want)
+			}
+		})
+	}
+}
+
+// TestErrorsTellEachURL shows what an operator sees.
+func TestErrorsTellEachURL(t *testing.T) {
+	issuer, _ := server(t, map[string]string{oauth: `{"issuer":"https://evil.example","jwks_uri":"https://keys.example"}`})
+	_, err := discovery.New(discovery.Config{}).Discover(context.Background(), issuer)
+	for _, want := range []string{issuer + oauth, "byte for byte", issuer + openID, "404"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not told: %v", want, err)
+		}
+	}
+}
+
+func TestInsecureAllowHTTP(t *testing.T) {
+	issuer, _ := server(t, map[string]string{oauth: `{"issuer":"ISSUER","jwks_uri":"http://keys.example"}`})
+	metadata, err := discovery.New(discovery.Config{InsecureAllowHTTP: true}).Discover(context.Background(), issuer)
+	if err != nil || metadata.JWKSURI != "http://keys.example" {
+		t.Errorf("%+v, %v", metadata, err)
+	}
+}

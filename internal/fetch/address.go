@@ -1,0 +1,91 @@
+package fetch
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"syscall"
+)
+
+// refused are places that no issuer's documents live in and that an attacker
+// who can name a host would like us to ask: link-local networks, the metadata
+// services of cloud providers, and addresses that are no single host.
+var refused = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"),
+	netip.MustParsePrefix("169.254.0.0/16"),     // link-local; metadata of most providers
+	netip.MustParsePrefix("100.100.100.200/32"), // Alibaba Cloud metadata
+	netip.MustParsePrefix("168.63.129.16/32"),   // Azure host services
+	netip.MustParsePrefix("192.0.0.192/32"),     // Oracle Cloud metadata
+	netip.MustParsePrefix("224.0.0.0/4"),
+	netip.MustParsePrefix("255.255.255.255/32"),
+	netip.MustParsePrefix("::/128"),
+	netip.MustParsePrefix("fe80::/10"),
+	netip.MustParsePrefix("fec0::/10"),              // site-local, deprecated
+	netip.MustParsePrefix("fd00:ec2::/32"),          // AWS metadata
+	netip.MustParsePrefix("fd20:ce::254/128"),       // Google Cloud metadata
+	netip.MustParsePrefix("fd00:c1::a9fe:a9fe/128"), // Oracle Cloud metadata
+	netip.MustParsePrefix("ff00::/8"),
+}
+
+// embedding are IPv6 networks that carry an IPv4 address, and where it starts.
+var embedding = []struct {
+	prefix netip.Prefix
+	offset int
+}{
+	{netip.MustParsePrefix("::/96"), 12},          // IPv4-compatible
+	{netip.MustParsePrefix("64:ff9b::/96"), 12},   // NAT64
+	{netip.MustParsePrefix("64:ff9b:1::/48"), 12}, // local NAT64
+	{netip.MustParsePrefix("2002::/16"), 2},       // 6to4
+}
+
+// allowed reports whether ip may be connected to.
+func allowed(ip netip.Addr) bool {
+	ip = ip.Unmap().WithZone("")
+	if slices.ContainsFunc(refused, func(p netip.Prefix) bool { return p.Contains(ip) }) {
+		return false
+	}
+	if ip.Is4() || ip == netip.IPv6Loopback() {
+		return true
+	}
+	bytes := ip.As16()
+	for _, e := range embedding {
+		if e.prefix.Contains(ip) {
+			return allowed(netip.AddrFrom4([4]byte(bytes[e.offset : e.offset+4])))
+		}
+	}
+	return true
+}
+
+// loopbackHost reports whether a host name is meant to be this machine.
+func loopbackHost(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+type loopbackKey struct{}
+
+// onlyLoopback marks a fetch that may connect to this machine only, whatever
+// the name "localhost" resolves to.
+func onlyLoopback(ctx context.Context) context.Context {
+	return context.WithValue(ctx, loopbackKey{}, true)
+}
+
+// dialer checks each address after resolution and before connecting.
+func dialer() *net.Dialer {
+	return &net.Dialer{
+		Timeout: Timeout,
+		ControlContext: func(ctx context.Context, _, address string, _ syscall.RawConn) error {
+			endpoint, err := netip.ParseAddrPort(address)
+			if err != nil {
+				return fmt.Errorf("%w: %s", ErrAddress, address)
+			}
+			ip := endpoint.Addr().Unmap()
+			if !allowed(ip) || ctx.Value(loopbackKey{}) != nil && !ip.IsLoopback() {
+				return fmt.Errorf("%w: %s", ErrAddress, ip)
+			}
+			return nil
+		},
+	}
+}

@@ -1,0 +1,452 @@
+package jwkscache_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sallyport-auth/sallyport/jose"
+	"github.com/sallyport-auth/sallyport/jwkscache"
+	"github.com/sallyport-auth/sallyport/testissuer"
+)
+
+// fetchBound is how long one fetch can take (5 s), with discovery.
+const fetchBound = 10 * time.Second
+
+// bubble runs a test with a fake clock, an issuer in memory and its keys.
+func bubble(t *testing.T, do func(*testing.T, *testissuer.Issuer, jwkscache.Keys)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		issuer, err := testissuer.Start(testissuer.Config{InMemory: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer issuer.Close()
+		do(t, issuer, openKeys(t, issuer))
+	})
+}
+
+func openKeys(t *testing.T, issuer *testissuer.Issuer) jwkscache.Keys {
+	t.Helper()
+	keys, err := jwkscache.Open(jwkscache.URL(issuer.JWKSURL()), jwkscache.Binding{
+		Issuer:     issuer.URL(),
+		Algorithms: []jose.Algorithm{jose.ES256},
+		HTTPClient: issuer.Client(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
+// judge finds the key of a token and verifies it.
+func judge(ctx context.Context, keys jwkscache.Keys, token string) error {
+	unverified, err := jose.ParseCompact(token)
+	if err != nil {
+		return err
+	}
+	candidates, err := keys.Find(ctx, unverified.UnverifiedHeader())
+	if err != nil {
+		return err
+	}
+	for _, key := range candidates {
+		if err = key.Verify(&unverified); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// unknown is a token of a kid that was never published.
+func unknown(issuer *testissuer.Issuer, kid any) string {
+	return issuer.Sign(testissuer.Token{Header: map[string]any{"kid": fmt.Sprint(kid)}})
+}
+
+// advance lets time pass in the bubble.
+func advance(d time.Duration) { <-time.After(d) }
+
+// wants fails the test unless err is want, which may be nil.
+func wants(t *testing.T, what string, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) || (err == nil) != (want == nil) {
+		t.Errorf("%s: %v, want %v", what, err, want)
+	}
+}
+
+func wantRequests(t *testing.T, what string, issuer *testissuer.Issuer, want int) {
+	t.Helper()
+	if got := issuer.Requests(testissuer.JWKS); got != want {
+		t.Errorf("%s: %d fetches, want %d", what, got, want)
+	}
+}
+
+// TestOnDemand shows that keys which were neither warmed nor run work.
+func TestOnDemand(t *testing.T) {
+	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys jwkscache.Keys) {
+		wants(t, "before", keys.Ready(), jwkscache.ErrUnavailable)
+		for range 3 {
+			wants(t, "a good token", judge(t.Context(), keys, issuer.Sign(testissuer.Token{})), nil)
+		}
+		wants(t, "after", keys.Ready(), nil)
+		wantRequests(t, "three tokens", issuer, 1)
+	})
+}
+
+func TestWarm(t *testing.T) {
+	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys jwkscache.Keys) {
+		issuer.Down(true)
+		wants(t, "down", keys.Warm(t.Context()), jwkscache.ErrUnavailable)
+		issuer.Down(false)
+		wants(t, "in the cooldown", keys.Warm(t.Context()), jwkscache.ErrUnavailable)
+		advance(time.Second)
+		wants(t, "up", keys.Warm(t.Context()), nil)
+		wants(t, "again", keys.Warm(t.Context()), nil)
+		wantRequests(t, "warmed twice", issuer, 1)
+	})
+}
+
+// TestUnknownKid covers R-JK-09 and R-JK-11.
+func TestUnknownKid(t *testing.T) {
+	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys jwkscache.Keys) {
+		wants(t, "warm", keys.Warm(t.Context()), nil)
+		advance(time.Second)
+		issuer.Rotate()
+		wants(t, "a new key, first time", judge(t.Context(), keys, issuer.Sign(testissuer.Token{})), nil)
+		wantRequests(t, "rotation", issuer, 2)
+		wants(t, "a made-up kid in the cooldown", judge(t.Context(), keys, unknown(issuer, "x")), jose.ErrUnknownKey)
+		wantRequests(t, "cooldown", issuer, 2)
+		advance(time.Second)
+		wants(t, "a made-up kid", judge(t.Context(), keys, unknown(issuer, "x")), jose.ErrUnknownKey)
+		wantRequests(t, "made-up kid", issuer, 3)
+		advance(time.Second)
+		issuer.Down(true)
+		wants(t, "an unknown kid and no answer", judge(t.Context(), keys, unknown(issuer, "y")), jwkscache.ErrUnavailable)
+		wants(t, "and again in the cooldown", judge(t.Context(), keys, unknown(issuer, "y")), jwkscache.ErrUnavailable)
+		wants(t, "a known kid meanwhile", judge(t.Context(), keys, issuer.Sign(testissuer.Token{})), nil)
+	})
+}
+
+// TestNoFetchFor shows which tokens never cost a fetch (R-JS-17).
+func TestNoFetchFor(t *testing.T) {
+	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys jwkscache.Keys) {
+		issuer.AddKey(testissuer.Key{})
+		wants(t, "warm", keys.Warm(t.Context()), nil)
+		for name, token := range map[string]struct {
+			token testissuer.Token
+			want  error
+		}{
+			"a bad signature under a known kid": {testissuer.Token{Fault: testissuer.ForeignKey}, jose.ErrSignature},
+			"another algorithm under a known kid": {
+				testissuer.Token{Header: map[string]any{"alg": "RS256"}}, jose.ErrAlgorithm,
+			},
+			"no kid":      {testissuer.Token{Header: map[string]any{"kid": nil}}, jose.ErrUnknownKey},
+			"a long kid":  {testissuer.Token{Header: map[string]any{"kid": string(make([]byte, 257))}}, jose.ErrUnknownKey},
+			"no such alg": {testissuer.Token{Header: map[string]any{"alg": "none", "kid": "x"}}, jose.ErrAlgorithm},
+		} {
+			for range 200 {
+				wants(t, name, judge(t.Context(), keys, issuer.Sign(token.token)), token.want)
+			}
+			advance(10 * time.Second)
+		}
+		wantRequests(t, "all of it", issuer, 1)
+	})
+}
+
+// TestFloodOfKids covers R-JK-10: one fetch a second, one in five seconds after
+// ten fruitless ones, and a real rotation gets through all the same.
+func TestFloodOfKids(t *testing.T) {
+	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys jwkscache.Keys) {
+		wants(t, "warm", keys.Warm(t.Context()), nil)
+		flood := func(d time.Duration) (fetches int) {
+			before := issuer.Requests(testissuer.JWKS)
+			for i := range int(d / (100 * time.Millisecond)) {
+				wants(t, "a made-up kid", judge(t.Context(), keys, unknown(issuer, i)), jose.ErrUnknownKey)
+				advance(100 * time.Millisecond)
+			}
+			return issuer.Requests(testissuer.JWKS) - before
+		}
+		if n := flood(10 * time.Second); n > 10 {
+			t.Errorf("%d fetches in the first ten seconds", n)
+		}
+		flood(2 * time.Second)
+		if n := flood(50 * time.Second); n > 11 {
+			t.Errorf("%d fetches in fifty seconds of flood", n)
+		}
+		issuer.Rotate()
+		start := time.Now()
+		for judge(t.Context(), keys, issuer.Sign(testissuer.Token{})) != nil {
+			flood(200 * time.Millisecond)
+			if time.Since(start) > 6*time.Second {
+				t.Fatal("the new key is still refused")
+			}
+		}
+		advance(time.Second)
+		if n := flood(3 * time.Second); n < 2 {
+			t.Errorf("%d fetches in three seconds: the new key did not end the long interval", n)
+		}
+	})
+}
+
+// TestSharedFetch covers R-JK-10: many wait for one fetch, and the first
+// caller's cancellation fails nobody else.
+func TestSharedFetch(t *testing.T) {
+	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys jwkscache.Keys) {
+		issuer.Behave(testissuer.JWKS, testissuer.Behaviour{Delay: 3 * time.Second})
+		token := issuer.Sign(testissuer.Token{})
+		first, cancel := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		all.Go(func() { wants(t, "the first caller", judge(first, keys, token), context.Canceled) })
+		synctest.Wait()
+		for range 50 {
+			all.Go(func() { wants(t, "another caller", judge(t.Context(), keys, token), nil) })
+		}
+		synctest.Wait()
+		start := time.Now()
+		cancel()
+		synctest.Wait()
+		if time.Since(start) != 0 {
+			t.Error("the first caller had to wait")
+		}
+		all.Wait()
+		wantRequests(t, "51 callers", issuer, 1)
+	})
+}
+
+func TestTooManyWaiters(t *testing.T) {
+	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys jwkscache.Keys) {
+		issuer.Behave(testissuer.JWKS, testissuer.Behaviour{Delay: time.Second})
+		token := issuer.Sign(testissuer.Token{})
+		var all sync.WaitGroup
+		for range 1000 {
+			all.Go(func() { wants(t, "a waiter", judge(t.Context(), keys, token), nil) })
+		}
+		synctest.Wait()
+		start := time.Now()
+		wants(t, "one too many", judge(t.Context(), keys, token), jwkscache.ErrUnavailable)
+		if time.Since(start) != 0 {
+			t.Error("it had to wait for that")
+		}
+		all.Wait()
+	})
+}
+
+// TestFreshKeysNeverWait covers R-JK-08: while an issuer answers slowly, or not
+// at all, requests with a known kid are answered at once.
+func TestFreshKeysNeverWait(t *testing.T) {
+	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys jwkscache.Keys) {
+		wants(t, "warm", keys.Warm(t.Context()), nil)
+		issuer.Behave(testissuer.JWKS, testissuer.Behaviour{Delay: 4 * time.Second})
+		advance(11 * time.Minute) // no longer fresh
+		token := issuer.Sign(testissuer.Token{})
+		start := time.Now()
+		for range 1000 {
+			wants(t, "during the refresh", judge(t.Context(), keys, token), nil)
+		}
+		if time.Since(start) != 0 {
+			t.Errorf("requests waited %v", time.Since(start))
+		}
+		advance(5 * time.Second)
+		wantRequests(t, "one refresh", issuer, 2)
+		issuer.Behave(testissuer.JWKS, testissuer.Behaviour{})
+		advance(time.Minute)
+		wants(t, "after it", judge(t.Context(), keys, token), nil)
+		wantRequests(t, "fresh again", issuer, 2)
+	})
+}
+
+// TestStaleness covers R-JK-12: the last keys serve for a bounded time, then the
+// answer is unavailable, and the first success restores service.
+func TestStaleness(t *testing.T) {
+	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys jwkscache.Keys) {
+		wants(t, "warm", keys.Warm(t.Context()), nil)
+		start := time.Now()
+		issuer.Down(true)
+		const bound = 10*time.Minute + time.Hour
+		for time.Since(start) < bound-time.Second {
+			wants(t, "inside the bound", judge(t.Context(), keys, issuer.Sign(testissuer.Token{})), nil)
+			wants(t, "ready", keys.Ready(), nil)
+			advance(37 * time.Second)
+		}
+		advance(bound - time.Since(start))
+		for range 5 {
+			wants(t, "after the bound", judge(t.Context(), keys, issuer.Sign(testissuer.Token{})), jwkscache.ErrUnavailable)
+			wants(t, "not ready", keys.Ready(), jwkscache.ErrUnavailable)
+			advance(10 * time.Minute)
+		}
+		issuer.Down(false)
+		wants(t, "back", judge(t.Context(), keys, issuer.Sign(testissuer.Token{})), nil)
+		wants(t, "ready again", keys.Ready(), nil)
+	})
+}
+
+// TestWithdrawnKey covers R-JK-13: a key that a refresh does not bring any more
+// stops verifying; an empty set is honoured.
+func TestWithdrawnKey(t *testing.T) {
+	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys jwkscache.Keys) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go keys.Run(ctx)
+		advance(time.Minute)
+		old := issuer.Sign(testissuer.Token{})
+		wants(t, "published", judge(t.Context(), keys, old), nil)
+		issuer.Retire(issuer.SigningKey())
+		advance(10 * time.Minute)
+		wants(t, "withdrawn", judge(t.Context(), keys, old), jose.ErrUnknownKey)
+		wants(t, "ready with an empty set", keys.Ready(), nil)
+	})
+}
+
+// TestRun shows that Run asks ahead of expiry, so that no request meets a set
+// that is not fresh, backs off on failure, and ends with its context.
+func TestRun(t *testing.T) {
+	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys jwkscache.Keys) {
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { keys.Run(ctx); close(ended) }()
+		synctest.Wait()
+		wants(t, "fetched at once", keys.Ready(), nil)
+		advance(time.Hour)
+		if n := issuer.Requests(testissuer.JWKS); n < 6 || n > 8 {
+			t.Errorf("%d fetches in an hour of ten-minute sets", n)
+		}
+		before := issuer.Requests(testissuer.JWKS)
+		issuer.Behave(testissuer.JWKS, testissuer.Behaviour{Status: http.StatusInternalServerError})
+		advance(time.Hour)
+		if n := issuer.Requests(testissuer.JWKS) - before; n < 50 || n > 130 {
+			t.Errorf("%d fetches in an hour of failures", n)
+		}
+		cancel()
+		<-ended
+	})
+}
+
+// TestBadAnswers shows that what is not a JWK Set leaves the last one serving,
+// and that without one the answer is unavailable.
+func TestBadAnswers(t *testing.T) {
+	for name, behaviour := range map[string]testissuer.Behaviour{
+		"status 500":   {Status: http.StatusInternalServerError},
+		"status 204":   {Status: http.StatusNoContent},
+		"HTML":         {Body: []byte("<html>"), Header: http.Header{"Content-Type": {"text/html"}}},
+		"truncated":    {Body: []byte(`{"keys":[{"kty":"EC"`)},
+		"no keys":      {Body: []byte(`{}`)},
+		"redirect":     {Redirect: "http://169.254.169.254/"},
+		"endless":      {Endless: true, Trickle: time.Millisecond},
+		"slow":         {Delay: time.Minute},
+		"aborted":      {Abort: true},
+		"drop by drop": {Trickle: time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys jwkscache.Keys) {
+				issuer.Behave(testissuer.JWKS, behaviour)
+				start := time.Now()
+				wants(t, "no keys yet", judge(t.Context(), keys, issuer.Sign(testissuer.Token{})), jwkscache.ErrUnavailable)
+				if took := time.Since(start); took > fetchBound {
+					t.Errorf("took %v", took)
+				}
+				issuer.Behave(testissuer.JWKS, testissuer.Behaviour{})
+				advance(time.Second)
+				wants(t, "recovered", judge(t.Context(), keys, issuer.Sign(testissuer.Token{})), nil)
+				issuer.Behave(testissuer.JWKS, behaviour)
+				advance(15 * time.Minute)
+				for range 3 {
+					wants(t, "the last keys", judge(t.Context(), keys, issuer.Sign(testissuer.Token{})), nil)
+					advance(time.Minute)
+				}
+			})
+		})
+	}
+}
+
+type panicking struct{}
+
+func (panicking) RoundTrip(*http.Request) (*http.Response, error) { panic("injected") }
+
+// TestPanicInTransport covers R-BT-13 for the shared fetch: an error for all
+// who wait, and no crash.
+func TestPanicInTransport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		keys, err := jwkscache.Open(jwkscache.URL("https://issuer.example"), jwkscache.Binding{
+			HTTPClient: &http.Client{Transport: panicking{}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wants(t, "warm", keys.Warm(t.Context()), jwkscache.ErrUnavailable)
+	})
+}
+
+// TestFetched shows that fetches are reported.
+func TestFetched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		issuer, err := testissuer.Start(testissuer.Config{InMemory: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer issuer.Close()
+		issuer.ExtraJWKs(`{"kty":"AKP","kid":"pq"}`)
+		var reports []jwkscache.Fetched
+		keys, err := jwkscache.Open(jwkscache.URL(issuer.JWKSURL()), jwkscache.Binding{
+			HTTPClient: issuer.Client(),
+			Fetched:    func(f jwkscache.Fetched) { reports = append(reports, f) },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if keys.Ignored() != nil {
+			t.Error("keys are ignored before any was fetched")
+		}
+		wants(t, "warm", keys.Warm(t.Context()), nil)
+		synctest.Wait()
+		if len(reports) != 1 || reports[0].Err != nil || reports[0].Keys != 1 ||
+			len(reports[0].Ignored) != 1 || len(keys.Ignored()) != 1 || keys.Ignored()[0].KeyID != "pq" {
+			t.Errorf("%+v, %+v", reports, keys.Ignored())
+		}
+	})
+}
+
+// TestFreshness covers the bounds of R-JK-08.
+func TestFreshness(t *testing.T) {
+	for control, want := range map[string]time.Duration{
+		"":                                     10 * time.Minute,
+		"public":                               10 * time.Minute,
+		"max-age=300":                          5 * time.Minute,
+		"public, MAX-AGE=300, must-revalidate": 5 * time.Minute,
+		`max-age="300"`:                        5 * time.Minute,
+		"max-age=0":                            time.Minute,
+		"max-age=1":                            time.Minute,
+		"no-store":                             time.Minute,
+		"no-cache, max-age=300":                time.Minute,
+		"max-age=86400":                        24 * time.Hour,
+		"max-age=999999999":                    24 * time.Hour,
+		"max-age=99999999999999999999":         time.Minute,
+		"max-age=-1":                           time.Minute,
+		"max-age=x":                            time.Minute,
+	} {
+		t.Run(control, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				issuer, err := testissuer.Start(testissuer.Config{InMemory: true, CacheControl: control})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer issuer.Close()
+				keys := openKeys(t, issuer)
+				token := issuer.Sign(testissuer.Token{Lifetime: 48 * time.Hour})
+				wants(t, "warm", keys.Warm(t.Context()), nil)
+				advance(want - time.Second)
+				wants(t, "fresh", judge(t.Context(), keys, token), nil)
+				synctest.Wait()
+				wantRequests(t, "while fresh", issuer, 1)
+				advance(time.Second)
+				stale := judge(t.Context(), keys, token)
+				synctest.Wait()
+				wantRequests(t, "no longer fresh", issuer, 2)
+				wants(t, "the token", stale, nil)
+			})
+		})
+	}
+}

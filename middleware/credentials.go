@@ -1,0 +1,90 @@
+package middleware
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/sallyport-auth/sallyport/validator"
+)
+
+var (
+	errTwoFields = validator.Refuse(validator.MalformedRequest,
+		errors.New("middleware: more than one Authorization field (RFC 9110 §5.3)"))
+	errSeparator = validator.Refuse(validator.MalformedRequest,
+		errors.New("middleware: the scheme is not followed by spaces and a token (RFC 6750 §2.1)"))
+	errNoScheme = validator.Refuse(validator.MalformedRequest,
+		errors.New("middleware: the Authorization field does not start with a scheme (RFC 9110 §11.4)"))
+	errTokenInURL = validator.Refuse(validator.MalformedRequest,
+		errors.New("middleware: a token in the URL beside the one in the Authorization field (RFC 6750 §2)"))
+)
+
+// presentation reads the credentials of a request: the Authorization field and
+// nothing else. Query, body, cookies and other fields are no places for a
+// token (OAuth 2.1 §5.1). A scheme that is not ours is no credentials.
+func presentation(header http.Header) (validator.Presentation, error) {
+	fields := header["Authorization"]
+	switch len(fields) {
+	case 0:
+		return validator.Presentation{}, nil
+	case 1:
+	default:
+		return validator.Presentation{}, errTwoFields
+	}
+	scheme, rest := cutScheme(fields[0])
+	p := validator.Presentation{Proofs: header["Dpop"]}
+	switch {
+	case scheme == "":
+		return validator.Presentation{}, errNoScheme
+	case strings.EqualFold(scheme, bearer):
+		p.Scheme = validator.Bearer
+	case strings.EqualFold(scheme, dpop):
+		p.Scheme = validator.DPoP
+	default:
+		return validator.Presentation{}, nil
+	}
+	if p.Token = strings.TrimLeft(rest, " "); p.Token == rest || p.Token == "" {
+		return validator.Presentation{}, errSeparator
+	}
+	return p, nil
+}
+
+// cutScheme splits a field value behind the token (RFC 9110 §5.6.2) that it
+// starts with, after outer white space is taken off.
+func cutScheme(field string) (scheme, rest string) {
+	field = strings.Trim(field, " \t")
+	for i := range len(field) {
+		if !isTokenChar(field[i]) {
+			return field[:i], field[i:]
+		}
+	}
+	return field, ""
+}
+
+// isTokenChar reports whether c is a tchar of RFC 9110 §5.6.2.
+func isTokenChar(c byte) bool {
+	switch {
+	case c >= 'A' && c <= 'Z', c >= 'a' && c <= 'z', c >= '0' && c <= '9':
+		return true
+	default:
+		return strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
+	}
+}
+
+// tokenInURL reports whether the query has an access_token parameter, which is
+// never a credential and may already stand in somebody's log.
+func tokenInURL(query string) bool {
+	for query != "" {
+		var pair string
+		pair, query, _ = strings.Cut(query, "&")
+		name, _, _ := strings.Cut(pair, "=")
+		if name == "access_token" {
+			return true
+		}
+		if decoded, err := url.QueryUnescape(name); err == nil && decoded == "access_token" {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,98 @@
+package middleware
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/sallyport-auth/sallyport/scopes"
+	"github.com/sallyport-auth/sallyport/validator"
+)
+
+// Require puts next behind the guard: it runs only for requests that policy
+// permits, with the token in the request's context ([TokenFrom]) and with the
+// ResponseWriter as it came. The answer to every other request is a [Denial].
+//
+// Before next runs, Cache-Control is set to private unless it is set already;
+// next may change it.
+//
+// Require panics if policy has a fault, see [scopes.Policy.Err].
+func (g *Guard) Require(policy scopes.Policy, next http.Handler) http.Handler {
+	return g.door("Require", policy, next)
+}
+
+// Optional is Require for handlers that also serve anonymous callers: a
+// request without any Authorization and DPoP field passes without a token. One
+// with credentials is judged like everywhere; bad ones never pass as
+// anonymous. Responses get Vary: Authorization.
+func (g *Guard) Optional(policy scopes.Policy, next http.Handler) http.Handler {
+	d := g.door("Optional", policy, next)
+	if policy.IsPublic() {
+		panic("middleware: Optional: Public() looks at no credentials; use Authenticated()")
+	}
+	d.optional = true
+	return d
+}
+
+// Middleware is Require in the form that routers such as chi take.
+func (g *Guard) Middleware(policy scopes.Policy) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler { return g.Require(policy, next) }
+}
+
+func (g *Guard) door(name string, policy scopes.Policy, next http.Handler) *door {
+	if err := policy.Err(); err != nil {
+		panic(fmt.Sprintf("middleware: %s: %v", name, err))
+	}
+	if next == nil {
+		panic(fmt.Sprintf("middleware: %s: the handler is nil", name))
+	}
+	return &door{guard: g, policy: policy, next: next}
+}
+
+// door is a guarded handler.
+type door struct {
+	guard    *Guard
+	policy   scopes.Policy
+	next     http.Handler
+	optional bool
+}
+
+func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if d.policy.IsPublic() {
+		d.next.ServeHTTP(w, r)
+		return
+	}
+	if d.optional {
+		w.Header().Add("Vary", "Authorization")
+		if isAnonymous(r.Header) {
+			d.next.ServeHTTP(w, r)
+			return
+		}
+	}
+	token, denial := d.guard.checkRequest(r, d.policy)
+	if denial != nil {
+		denial.ServeHTTP(w, r)
+		return
+	}
+	if _, set := w.Header()["Cache-Control"]; !set {
+		w.Header().Set("Cache-Control", "private")
+	}
+	d.next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), tokenKey{}, token)))
+}
+
+// isAnonymous reports whether the request does not even try to authenticate.
+func isAnonymous(header http.Header) bool {
+	_, authorization := header["Authorization"]
+	_, proof := header["Dpop"]
+	return !authorization && !proof
+}
+
+type tokenKey struct{}
+
+// TokenFrom is the validated token of a request that came through a [Guard],
+// or nil: for an anonymous request, a public route, or no Guard at all. A nil
+// token grants nothing.
+func TokenFrom(ctx context.Context) *validator.Token {
+	token, _ := ctx.Value(tokenKey{}).(*validator.Token)
+	return token
+}

@@ -1,0 +1,456 @@
+package middleware_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sallyport-auth/sallyport/jwkscache"
+	"github.com/sallyport-auth/sallyport/middleware"
+	"github.com/sallyport-auth/sallyport/scopes"
+	"github.com/sallyport-auth/sallyport/testissuer"
+	"github.com/sallyport-auth/sallyport/validator"
+)
+
+// guardFor makes a guard for the issuer's tokens.
+func guardFor(t *testing.T, issuer *testissuer.Issuer, config middleware.Config) *middleware.Guard {
+	t.Helper()
+	v, err := validator.New(validator.Config{Issuers: []validator.Issuer{{
+		URL: issuer.URL(), Audiences: []string{"https://api.test"}, Keys: jwkscache.Static(issuer.JWKS()),
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Validator = v
+	guard, err := middleware.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return guard
+}
+
+// handler counts how often it ran, and writes whom for.
+type handler struct{ ran int }
+
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.ran++
+	_, _ = io.WriteString(w, "for "+middleware.TokenFrom(r.Context()).Subject())
+}
+
+// request makes a GET request with these Authorization fields.
+func request(authorization ...string) *http.Request {
+	r := httptest.NewRequest(http.MethodGet, "/orders", nil)
+	for _, field := range authorization {
+		r.Header.Add("Authorization", field)
+	}
+	return r
+}
+
+func serve(h http.Handler, r *http.Request) *http.Response {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Result() //nolint:bodyclose // a recorder's
+}
+
+const plainChallenge = `Bearer realm="api"`
+
+// TestExtraction covers R-BT-01 … R-BT-04, R-BT-09 and R-CH-02.
+func TestExtraction(t *testing.T) {
+	issuer := testissuer.New(t)
+	good := issuer.Sign(testissuer.Token{})
+	for _, test := range []struct {
+		name   string
+		fields []string
+		status int
+	}{
+		{"Bearer", []string{"Bearer " + good}, 200},
+		{"bearer", []string{"bearer " + good}, 200},
+		{"BEARER", []string{"BEARER " + good}, 200},
+		{"bEaReR", []string{"bEaReR " + good}, 200},
+		{"more spaces", []string{"Bearer    " + good}, 200},
+		{"outer white space", []string{" \tBearer " + good + " \t"}, 200},
+		{"none", nil, 401},
+		{"Basic", []string{"Basic dTpw"}, 401},
+		{"Negotiate", []string{"Negotiate"}, 401},
+		{"misspelt", []string{"Barer " + good}, 401},
+		{"longer scheme", []string{"Bearer-invalid"}, 401},
+		{"longer scheme with token", []string{"Bearers " + good}, 401},
+		{"tab", []string{"Bearer\t" + good}, 400},
+		{"space and tab", []string{"Bearer \t" + good}, 400},
+		{"no separator", []string{"Bearer=" + good}, 400},
+		{"comma", []string{"Bearer," + good}, 400},
+		{"no token", []string{"Bearer"}, 400},
+		{"no token but spaces", []string{"Bearer   "}, 400},
+		{"empty field", []string{""}, 400},
+		{"only a token in quotes", []string{`"` + good + `"`}, 400},
+		{"quoted token", []string{`Bearer "` + good + `"`}, 400},
+		{"inner space", []string{"Bearer " + good[:20] + " " + good[20:]}, 400},
+		{"trailing words", []string{"Bearer " + good + " m a l"}, 400},
+		{"control octet", []string{"Bearer " + good + "\x01"}, 400},
+		{"non-ASCII octet", []string{"Bearer " + good + "\xe9"}, 400},
+		{"two lines", []string{"Bearer " + good, "Bearer bad"}, 400},
+		{"two lines, bad first", []string{"Bearer bad", "Bearer " + good}, 400},
+		{"two equal lines", []string{"Bearer " + good, "Bearer " + good}, 400},
+		{"two in one line", []string{"Bearer " + good + ", Bearer " + good}, 400},
+		{"Bearer and DPoP in one line", []string{"Bearer " + good + ", DPoP " + good}, 400},
+		{"Bearer and DPoP", []string{"Bearer " + good, "DPoP " + good}, 400},
+		{"padding", []string{"Bearer " + good + "="}, 401}, // a token68, and no JWS
+		{"DPoP", []string{"DPoP " + good}, 401},
+		{"too large", []string{"Bearer " + strings.Repeat("a", 16385)}, 400},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var h handler
+			response := serve(guardFor(t, issuer, middleware.Config{}).Require(scopes.Authenticated(), &h), request(test.fields...))
+			if response.StatusCode != test.status || h.ran != 0 != (test.status == 200) {
+				t.Errorf("status %d, handler ran %d times, want %d", response.StatusCode, h.ran, test.status)
+			}
+			challenges := response.Header.Values("WWW-Authenticate")
+			if (len(challenges) == 1) != (test.status != 200) {
+				t.Errorf("challenges %q", challenges)
+			}
+			if bare := len(test.fields) == 0; bare && !slices.Equal(challenges, []string{plainChallenge}) {
+				t.Errorf("challenges %q, want a plain one", challenges)
+			}
+		})
+	}
+}
+
+// TestOtherPlaces covers R-BT-05, R-BT-07, R-BT-09: a token elsewhere than in
+// the Authorization field is no credential, and the body is left alone.
+func TestOtherPlaces(t *testing.T) {
+	issuer := testissuer.New(t)
+	good := issuer.Sign(testissuer.Token{})
+	for name, change := range map[string]func(*http.Request){
+		"query":               func(r *http.Request) { r.URL.RawQuery = "access_token=" + good },
+		"cookie":              func(r *http.Request) { r.AddCookie(&http.Cookie{Name: "access_token", Value: good}) },
+		"Proxy-Authorization": func(r *http.Request) { r.Header.Set("Proxy-Authorization", "Bearer "+good) },
+		"X-Access-Token":      func(r *http.Request) { r.Header.Set("X-Access-Token", good) },
+		"WebSocket protocol":  func(r *http.Request) { r.Header.Set("Sec-WebSocket-Protocol", "bearer, "+good) },
+		"identity headers":    func(r *http.Request) { r.Header.Set("X-Auth-Request-User", "admin") },
+		"form": func(r *http.Request) {
+			r.Method = http.MethodPost
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			r.Body = io.NopCloser(unread{t})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := request()
+			change(r)
+			var h handler
+			response := serve(guardFor(t, issuer, middleware.Config{}).Require(scopes.Authenticated(), &h), r)
+			if response.StatusCode != 401 || response.Header.Get("WWW-Authenticate") != plainChallenge || h.ran != 0 {
+				t.Errorf("%d %v", response.StatusCode, response.Header)
+			}
+		})
+	}
+}
+
+// unread fails the test when it is read.
+type unread struct{ t *testing.T }
+
+func (u unread) Read([]byte) (int, error) {
+	u.t.Error("the body was read")
+	return 0, io.EOF
+}
+
+// TestTokenInURL covers R-BT-06.
+func TestTokenInURL(t *testing.T) {
+	issuer := testissuer.New(t)
+	good := issuer.Sign(testissuer.Token{})
+	for _, test := range []struct {
+		query   string
+		refuse  bool
+		status  int
+		noticed int
+	}{
+		{"a=b", false, 200, 0},
+		{"xaccess_token=b&access_tokens=c&b=access_token", false, 200, 0},
+		{"a=%zz&%zz=access_token", false, 200, 0},
+		{"access_token=bad", false, 200, 1},
+		{"a=b&access_token", false, 200, 1},
+		{"a=b&access%5Ftoken=bad&c", false, 200, 1},
+		{"access_token=bad", true, 400, 1},
+		{"a=b", true, 200, 0},
+	} {
+		noticed := 0
+		config := middleware.Config{
+			RefuseURLTokens: test.refuse,
+			Trace:           &middleware.Trace{TokenInURL: func(context.Context) { noticed++ }},
+		}
+		var h handler
+		r := request("Bearer " + good)
+		r.URL.RawQuery = test.query
+		response := serve(guardFor(t, issuer, config).Require(scopes.Authenticated(), &h), r)
+		if response.StatusCode != test.status || noticed != test.noticed {
+			t.Errorf("%+v: status %d, noticed %d", test, response.StatusCode, noticed)
+		}
+	}
+	r := request()
+	r.URL.RawQuery = "access_token=" + good
+	response := serve(guardFor(t, issuer, middleware.Config{RefuseURLTokens: true}).Require(scopes.Authenticated(), new(handler)), r)
+	if response.StatusCode != 401 {
+		t.Errorf("a token in the URL alone: %d, want 401", response.StatusCode)
+	}
+}
+
+// TestDenialResponse covers R-CH-01, R-CH-04, R-CH-10 and R-CH-11.
+func TestDenialResponse(t *testing.T) {
+	issuer := testissuer.New(t)
+	guard := guardFor(t, issuer, middleware.Config{Realm: "myRealm"})
+	for _, test := range []struct {
+		token     testissuer.Token
+		status    int
+		challenge string
+	}{
+		{testissuer.Token{Fault: testissuer.ForeignKey}, 401, `Bearer realm="myRealm", error="invalid_token", error_description="The access token is invalid"`},
+		{testissuer.Token{Scope: "read"}, 403, `Bearer realm="myRealm", error="insufficient_scope", error_description="The access token lacks a scope", scope="read write"`},
+	} {
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodOptions} {
+			r := request("Bearer " + issuer.Sign(test.token))
+			r.Method = method
+			response := serve(guard.Require(scopes.All("read", "write"), new(handler)), r)
+			var body struct {
+				Title  string
+				Status int
+			}
+			if err := json.NewDecoder(response.Body).Decode(&body); err != nil || body.Status != test.status {
+				t.Errorf("body %+v, %v", body, err)
+			}
+			if response.StatusCode != test.status || response.Header.Get("Cache-Control") != "no-store" ||
+				response.Header.Get("Content-Type") != "application/problem+json" ||
+				!slices.Equal(response.Header.Values("WWW-Authenticate"), []string{test.challenge}) {
+				t.Errorf("%s: %d %v", method, response.StatusCode, response.Header)
+			}
+		}
+	}
+}
+
+// TestSameAnswer covers R-CH-06: what went wrong inside a token is not told
+// apart by the answer, to the byte.
+func TestSameAnswer(t *testing.T) {
+	issuer := testissuer.New(t)
+	server := httptest.NewServer(guardFor(t, issuer, middleware.Config{}).Require(scopes.All("read"), new(handler)))
+	defer server.Close()
+	answers := make(map[string][]string)
+	for name, token := range map[string]testissuer.Token{
+		"unknown kid":    {Header: map[string]any{"kid": "other"}},
+		"bad signature":  {Fault: testissuer.ForeignKey},
+		"unknown issuer": {Claims: map[string]any{"iss": `https://evil.example/"issuer`}},
+		"wrong audience": {Claims: map[string]any{"aud": "https://other.test"}},
+		"malformed":      {RawClaims: "[]"},
+		"alg none":       {Fault: testissuer.NoneAlgorithm, Header: map[string]any{"kid": "evil-kid"}},
+		"ID token":       {Header: map[string]any{"typ": "JWT"}},
+		"bound":          {Claims: map[string]any{"cnf": map[string]any{"jkt": "x"}}},
+	} {
+		answer := raw(t, server.Listener.Addr().String(), "Authorization: Bearer "+issuer.Sign(token)+"\r\n")
+		answers[answer] = append(answers[answer], name)
+	}
+	if len(answers) != 1 {
+		t.Errorf("%d different answers: %q", len(answers), answers)
+	}
+}
+
+// raw sends a GET request and gives the response as it comes, without its Date.
+func raw(t *testing.T, address, fields string) string {
+	t.Helper()
+	return rawPath(t, address, "/orders", fields)
+}
+
+// rawPath is raw for a path that is sent as it is.
+func rawPath(t *testing.T, address, path, fields string) string {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, err = io.WriteString(conn, "GET "+path+" HTTP/1.1\r\nHost: api.test\r\nConnection: close\r\n"+fields+"\r\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := io.ReadAll(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.SplitAfter(string(response), "\r\n")
+	return strings.Join(slices.DeleteFunc(lines, func(l string) bool { return strings.HasPrefix(l, "Date:") }), "")
+}
+
+// TestEachRequestOnItsOwn covers R-BT-10: nothing carries over on a connection.
+func TestEachRequestOnItsOwn(t *testing.T) {
+	issuer := testissuer.New(t)
+	server := httptest.NewServer(guardFor(t, issuer, middleware.Config{}).Require(scopes.Authenticated(), new(handler)))
+	defer server.Close()
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	in := bufio.NewReader(conn)
+	good := "Authorization: Bearer " + issuer.Sign(testissuer.Token{}) + "\r\n"
+	for i, test := range []struct {
+		fields string
+		status int
+	}{{good, 200}, {"", 401}, {good, 200}} {
+		if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\n"+test.fields+"\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, response.Body)
+		_ = response.Body.Close()
+		if response.StatusCode != test.status {
+			t.Errorf("request %d: %d, want %d", i, response.StatusCode, test.status)
+		}
+	}
+}
+
+// TestAllowed covers the success side: the token is there, the ResponseWriter
+// is the one that came, and Cache-Control is private unless it is set.
+func TestAllowed(t *testing.T) {
+	issuer := testissuer.New(t)
+	guard := guardFor(t, issuer, middleware.Config{})
+	r := request("Bearer " + issuer.Sign(testissuer.Token{Scope: "read"}))
+	w := httptest.NewRecorder()
+	guard.Require(scopes.All("read"), http.HandlerFunc(func(got http.ResponseWriter, r *http.Request) {
+		if got != http.ResponseWriter(w) {
+			t.Errorf("the ResponseWriter is a %T", got)
+		}
+		if token := middleware.TokenFrom(r.Context()); token.Subject() != "user-1" || !token.HasScope("read") {
+			t.Errorf("token %v", token)
+		}
+		if control := got.Header().Get("Cache-Control"); control != "private" {
+			t.Errorf("Cache-Control %q", control)
+		}
+	})).ServeHTTP(w, r)
+	w = httptest.NewRecorder()
+	w.Header().Set("Cache-Control", "no-store")
+	guard.Require(scopes.All("read"), new(handler)).ServeHTTP(w, r)
+	if control := w.Header().Get("Cache-Control"); control != "no-store" {
+		t.Errorf("Cache-Control %q, want what was set before", control)
+	}
+	if middleware.TokenFrom(context.Background()) != nil {
+		t.Error("a token without a guard")
+	}
+}
+
+// TestOptional covers the anonymous door: it opens only where there is no
+// attempt at all.
+func TestOptional(t *testing.T) {
+	issuer := testissuer.New(t)
+	guard := guardFor(t, issuer, middleware.Config{})
+	good := issuer.Sign(testissuer.Token{Scope: "read"})
+	for _, test := range []struct {
+		name   string
+		header http.Header
+		status int
+		body   string
+	}{
+		{"anonymous", http.Header{}, 200, "for "},
+		{"good", http.Header{"Authorization": {"Bearer " + good}}, 200, "for user-1"},
+		{"bad", http.Header{"Authorization": {"Bearer bad"}}, 401, ""},
+		{"without the scope", http.Header{"Authorization": {"Bearer " + issuer.Sign(testissuer.Token{})}}, 403, ""},
+		{"Basic", http.Header{"Authorization": {"Basic dTpw"}}, 401, ""},
+		{"empty field", http.Header{"Authorization": {""}}, 400, ""},
+		{"only a DPoP field", http.Header{"Dpop": {"x"}}, 401, ""},
+	} {
+		r := request()
+		r.Header = test.header
+		response := serve(guard.Optional(scopes.All("read"), new(handler)), r)
+		body, _ := io.ReadAll(response.Body)
+		if response.StatusCode != test.status || test.status == 200 && string(body) != test.body {
+			t.Errorf("%s: %d %s, want %d %s", test.name, response.StatusCode, body, test.status, test.body)
+		}
+		if response.Header.Get("Vary") != "Authorization" {
+			t.Errorf("%s: Vary %q", test.name, response.Header.Get("Vary"))
+		}
+	}
+}
+
+// TestPublic shows that only Public opens a route, and that it does not look at
+// credentials.
+func TestPublic(t *testing.T) {
+	guard := guardFor(t, testissuer.New(t), middleware.Config{})
+	for _, fields := range [][]string{nil, {"Bearer bad"}, {"a", "b"}} {
+		if response := serve(guard.Require(scopes.Public(), new(handler)), request(fields...)); response.StatusCode != 200 {
+			t.Errorf("%v: %d", fields, response.StatusCode)
+		}
+	}
+}
+
+// TestRegistrationFaults shows that a route without a working policy cannot be
+// registered.
+func TestRegistrationFaults(t *testing.T) {
+	guard := guardFor(t, testissuer.New(t), middleware.Config{})
+	mux := guard.NewMux()
+	h := new(handler)
+	for name, register := range map[string]func(){
+		"zero policy":        func() { guard.Require(scopes.Policy{}, h) },
+		"no scopes":          func() { guard.Require(scopes.All(), h) },
+		"bad scope":          func() { guard.Middleware(scopes.Any("a b"))(h) },
+		"nil handler":        func() { guard.Require(scopes.Authenticated(), nil) },
+		"optional public":    func() { guard.Optional(scopes.Public(), h) },
+		"optional zero":      func() { guard.Optional(scopes.Policy{}, h) },
+		"mux, zero policy":   func() { mux.Handle("/a", scopes.Policy{}, h) },
+		"mux, nil handler":   func() { mux.Handle("/b", scopes.Authenticated(), nil) },
+		"mux, nil function":  func() { mux.HandleFunc("/c", scopes.Authenticated(), nil) },
+		"mux, bad pattern":   func() { mux.Handle("GET", scopes.Authenticated(), h) },
+		"mux, pattern twice": func() { mux.Handle("/d", scopes.Authenticated(), h); mux.Handle("/d", scopes.Authenticated(), h) },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s: registered", name)
+				}
+			}()
+			register()
+		}()
+	}
+}
+
+// TestInjectedPanics covers R-BT-13: a panic in any stage is no way in.
+func TestInjectedPanics(t *testing.T) {
+	issuer := testissuer.New(t)
+	panics := func(context.Context) context.Context { panic("injected " + issuer.URL()) }
+	for name, trace := range map[string]*validator.Trace{
+		"start": {ValidateStart: panics},
+		"done":  {ValidateDone: func(ctx context.Context, _ validator.ValidateDone) { panics(ctx) }},
+	} {
+		v, err := validator.New(validator.Config{Trace: trace, Issuers: []validator.Issuer{{
+			URL: issuer.URL(), Audiences: []string{"https://api.test"}, Keys: jwkscache.Static(issuer.JWKS()),
+		}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		guard, err := middleware.New(middleware.Config{Validator: v})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var h handler
+		response := serve(guard.Require(scopes.Authenticated(), &h), request("Bearer "+issuer.Sign(testissuer.Token{})))
+		if response.StatusCode != 503 || h.ran != 0 || response.Header.Get("Retry-After") == "" {
+			t.Errorf("%s: %d, handler ran %d times", name, response.StatusCode, h.ran)
+		}
+		_, denial := guard.Check(t.Context(), validator.Presentation{Scheme: validator.Bearer, Token: "a"}, scopes.Authenticated())
+		if denial == nil || strings.Contains(denial.Unwrap().Error(), "injected") {
+			t.Errorf("%s: the panic's text is kept: %v", name, denial.Unwrap())
+		}
+	}
+	// A guard whose validator was not made by New must not let anybody in either.
+	guard, err := middleware.New(middleware.Config{Validator: new(validator.Validator)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if response := serve(guard.Require(scopes.Authenticated(), new(handler)), request("Bearer a.b.c")); response.StatusCode == 200 {
+		t.Error("a zero Validator lets a request in")
+	}
+}
