@@ -39,7 +39,11 @@ build: ## build bin/sallyport
 	go build -o bin/sallyport ./cmd/sallyport
 
 .PHONY: demo
-demo: build ## judge the sample tokens of examples/verify
+demo: ## start an issuer and an API, show what good and bad requests get, serve on (ARGS=--once stops)
+	@go run ./cmd/sallyport-demo $(ARGS)
+
+.PHONY: samples
+samples: build ## judge the sample tokens of examples/verify
 	@bin/sallyport verify --config examples/verify/sallyport.yaml --at 1700000000 < examples/verify/tokens.ndjson
 
 .PHONY: test

@@ -28,6 +28,9 @@ type Config struct {
 // Trace is a set of hooks, each optional. They run inside the request they
 // report and must be quick.
 type Trace struct {
+	// Denied is called for each refusal, before it is written. The Denial is
+	// not to be modified.
+	Denied func(context.Context, *Denial)
 	// TokenInURL is called for a request that has an access_token in its
 	// URL. That token may stand in logs and histories by now.
 	TokenInURL func(context.Context)
@@ -95,14 +98,25 @@ func (g *Guard) Ready() error { return g.validator.Ready() }
 func (g *Guard) Check(
 	ctx context.Context, p validator.Presentation, policy scopes.Policy,
 ) (token *validator.Token, denial *Denial) {
+	if policy.IsPublic() {
+		return nil, nil //nolint:nilnil // the one policy that needs no token
+	}
+	token, denial = g.judge(ctx, p, policy)
+	if denial != nil {
+		g.denied(ctx, denial)
+	}
+	return token, denial
+}
+
+// judge is Check without observation.
+func (g *Guard) judge(
+	ctx context.Context, p validator.Presentation, policy scopes.Policy,
+) (token *validator.Token, denial *Denial) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			token, denial = nil, g.deny(errPanic(cause), nil)
 		}
 	}()
-	if policy.IsPublic() {
-		return nil, nil //nolint:nilnil // the one policy that needs no token
-	}
 	p.Demands = policy.Demands()
 	token, err := g.validator.Validate(ctx, p)
 	if err != nil {
@@ -112,6 +126,15 @@ func (g *Guard) Check(
 		return nil, g.deny(refusal.Reason, refusal.Scopes)
 	}
 	return token, nil
+}
+
+// denied tells the hook, whose panic changes nothing about the refusal.
+func (g *Guard) denied(ctx context.Context, denial *Denial) {
+	if g.trace.Denied == nil {
+		return
+	}
+	defer func() { _ = recover() }()
+	g.trace.Denied(ctx, denial)
 }
 
 // errPanic tells where the panic came from by its type only: its text may hold
@@ -130,7 +153,9 @@ func (g *Guard) checkRequest(r *http.Request, policy scopes.Policy) (*validator.
 		}
 	}
 	if err != nil {
-		return nil, g.deny(err, nil)
+		denial := g.deny(err, nil)
+		g.denied(r.Context(), denial)
+		return nil, denial
 	}
 	return g.Check(r.Context(), p, policy)
 }

@@ -376,6 +376,30 @@ func TestOptional(t *testing.T) {
 	}
 }
 
+// TestDenied shows that every refusal is reported once, with its reason.
+func TestDenied(t *testing.T) {
+	issuer := testissuer.New(t)
+	for _, test := range []struct {
+		fields []string
+		policy scopes.Policy
+		want   []validator.Reason
+	}{
+		{nil, scopes.Authenticated(), []validator.Reason{validator.NoCredentials}},
+		{[]string{"a", "b"}, scopes.Authenticated(), []validator.Reason{validator.MalformedRequest}},
+		{[]string{"Bearer bad"}, scopes.Authenticated(), []validator.Reason{validator.MalformedToken}},
+		{[]string{"Bearer " + issuer.Sign(testissuer.Token{})}, scopes.All("read"), []validator.Reason{validator.InsufficientScope}},
+		{[]string{"Bearer " + issuer.Sign(testissuer.Token{})}, scopes.Authenticated(), nil},
+		{nil, scopes.Public(), nil},
+	} {
+		var reported []validator.Reason
+		trace := &middleware.Trace{Denied: func(_ context.Context, d *middleware.Denial) { reported = append(reported, d.Reason) }}
+		serve(guardFor(t, issuer, middleware.Config{Trace: trace}).Require(test.policy, new(handler)), request(test.fields...))
+		if !slices.Equal(reported, test.want) {
+			t.Errorf("%v under %v: %v, want %v", test.fields, test.policy, reported, test.want)
+		}
+	}
+}
+
 // TestPublic shows that only Public opens a route, and that it does not look at
 // credentials.
 func TestPublic(t *testing.T) {
@@ -443,6 +467,15 @@ func TestInjectedPanics(t *testing.T) {
 		_, denial := guard.Check(t.Context(), validator.Presentation{Scheme: validator.Bearer, Token: "a"}, scopes.Authenticated())
 		if denial == nil || strings.Contains(denial.Unwrap().Error(), "injected") {
 			t.Errorf("%s: the panic's text is kept: %v", name, denial.Unwrap())
+		}
+	}
+	// A hook that reports a refusal cannot turn it.
+	denied := &middleware.Trace{Denied: func(context.Context, *middleware.Denial) { panic("injected") }}
+	for _, fields := range [][]string{nil, {"Bearer bad"}, {"a", "b"}} {
+		var h handler
+		response := serve(guardFor(t, issuer, middleware.Config{Trace: denied}).Require(scopes.Authenticated(), &h), request(fields...))
+		if response.StatusCode/100 != 4 || h.ran != 0 {
+			t.Errorf("%v: %d, handler ran %d times", fields, response.StatusCode, h.ran)
 		}
 	}
 	// A guard whose validator was not made by New must not let anybody in either.

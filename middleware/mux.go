@@ -58,6 +58,7 @@ var errAmbiguousPath = validator.Refuse(validator.MalformedRequest,
 func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if AmbiguousPath(r.URL.EscapedPath()) {
 		denial := &Denial{Reason: validator.MalformedRequest, Status: http.StatusBadRequest, cause: errAmbiguousPath}
+		m.guard.denied(r.Context(), denial)
 		denial.ServeHTTP(w, r)
 		return
 	}

@@ -33,17 +33,23 @@ var Rooms = []Room{
 		Why: "the clock that verify --at and tests set",
 	},
 	{
+		Dir: "internal/fetch", Leaf: true,
+		Why: "bounded, address-guarded HTTP, so that no room opens a connection of its own",
+	},
+	{
+		Dir: "discovery", Why: "metadata of one issuer; knows nothing of keys",
+	},
+	{
 		Dir: "jose", Why: "the only room that knows jwx, so that replacing it changes one package",
 		External: []string{"github.com/lestrrat-go/jwx/v3"},
 	},
 	{
 		Dir: "jwkscache", Why: "one issuer's keys; knows nothing of tokens",
-		Rooms:    []string{"jose"},
-		External: []string{"golang.org/x/sync"},
+		Rooms: []string{"jose"},
 	},
 	{
 		Dir: "validator", Why: "judges tokens; knows nothing of transports or policies",
-		Rooms: []string{"jose", "jwkscache"},
+		Rooms: []string{"jose", "jwkscache", "discovery"},
 	},
 	{
 		Dir: "scopes", Why: "judges operations by the token alone, so that every transport shares it",
@@ -52,6 +58,17 @@ var Rooms = []Room{
 	{
 		Dir: "middleware", Why: "joins validation and policy; only adapters may import it",
 		Rooms: []string{"validator", "scopes"},
+	},
+	{
+		Dir: "testissuer", Why: "an issuer for tests: it signs, so that nothing else has to",
+		Rooms: []string{"jose"},
+		Std:   []string{"encoding/json"},
+	},
+	{
+		Dir: "cmd/sallyport-demo", Why: "the demo, a binary of its own because it carries an issuer",
+		Rooms:    []string{"testissuer", "validator", "scopes", "middleware"},
+		External: []string{"github.com/alecthomas/kong"},
+		Std:      []string{"os"},
 	},
 	{
 		Dir: "cmd/sallyport", Why: "the binary: every library room, never the test issuer, since it must not be able to mint",

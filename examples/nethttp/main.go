@@ -1,0 +1,70 @@
+// Command nethttp is an API behind Sallyport, the quick start of the README as
+// a program. It works with any issuer that publishes its metadata:
+//
+//	ISSUER=https://login.example.com AUDIENCE=https://api.example.com go run ./examples/nethttp
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net/http"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/sallyport-auth/sallyport/middleware"
+	"github.com/sallyport-auth/sallyport/scopes"
+	"github.com/sallyport-auth/sallyport/validator"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	api, guard, err := newAPI(validator.Issuer{
+		URL:       os.Getenv("ISSUER"),
+		Audiences: []string{os.Getenv("AUDIENCE")},
+	})
+	if err != nil {
+		log.Fatal(err) //nolint:gocritic // nothing to stop yet
+	}
+	go func() { _ = guard.Run(ctx) }() // keeps the issuer's keys fresh
+	address := os.Getenv("ADDR")
+	if address == "" {
+		address = "localhost:8080"
+	}
+	server := &http.Server{Addr: address, Handler: api, ReadHeaderTimeout: 5 * time.Second}
+	go func() {
+		<-ctx.Done()
+		_ = server.Shutdown(context.WithoutCancel(ctx))
+	}()
+	log.Printf("listening on http://%s", address)
+	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		log.Fatal(err)
+	}
+}
+
+// newAPI makes the handler and the guard that it stands behind.
+func newAPI(issuers ...validator.Issuer) (http.Handler, *middleware.Guard, error) {
+	guard, err := middleware.For(issuers...)
+	if err != nil {
+		return nil, nil, err
+	}
+	mux := guard.NewMux()
+	mux.HandleFunc("GET /orders/{id}", scopes.All("orders:read"), showOrder)
+	mux.HandleFunc("POST /orders", scopes.All("orders:read", "orders:write"), createOrder)
+	mux.Handle("GET /health", scopes.Public(), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if guard.Ready() != nil {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	return mux, guard, nil
+}
+
+func showOrder(w http.ResponseWriter, r *http.Request) {
+	token := middleware.TokenFrom(r.Context())
+	_, _ = fmt.Fprintf(w, "order %s for %s\n", r.PathValue("id"), token.Subject())
+}
+
+func createOrder(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusCreated) }
