@@ -151,7 +151,7 @@ func (k *jwk) checkPurpose() error {
 func (k *jwk) bind(m *material, algorithms []Algorithm) (Algorithm, error) {
 	if k.hasAlg {
 		named := algorithmNamed(k.algorithm)
-		if named == 0 || !m.fits(named) {
+		if !m.fits(named) { // 0 fits no key
 			return 0, errJWKAlg
 		}
 		return named, nil

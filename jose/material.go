@@ -138,10 +138,7 @@ func (k *jwk) ecMaterial(c curve) (*material, error) {
 	}
 	var public ecdsa.PublicKey
 	m, err := imported(`{"crv":"`+k.crv+`","kty":"EC","x":"`+k.x+`","y":"`+k.y+`"}`, &public)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := public.ECDH(); err != nil { // refuses points off the curve
+	if err != nil { // all else was checked: the library refuses points off the curve
 		return nil, errPoint
 	}
 	m.public, m.only = &public, c.algorithm
@@ -164,8 +161,8 @@ func (k *jwk) ed25519Material(c curve) (*material, error) {
 
 // parameter decodes one base64url parameter; an empty one is missing.
 func parameter(text string) ([]byte, error) {
-	b, err := appendDecoded(nil, text)
-	if err != nil || len(b) == 0 {
+	b, _ := appendDecoded(nil, text) // nil with an error
+	if len(b) == 0 {
 		return nil, errEncoding
 	}
 	return b, nil

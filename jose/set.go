@@ -123,11 +123,20 @@ func (s *Set) Keys() []*Key { return append([]*Key(nil), s.keys...) }
 // Ignored tells which keys of the document are not used, and why.
 func (s *Set) Ignored() []IgnoredKey { return append([]IgnoredKey(nil), s.ignored...) }
 
+// MightGain reports whether a newer version of the set could have a key for a
+// token with header h: whether h has a kid that can be looked up and that no
+// key of the set has. For a source that can fetch.
+func (s *Set) MightGain(h *Header) bool {
+	_, known := s.ids[h.keyID]
+	return h.hasKeyID && len(h.keyID) <= maxKeyID && !known
+}
+
 // Find returns the keys to try for a token with header h, never none without
 // an error. With a kid: the at most four keys of exactly that kid and of h's
 // algorithm; [ErrAlgorithm] if the kid's keys have other algorithms. Without:
 // the one key of h's algorithm, if there is exactly one (OpenID Connect Core
-// §10.1). Otherwise [ErrUnknownKey]; a key with another kid is never offered.
+// §10.1). Otherwise [ErrUnknownKey]; a key with another kid is never offered. The
+// slice is not to be modified.
 func (s *Set) Find(h *Header) ([]*Key, error) {
 	if !h.algorithm.Valid() {
 		return nil, ErrAlgorithm
@@ -136,9 +145,6 @@ func (s *Set) Find(h *Header) ([]*Key, error) {
 		if same := s.byAlg[h.algorithm]; len(same) == 1 {
 			return same, nil
 		}
-		return nil, ErrUnknownKey
-	}
-	if len(h.keyID) > maxKeyID {
 		return nil, ErrUnknownKey
 	}
 	if keys := s.named[name{h.keyID, h.algorithm}]; len(keys) > 0 {

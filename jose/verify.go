@@ -85,7 +85,7 @@ func appendDER(dst, signature []byte) []byte {
 	if length >= 0x80 {
 		dst = append(dst, longForm)
 	}
-	dst = append(dst, byte(length))
+	dst = append(dst, byte(length)) //nolint:gosec // at most maxDER
 	return appendInteger(appendInteger(dst, r), s)
 }
 
@@ -102,7 +102,7 @@ func integerLength(b []byte) int { return 2 + len(b) + int(b[0]>>7) }
 
 func appendInteger(dst, b []byte) []byte {
 	const integer = 0x02
-	dst = append(dst, integer, byte(integerLength(b)-2))
+	dst = append(dst, integer, byte(integerLength(b)-2)) //nolint:gosec // at most 67
 	if b[0]>>7 == 1 {
 		dst = append(dst, 0) // keeps the number positive
 	}

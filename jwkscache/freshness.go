@@ -27,7 +27,7 @@ func freshness(header http.Header) time.Duration {
 			if err != nil {
 				return minFresh // RFC 9111 §4.2.1: invalid freshness is stale
 			}
-			return max(minFresh, min(time.Duration(seconds)*time.Second, maxFresh)) //nolint:gosec // 31 bits
+			return max(minFresh, min(time.Duration(seconds)*time.Second, maxFresh))
 		}
 	}
 	return defaultFresh

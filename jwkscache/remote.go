@@ -87,7 +87,7 @@ func (r *remote) Find(ctx context.Context, h *jose.Header) ([]*jose.Key, error) 
 		}
 		s = r.current.Load()
 	} else if !now.Before(s.fresh) {
-		r.begin(now, backoff(r.failuresInARow()), false)
+		r.begin(ctx, now, backoff(r.failuresInARow()), false)
 	}
 	keys, err := s.set.Find(h)
 	if errors.Is(err, jose.ErrUnknownKey) && s.set.MightGain(h) {
@@ -98,7 +98,7 @@ func (r *remote) Find(ctx context.Context, h *jose.Header) ([]*jose.Key, error) 
 
 // renew waits for keys where there are none to use.
 func (r *remote) renew(ctx context.Context, now time.Time) error {
-	f := r.begin(now, unknownInterval, false)
+	f := r.begin(ctx, now, unknownInterval, false)
 	if f == nil {
 		return r.lastFailure()
 	}
@@ -107,7 +107,7 @@ func (r *remote) renew(ctx context.Context, now time.Time) error {
 
 // findUnknown looks a kid up that is not in the snapshot.
 func (r *remote) findUnknown(ctx context.Context, now time.Time, h *jose.Header) ([]*jose.Key, error) {
-	f := r.begin(now, r.unknownInterval(), true)
+	f := r.begin(ctx, now, r.unknownInterval(), true)
 	if f == nil {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -124,7 +124,7 @@ func (r *remote) findUnknown(ctx context.Context, now time.Time, h *jose.Header)
 
 // begin joins the fetch under way or starts one, unless one was started less
 // than interval ago; then it answers nil.
-func (r *remote) begin(now time.Time, interval time.Duration, unknown bool) *flight {
+func (r *remote) begin(ctx context.Context, now time.Time, interval time.Duration, unknown bool) *flight {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.flight != nil {
@@ -135,7 +135,8 @@ func (r *remote) begin(now time.Time, interval time.Duration, unknown bool) *fli
 	}
 	f := &flight{done: make(chan struct{}), unknown: unknown}
 	r.flight, r.started = f, now
-	go r.fly(f)
+	// One caller's cancellation must not fail the others.
+	go r.fly(context.WithoutCancel(ctx), f)
 	return f
 }
 
@@ -155,8 +156,8 @@ func (f *flight) wait(ctx context.Context) error {
 }
 
 // fly runs one fetch for all its waiters, detached from every one of them.
-func (r *remote) fly(f *flight) {
-	ctx, cancel := context.WithTimeout(context.Background(), flightTimeout)
+func (r *remote) fly(ctx context.Context, f *flight) {
+	ctx, cancel := context.WithTimeout(ctx, flightTimeout)
 	defer cancel()
 	s, err := r.fetch(ctx)
 	if err != nil {
@@ -304,7 +305,7 @@ func (r *remote) Run(ctx context.Context) {
 		case <-timer.C:
 		}
 		if r.untilRefresh() <= 0 { // no request was quicker
-			_ = r.begin(time.Now(), 0, false).wait(ctx) // an error is told by Fetched
+			_ = r.begin(ctx, time.Now(), 0, false).wait(ctx) // an error is told by Fetched
 		}
 		timer.Reset(r.pause())
 	}

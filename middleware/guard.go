@@ -99,7 +99,7 @@ func (g *Guard) Check(
 	ctx context.Context, p validator.Presentation, policy scopes.Policy,
 ) (token *validator.Token, denial *Denial) {
 	if policy.IsPublic() {
-		return nil, nil //nolint:nilnil // the one policy that needs no token
+		return nil, nil
 	}
 	token, denial = g.judge(ctx, p, policy)
 	if denial != nil {

@@ -56,7 +56,7 @@ func request(authorization ...string) *http.Request {
 func serve(h http.Handler, r *http.Request) *http.Response {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
-	return w.Result() //nolint:bodyclose // a recorder's
+	return w.Result()
 }
 
 const plainChallenge = `Bearer realm="api"`

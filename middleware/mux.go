@@ -55,6 +55,7 @@ func (m *Mux) HandleFunc(pattern string, policy scopes.Policy, handler func(http
 var errAmbiguousPath = validator.Refuse(validator.MalformedRequest,
 	errors.New("middleware: the path can be read in more than one way"))
 
+// ServeHTTP answers r by the handler of its pattern, if the policy permits.
 func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if AmbiguousPath(r.URL.EscapedPath()) {
 		denial := &Denial{Reason: validator.MalformedRequest, Status: http.StatusBadRequest, cause: errAmbiguousPath}

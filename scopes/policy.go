@@ -102,7 +102,9 @@ func And(parts ...Policy) Policy {
 		if part.kind == public {
 			faults = append(faults, errPublicPart)
 		}
-		faults = append(faults, p.addDemands(part.demands))
+		var err error
+		p.demands, err = joined(p.demands, part.demands)
+		faults = append(faults, err)
 		if part.refusal != nil {
 			told = append(told, part.refusal.Scopes...)
 		}
@@ -114,16 +116,18 @@ func And(parts ...Policy) Policy {
 	return p
 }
 
-// addDemands joins the demands of a part.
-func (p *Policy) addDemands(d validator.Demands) error {
-	if len(p.demands.Audiences) > 0 && len(d.Audiences) > 0 {
-		return errTwoAudiences
+// joined is what two parts demand together.
+func joined(a, b validator.Demands) (validator.Demands, error) {
+	if len(a.Audiences) > 0 && len(b.Audiences) > 0 {
+		return a, errTwoAudiences
 	}
-	p.demands.Audiences = append(p.demands.Audiences, d.Audiences...)
-	if d.MaxLifetime > 0 && (p.demands.MaxLifetime == 0 || d.MaxLifetime < p.demands.MaxLifetime) {
-		p.demands.MaxLifetime = d.MaxLifetime
+	if len(a.Audiences) == 0 {
+		a.Audiences = b.Audiences
 	}
-	return nil
+	if a.MaxLifetime == 0 || b.MaxLifetime > 0 && b.MaxLifetime < a.MaxLifetime {
+		a.MaxLifetime = b.MaxLifetime
+	}
+	return a, nil
 }
 
 // unique drops repetitions and keeps the order.
@@ -196,7 +200,7 @@ func (p Policy) IsPublic() bool { return p.kind == public }
 // token permits nothing, except under [Public]. What [Policy.Demands] asks for
 // is not judged here: validation did.
 func (p Policy) Decide(token *validator.Token) *Refusal {
-	if p.kind == public || token.Issuer() != "" && p.permits(token) {
+	if p.kind == public || token.Issuer() != "" && permits(&p, token) {
 		return nil
 	}
 	if p.refusal == nil {
@@ -206,7 +210,7 @@ func (p Policy) Decide(token *validator.Token) *Refusal {
 }
 
 // permits asks the policy about a minted token.
-func (p *Policy) permits(token *validator.Token) bool {
+func permits(p *Policy, token *validator.Token) bool {
 	switch p.kind {
 	case authenticated, demanding:
 		return true
@@ -218,15 +222,10 @@ func (p *Policy) permits(token *validator.Token) bool {
 		}
 		return true
 	case anyOf:
-		for _, scope := range p.scopes {
-			if token.HasScope(scope) {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(p.scopes, token.HasScope)
 	case and:
 		for i := range p.parts {
-			if !p.parts[i].permits(token) {
+			if !permits(&p.parts[i], token) {
 				return false
 			}
 		}

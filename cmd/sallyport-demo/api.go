@@ -40,7 +40,7 @@ func start(ctx context.Context, address string) (*demo, error) {
 	if endpoint, err := netip.ParseAddrPort(address); err != nil || !endpoint.Addr().IsLoopback() {
 		return nil, errNotLoopback
 	}
-	issuer, err := testissuer.Start(testissuer.Config{Audience: audience})
+	issuer, err := testissuer.Start(testissuer.Config{Audience: audience}) //nolint:contextcheck // ends with close
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,8 @@ func (d *demo) api() (http.Handler, *middleware.Guard, error) {
 	}
 	mux := guard.NewMux()
 	mux.HandleFunc("GET /orders/{id}", scopes.All("orders:read"), func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintf(w, "order %s for %s\n", r.PathValue("id"), middleware.TokenFrom(r.Context()).Subject())
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		fmt.Fprintf(w, "order %s for %s\n", r.PathValue("id"), middleware.TokenFrom(r.Context()).Subject()) //nolint:gosec // plain text
 	})
 	mux.HandleFunc("POST /orders", scopes.All("orders:write"), func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusCreated)
@@ -155,7 +156,7 @@ func (d *demo) send(ctx context.Context, method, path string, authorization ...s
 	if err != nil {
 		return answer{err: err}
 	}
-	defer response.Body.Close()
+	defer response.Body.Close() //nolint:errcheck // what counts was read
 	_, err = io.Copy(io.Discard, response.Body)
 	took := time.Since(begun)
 	d.mu.Lock()

@@ -39,7 +39,7 @@ func main() {
 		<-ctx.Done()
 		_ = server.Shutdown(context.WithoutCancel(ctx))
 	}()
-	log.Printf("listening on http://%s", address)
+	log.Printf("listening on %q", address) //nolint:gosec // quoted
 	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
 		log.Fatal(err)
 	}
@@ -64,7 +64,8 @@ func newAPI(issuers ...validator.Issuer) (http.Handler, *middleware.Guard, error
 
 func showOrder(w http.ResponseWriter, r *http.Request) {
 	token := middleware.TokenFrom(r.Context())
-	_, _ = fmt.Fprintf(w, "order %s for %s\n", r.PathValue("id"), token.Subject())
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = fmt.Fprintf(w, "order %s for %s\n", r.PathValue("id"), token.Subject()) //nolint:gosec // plain text
 }
 
 func createOrder(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusCreated) }

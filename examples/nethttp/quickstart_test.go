@@ -10,7 +10,7 @@ import (
 )
 
 // The quick start of the README.
-func Example() {
+func Example() { //nolint:testableexamples // it serves for ever
 	guard, err := middleware.For(validator.Issuer{
 		URL:       "https://login.example.com",
 		Audiences: []string{"https://api.example.com"},

@@ -38,7 +38,7 @@ const maxNumericDate = 1 << 53
 // the precision of a float64, a fraction of a microsecond for current dates.
 // The literal must already follow the JSON grammar.
 func NumericDate(literal string) (time.Time, bool) {
-	if literal == "" || literal[0] == '-' {
+	if literal == "" || literal[0] < '0' || literal[0] > '9' { // negative, or no number at all
 		return time.Time{}, false
 	}
 	if seconds, err := strconv.ParseInt(literal, 10, 64); err == nil {

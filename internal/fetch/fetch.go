@@ -99,7 +99,7 @@ func (c *Client) Get(ctx context.Context, target, accept string) (*Document, err
 	if err != nil {
 		return nil, fmt.Errorf("fetch: %w", err)
 	}
-	defer response.Body.Close()
+	defer response.Body.Close() //nolint:errcheck // what counts was read
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("%w: %s answered %d", ErrStatus, u.Redacted(), response.StatusCode)
 	}

@@ -44,8 +44,8 @@ func parseByLibrary(doc string, limits Limits, members []Member) ([]Member, erro
 	return topLevel(doc, members)
 }
 
-// checkByLibrary walks all of doc, so that the limits hold before anything is
-// kept.
+// checkByLibrary walks the object that doc starts with, so that the limits hold
+// before anything is kept.
 func checkByLibrary(doc string, limits Limits) error {
 	dec := jsontext.NewDecoder(strings.NewReader(doc))
 	if dec.PeekKind() != '{' {
@@ -64,14 +64,10 @@ func checkByLibrary(doc string, limits Limits) error {
 		if named > limits.Members || dec.StackDepth() > limits.Depth {
 			return ErrLimits
 		}
-		if dec.StackDepth() == 0 {
-			break
+		if dec.StackDepth() == 0 { // what may follow is topLevel's to see
+			return nil
 		}
 	}
-	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
-		return ErrSyntax
-	}
-	return nil
 }
 
 // ParseShallow reads only the top level of doc strictly: one object with
