@@ -243,14 +243,15 @@ func (c *claims) namesAny(accepted []string) bool {
 	return false
 }
 
-// soleAudience is the only member of aud, if it has only one.
-func (c *claims) soleAudience() (string, bool) {
-	sole, n := "", 0
+// soleAudience is the only identifier in aud, if it has only one.
+func (c *claims) soleAudience() (sole string, found bool) {
 	for audience := range c.audiences() {
-		sole = audience
-		n++
+		if found && audience != sole {
+			return "", false
+		}
+		sole, found = audience, true
 	}
-	return sole, n == 1
+	return sole, found
 }
 
 var (

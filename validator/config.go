@@ -3,12 +3,12 @@ package validator
 import (
 	"errors"
 	"fmt"
-	"net/netip"
-	"net/url"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/fetch"
 	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/jwkscache"
 )
@@ -33,7 +33,7 @@ type Config struct {
 type Issuer struct {
 	// URL is the issuer identifier, compared byte for byte with iss: a
 	// trailing slash matters. It is https without query and fragment, or
-	// http to a loopback address. Required.
+	// http to a loopback host. Required.
 	URL string
 	// Audiences are the identifiers of this API, of which aud must name at
 	// least one, byte for byte (RFC 9068 §4). Required.
@@ -43,9 +43,18 @@ type Issuer struct {
 	// algorithm is the one RSA keys without alg are bound to; see package
 	// jose.
 	Algorithms []jose.Algorithm
-	// Keys says where the issuer's keys come from. Required; see
-	// [jwkscache.Static].
+	// Keys says where the issuer's keys come from. nil means that they are
+	// discovered from URL (RFC 8414, then OpenID Connect Discovery).
 	Keys jwkscache.Source
+	// HTTPClient replaces the transport of fetches, for TLS roots, a client
+	// certificate or a proxy; redirects stay off and the bounds stay on. nil
+	// means one without environment proxy that refuses link-local and cloud
+	// metadata addresses.
+	HTTPClient *http.Client
+	// InsecureAllowHTTP permits plain http to hosts other than loopback, for
+	// URL and for the keys. Anyone on the path can then substitute their own
+	// keys and mint tokens. For isolated test networks only.
+	InsecureAllowHTTP bool
 	// Profile says how an access token is told from the other JWTs that the
 	// issuer signs. The zero value is strict RFC 9068.
 	Profile Profile
@@ -144,7 +153,7 @@ func checkedIssuers(configured []Issuer, trace *Trace, f *faults) []*issuer {
 }
 
 func (c *Issuer) checked(field string, trace *Trace, f *faults) *issuer {
-	checkIssuerURL(c.URL, field, f)
+	checkIssuerURL(c.URL, c.InsecureAllowHTTP, field, f)
 	checkAudiences(c.Audiences, field, f)
 	c.checkProfile(field, f)
 	checkRules(c.Claims, field+": Claims", f)
@@ -159,11 +168,18 @@ func (c *Issuer) checked(field string, trace *Trace, f *faults) *issuer {
 	for _, a := range algorithms {
 		is.allowed[a] = true
 	}
-	if c.Keys == nil {
-		f.addf("%s: Keys is nil; give the issuer's JWK Set, for example jwkscache.Static(document)", field)
-		return is
+	source := c.Keys
+	if source == nil {
+		source = jwkscache.Discovered()
 	}
-	keys, err := jwkscache.Open(c.Keys, jwkscache.Binding{Issuer: c.URL, Algorithms: algorithms})
+	keys, err := jwkscache.Open(source, jwkscache.Binding{
+		Issuer:            c.URL,
+		Algorithms:        algorithms,
+		Locate:            c.locator(),
+		HTTPClient:        c.HTTPClient,
+		InsecureAllowHTTP: c.InsecureAllowHTTP,
+		Fetched:           func(fetched jwkscache.Fetched) { trace.keysFetched(is.url, fetched) },
+	})
 	if err != nil {
 		f.addf("%s: Keys: %w", field, err)
 		return is
@@ -175,24 +191,16 @@ func (c *Issuer) checked(field string, trace *Trace, f *faults) *issuer {
 	return is
 }
 
-func checkIssuerURL(text, field string, f *faults) {
+func checkIssuerURL(text string, insecureAllowHTTP bool, field string, f *faults) {
 	if text == "" {
 		f.addf("%s: URL is empty; it is the exact iss of the tokens", field)
 		return
 	}
-	u, err := url.Parse(text)
-	if err != nil || u.Hostname() == "" || u.User != nil || strings.ContainsAny(text, "?#") || hasControl(text) {
-		f.addf("%s: URL must be an https URL with a host and without user, query and fragment (RFC 8414 §2)", field)
-		return
+	_, err := fetch.CheckURL(text, insecureAllowHTTP)
+	if err != nil || strings.ContainsAny(text, "?#") || hasControl(text) {
+		f.addf("%s: URL must be an https URL with a host and without user, query and fragment (RFC 8414 §2); "+
+			"http is for loopback hosts only", field)
 	}
-	if u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
-		f.addf("%s: URL must be https; http is for loopback addresses only", field)
-	}
-}
-
-func loopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 func checkAudiences(audiences []string, field string, f *faults) {

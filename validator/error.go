@@ -17,7 +17,9 @@ type Error struct {
 // Reason is the one reason of the refusal.
 func (e *Error) Reason() Reason { return e.reason }
 
-func (e *Error) Error() string { return "sallyport: " + string(e.reason) + ": " + e.reason.Description() }
+func (e *Error) Error() string {
+	return "sallyport: " + string(e.reason) + ": " + e.reason.Description()
+}
 
 // Unwrap gives the cause, if there is more to say than the reason.
 func (e *Error) Unwrap() error { return e.cause }
@@ -36,13 +38,16 @@ func ReasonOf(err error) Reason {
 	if err == nil {
 		return ""
 	}
+	var reason Reason
 	if refusal, ok := errors.AsType[*Error](err); ok {
-		return refusal.reason
+		reason = refusal.reason
+	} else {
+		errors.As(err, &reason)
 	}
-	if reason, ok := errors.AsType[Reason](err); ok {
-		return reason
+	if reason == "" {
+		return Unavailable
 	}
-	return Unavailable
+	return reason
 }
 
 // refusal makes an Error with a constant cause at start-up, so that refusing a

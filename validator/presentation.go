@@ -92,7 +92,7 @@ func (d *Demands) judge(c *claims, issuer *issuer) *Error {
 			}
 		}
 	}
-	if d.MaxLifetime > 0 && (c.issuedAt.IsZero() || c.expiry.Sub(c.issuedAt) > d.MaxLifetime) {
+	if d.MaxLifetime != 0 && (c.issuedAt.IsZero() || c.expiry.Sub(c.issuedAt) > d.MaxLifetime) {
 		return errLifetime
 	}
 	return nil

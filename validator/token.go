@@ -17,22 +17,38 @@ import (
 // A Token printed or logged shows its issuer, client, id and expiry, and never
 // its subject or other claims.
 type Token struct {
+	// Behind two pointers, so that no printer which looks into unexported
+	// fields comes upon them: fmt follows one, under a wrong verb.
+	facts **facts
+}
+
+// facts is what a signature vouched for.
+type facts struct {
 	claims  claims
 	payload string
-	minted  bool
 }
 
 // mint is the only place where a Token comes into being.
 func mint(c *claims, payload string) *Token {
-	return &Token{claims: *c, payload: payload, minted: true}
+	minted := &struct { // one allocation for all
+		token   Token
+		pointer *facts
+		facts   facts
+	}{facts: facts{*c, payload}}
+	minted.pointer = &minted.facts
+	minted.token.facts = &minted.pointer
+	return &minted.token
 }
+
+// none is what is known of a token that was not minted.
+var none claims
 
 // read gives the claims of a minted token, and empty ones for any other.
 func (t *Token) read() *claims {
-	if t == nil || !t.minted {
-		return &claims{}
+	if t == nil || t.facts == nil {
+		return &none
 	}
-	return &t.claims
+	return &(*t.facts).claims
 }
 
 // Issuer is iss: one of the configured issuers, byte for byte.
@@ -122,10 +138,10 @@ type Actor struct {
 // are ignored, types are not converted. Unlike what the accessors return,
 // strings decoded this way may hold control characters.
 func (t *Token) Claims(dst any) error {
-	if t == nil || !t.minted {
+	if t == nil || t.facts == nil {
 		return fmt.Errorf("validator: no token was validated: %w", NoCredentials)
 	}
-	return strictjson.Unmarshal(t.payload, dst)
+	return strictjson.Unmarshal((*t.facts).payload, dst)
 }
 
 func (t *Token) redacted() string {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/sallyport-auth/sallyport/jose"
+	"github.com/sallyport-auth/sallyport/jwkscache"
 )
 
 // Trace is a set of hooks, each optional, in the manner of
@@ -17,8 +18,11 @@ type Trace struct {
 	// ValidateDone is called with the verdict.
 	ValidateDone func(context.Context, ValidateDone)
 	// KeyIgnored is called for each published key that is not used; see
-	// [jose.IgnoredKey]. With static keys that is during [New].
+	// [jose.IgnoredKey]. With static keys that is during [New], otherwise
+	// after each fetch.
 	KeyIgnored func(issuer string, key jose.IgnoredKey)
+	// KeysFetched is called when a fetch of an issuer's keys ended.
+	KeysFetched func(issuer string, fetched jwkscache.Fetched)
 }
 
 // ValidateDone is a verdict. Issuer is a configured issuer's URL, or empty if
@@ -51,6 +55,10 @@ func (t *Trace) Join(next *Trace) *Trace {
 			t.keyIgnored(issuer, key)
 			next.keyIgnored(issuer, key)
 		},
+		KeysFetched: func(issuer string, fetched jwkscache.Fetched) {
+			t.reportFetched(issuer, fetched)
+			next.reportFetched(issuer, fetched)
+		},
 	}
 }
 
@@ -79,5 +87,19 @@ func (t *Trace) validateDone(ctx context.Context, done ValidateDone) {
 func (t *Trace) keyIgnored(issuer string, key jose.IgnoredKey) {
 	if t != nil && t.KeyIgnored != nil {
 		t.KeyIgnored(issuer, key)
+	}
+}
+
+// keysFetched reports a fetch and the keys it brought that are not used.
+func (t *Trace) keysFetched(issuer string, fetched jwkscache.Fetched) {
+	for _, key := range fetched.Ignored {
+		t.keyIgnored(issuer, key)
+	}
+	t.reportFetched(issuer, fetched)
+}
+
+func (t *Trace) reportFetched(issuer string, fetched jwkscache.Fetched) {
+	if t != nil && t.KeysFetched != nil {
+		t.KeysFetched(issuer, fetched)
 	}
 }

@@ -111,10 +111,10 @@ func (v *Validator) judge(ctx context.Context, p *Presentation) (*Token, *issuer
 // judgePresentation judges what does not need the token's inside.
 func (v *Validator) judgePresentation(p *Presentation) *Error {
 	switch {
-	case p.Scheme == 0:
-		return errNoCredentials
 	case p.Scheme == DPoP:
 		return errSchemeDPoP
+	case p.Scheme != Bearer:
+		return errNoCredentials
 	case len(p.Token) > v.maxBytes:
 		return errTooLarge
 	default:

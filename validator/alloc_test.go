@@ -1,0 +1,56 @@
+package validator_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/sallyport-auth/sallyport/jose"
+	"github.com/sallyport-auth/sallyport/validator"
+)
+
+// TestAllocations (R-OP-07): what an attacker without a signature can make us
+// allocate does not grow with what is sent.
+func TestAllocations(t *testing.T) {
+	config := baseConfig()
+	config.MaxTokenBytes = 1 << 20
+	config.Issuers[0].Algorithms = []jose.Algorithm{jose.EdDSA}
+	v := newValidator(t, config)
+	deep := strings.Repeat("[", 100) + strings.Repeat("]", 100)
+	wide := strings.Repeat(`{"a":`, 5000) + "1" + strings.Repeat("}", 5000)
+	big := `"` + strings.Repeat("a", 500_000) + `"`
+	other := testKey.header().with("alg", `"RS256"`)
+	for _, row := range []struct {
+		name  string
+		token string
+		want  validator.Reason
+		most  float64
+	}{
+		{"1 MB and a byte", strings.Repeat("a", 1<<20+1), validator.TooLarge, 0},
+		{"1 MB of dots and a byte", strings.Repeat(".", 1<<20+1), validator.TooLarge, 0},
+		{"10 000 dots", strings.Repeat(".", 10_000), validator.MalformedToken, 2},
+		{"1 MB of dots", strings.Repeat(".", 1<<20), validator.MalformedToken, 2},
+		{"1 MB without a dot", strings.Repeat("a", 1<<20), validator.MalformedToken, 2},
+		{"1 MB that is no token68", strings.Repeat("a", 1<<20-1) + " ", validator.MalformedRequest, 1},
+		{"JWE", strings.Repeat("a.", 4) + strings.Repeat("a", 1<<19), validator.MalformedToken, 2},
+		{"header 100 deep", testKey.sign(testKey.header().with("x", deep).text(), baseClaims.text()), validator.MalformedToken, 40},
+		{"payload 100 deep", testKey.sign(testKey.header().text(), baseClaims.with("x", deep).text()), validator.MalformedToken, 40},
+		{"payload 5000 objects deep", testKey.sign(testKey.header().text(), wide), validator.MalformedToken, 80},
+		{"unknown issuer", testKey.token(baseClaims.with("iss", `"https://attacker.example"`)), validator.UnknownIssuer, 8},
+		{"unknown issuer of 500 kB", testKey.token(baseClaims.with("iss", big)), validator.UnknownIssuer, 8},
+		{"algorithm not allowed", testKey.sign(other.text(), baseClaims.text()), validator.AlgorithmNotAllowed, 8},
+		{"algorithm not allowed, 500 kB", testKey.sign(other.text(), baseClaims.with("x", big).text()), validator.AlgorithmNotAllowed, 8},
+		{"wrong type", testKey.sign(testKey.header().with("typ", big).text(), baseClaims.text()), validator.WrongType, 8},
+		{"unknown key", testKey.sign(testKey.header().with("kid", big).text(), baseClaims.text()), validator.UnknownKey, 8},
+		{"bad signature", foreignKey.token(baseClaims), validator.BadSignature, 10},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			ctx, p := at(0), bearer(row.token)
+			expect(t, v, p, 0, row.want, "")
+			got := testing.AllocsPerRun(20, func() { _, _ = v.Validate(ctx, p) })
+			t.Logf("%v allocations for %d bytes", got, len(row.token))
+			if got > row.most {
+				t.Errorf("%v allocations, want at most %v", got, row.most)
+			}
+		})
+	}
+}

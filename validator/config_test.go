@@ -1,0 +1,419 @@
+package validator_test
+
+import (
+	"context"
+	"crypto/elliptic"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sallyport-auth/sallyport/jose"
+	"github.com/sallyport-auth/sallyport/jwkscache"
+	"github.com/sallyport-auth/sallyport/validator"
+)
+
+// rules is short for the tables.
+type rules = []validator.ClaimRule
+
+// configFaults are faulty configurations, each with what the error says: the
+// field and the mend.
+var configFaults = []struct {
+	name   string
+	change func(*validator.Config)
+	want   []string
+}{
+	{"no issuers", func(c *validator.Config) { c.Issuers = nil }, []string{"Issuers is empty", "list the authorization servers"}},
+	{"empty issuers", func(c *validator.Config) { c.Issuers = []validator.Issuer{} }, []string{"Issuers is empty"}},
+
+	{"leeway for expiry too long", leeway(60*time.Second+1, 0), []string{"Leeway.Expiry is 1m0.000000001s", "NoLeeway and up to 1m0s"}},
+	{"leeway for expiry negative", leeway(-2, 0), []string{"Leeway.Expiry is -2ns"}},
+	{"leeway for expiry minus a second", leeway(-time.Second, 0), []string{"Leeway.Expiry is -1s"}},
+	{"leeway for the future too long", leeway(0, 60*time.Second+1), []string{"Leeway.Future is 1m0.000000001s", "10s to 1m0s"}},
+	{"leeway for the future too short", leeway(0, 10*time.Second-1), []string{"Leeway.Future is 9.999999999s"}},
+	{"no leeway for the future", leeway(0, validator.NoLeeway), []string{"Leeway.Future is -1ns"}},
+
+	{"token bytes too few", tokenBytes(1023), []string{"MaxTokenBytes is 1023", "1024 to 1048576, or 0 for 16384"}},
+	{"token bytes too many", tokenBytes(1<<20 + 1), []string{"MaxTokenBytes is 1048577"}},
+	{"token bytes negative", tokenBytes(-1), []string{"MaxTokenBytes is -1"}},
+
+	{"no URL", issuerURL(""), []string{`Issuers[0] "": URL is empty`, "exact iss"}},
+	{"URL without scheme", issuerURL("as.example.com"), []string{`Issuers[0] "as.example.com": URL must be an https URL`}},
+	{"URL without host", issuerURL("https:///path"), []string{"URL must be an https URL with a host"}},
+	{"URL with a port and no host", issuerURL("https://:443"), []string{"URL must be an https URL with a host"}},
+	{"opaque URL", issuerURL("https:as.example.com"), []string{"with a host"}},
+	{"URL with user", issuerURL("https://u@as.example.com"), []string{"without user"}},
+	{"URL with query", issuerURL("https://as.example.com/?a=b"), []string{"without user, query"}},
+	{"URL with empty query", issuerURL("https://as.example.com/?"), []string{"without user, query"}},
+	{"URL with fragment", issuerURL("https://as.example.com/#a"), []string{"query and fragment"}},
+	{"URL with empty fragment", issuerURL("https://as.example.com/#"), []string{"query and fragment"}},
+	{"URL with a line break", issuerURL("https://as.example.com/\n"), []string{"URL must be an https URL"}},
+	{"URL with a C1 control", issuerURL("https://as.example.com/\u0085"), []string{"URL must be an https URL"}},
+	{"URL that does not parse", issuerURL("https://[::1"), []string{"URL must be an https URL"}},
+	{"http", issuerURL("http://as.example.com"), []string{`Issuers[0] "http://as.example.com": URL must be`, "http is for loopback"}},
+	{"http to a private address", issuerURL("http://10.0.0.1"), []string{"URL must be", "http is for loopback"}},
+	{"http to a name that only looks local", issuerURL("http://localhost.example.com"), []string{"URL must be", "http is for loopback"}},
+	{"ftp to loopback", issuerURL("ftp://127.0.0.1"), []string{"URL must be"}},
+	{
+		"URL twice", func(c *validator.Config) { c.Issuers = append(c.Issuers, c.Issuers[0]) },
+		[]string{`Issuers[1] "https://as.example.com": listed twice`, "merge"},
+	},
+
+	{"no audiences", audiences(), []string{`Issuers[0] "https://as.example.com": Audiences is empty`, "list the identifiers"}},
+	{"an empty audience", audiences("a", ""), []string{"Audiences[1] is empty or has control characters"}},
+	{"an audience with a control character", audiences("a\x00"), []string{"Audiences[0] is empty or has control characters"}},
+	{"an audience twice", audiences("a", "b", "a"), []string{`Audiences[2] "a" is listed twice`}},
+
+	{"empty algorithms", algorithms(), []string{"Algorithms is empty", "leave it nil"}},
+	{"algorithm zero", algorithms(jose.ES256, 0), []string{"Algorithms[1] is not one of package jose's constants"}},
+	{"algorithm out of range", algorithms(jose.EdDSA + 1), []string{"Algorithms[0] is not one of"}},
+	{"algorithm 255", algorithms(255), []string{"Algorithms[0] is not one of"}},
+	{"algorithm twice", algorithms(jose.ES256, jose.RS256, jose.ES256), []string{"Algorithms[2] ES256 is listed twice"}},
+
+	{
+		"keys that are no JWKS", func(c *validator.Config) { c.Issuers[0].Keys = jwkscache.Static([]byte("<html>")) },
+		[]string{`Issuers[0] "https://as.example.com": Keys: `, "not a JWK Set"},
+	},
+	{"keys from nothing", func(c *validator.Config) { c.Issuers[0].Keys = jwkscache.Static(nil) }, []string{"Keys: ", "not a JWK Set"}},
+
+	{"unknown profile", func(c *validator.Config) { c.Issuers[0].Profile = 2 }, []string{"Profile 2 does not exist"}},
+	{
+		"marker with the strict profile", func(c *validator.Config) { c.Issuers[0].Marker = rules{{Name: "token_use"}} },
+		[]string{"Marker is for ProfileLegacy only", "Claims"},
+	},
+	{"legacy without marker", marker(), []string{"ProfileLegacy needs a Marker", "access tokens have"}},
+	{
+		"marker that ID tokens have", marker(validator.ClaimRule{Name: "token_use"}, validator.ClaimRule{Name: "email"}),
+		[]string{`Marker[1]: the presence of "email"`, "set Equals"},
+	},
+	{"marker with a faulty rule", marker(validator.ClaimRule{}), []string{"Marker[0]: Name is empty"}},
+
+	{"rule without name", claimRules(validator.ClaimRule{Name: "a"}, validator.ClaimRule{Equals: "x"}), []string{"Claims[1]: Name is empty"}},
+	{"rule of an unknown type", claimRules(validator.ClaimRule{Name: "a", Type: 3}), []string{`Claims[0] "a": Type 3 does not exist`}},
+	{
+		"boolean rule without value", claimRules(validator.ClaimRule{Name: "a", Type: validator.ClaimBoolean}),
+		[]string{`Claims[0] "a": Equals of a boolean is "true" or "false"`},
+	},
+	{
+		"boolean rule with another value", claimRules(validator.ClaimRule{Name: "a", Type: validator.ClaimBoolean, Equals: "True"}),
+		[]string{`Claims[0] "a": Equals of a boolean`},
+	},
+}
+
+func leeway(expiry, future time.Duration) func(*validator.Config) {
+	return func(c *validator.Config) { c.Leeway = validator.Leeway{Expiry: expiry, Future: future} }
+}
+
+func tokenBytes(n int) func(*validator.Config) {
+	return func(c *validator.Config) { c.MaxTokenBytes = n }
+}
+
+func issuerURL(text string) func(*validator.Config) {
+	return func(c *validator.Config) { c.Issuers[0].URL = text }
+}
+
+func audiences(list ...string) func(*validator.Config) {
+	return func(c *validator.Config) { c.Issuers[0].Audiences = list }
+}
+
+func algorithms(list ...jose.Algorithm) func(*validator.Config) {
+	return func(c *validator.Config) { c.Issuers[0].Algorithms = append([]jose.Algorithm{}, list...) }
+}
+
+func marker(list ...validator.ClaimRule) func(*validator.Config) {
+	return func(c *validator.Config) {
+		c.Issuers[0].Profile = validator.ProfileLegacy
+		c.Issuers[0].Marker = list
+	}
+}
+
+func claimRules(list ...validator.ClaimRule) func(*validator.Config) {
+	return func(c *validator.Config) { c.Issuers[0].Claims = list }
+}
+
+// TestConfigFaults makes each fault alone (R-OP-01, R-CL-04, R-CL-09, R-JS-03,
+// R-AT-04).
+func TestConfigFaults(t *testing.T) {
+	for _, row := range configFaults {
+		t.Run(row.name, func(t *testing.T) {
+			config := baseConfig()
+			row.change(&config)
+			v, err := validator.New(config)
+			if v != nil || err == nil {
+				t.Fatalf("accepted: %v", err)
+			}
+			if n := len(strings.Split(err.Error(), "\n")); n != 1 {
+				t.Errorf("%d faults, want 1: %v", n, err)
+			}
+			if !strings.HasPrefix(err.Error(), "validator: ") {
+				t.Errorf("the error does not say whose it is: %v", err)
+			}
+			for _, want := range row.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("the error does not say %q: %v", want, err)
+				}
+			}
+		})
+	}
+}
+
+// TestConfigAllFaults makes many faults at once and wants each of them told
+// (R-OP-01).
+func TestConfigAllFaults(t *testing.T) {
+	config := validator.Config{
+		Leeway:        validator.Leeway{Expiry: time.Hour, Future: time.Hour},
+		MaxTokenBytes: 1,
+		Issuers: []validator.Issuer{
+			{Profile: validator.ProfileLegacy, Algorithms: []jose.Algorithm{}, Keys: keysOf(testKey)},
+			{
+				URL: "http://as.example.com", Audiences: []string{"", "a", "a"}, Algorithms: []jose.Algorithm{0, jose.ES256, jose.ES256},
+				Keys: jwkscache.Static([]byte("{}")), Profile: 9, Claims: rules{{}, {Name: "a", Type: 9}},
+			},
+			{
+				URL: "http://as.example.com", Audiences: []string{"a"}, Keys: keysOf(testKey), Marker: rules{{}},
+			},
+		},
+	}
+	_, err := validator.New(config)
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	want := []string{
+		"Leeway.Expiry is 1h0m0s", "Leeway.Future is 1h0m0s", "MaxTokenBytes is 1",
+		`Issuers[0] "": URL is empty`, `Issuers[0] "": Audiences is empty`, `Issuers[0] "": Algorithms is empty`,
+		`Issuers[0] "": ProfileLegacy needs`,
+		`Issuers[1] "http://as.example.com": URL must be`, "Audiences[0] is empty", `Audiences[2] "a" is listed twice`,
+		"Algorithms[0] is not", "Algorithms[2] ES256 is listed twice", `Issuers[1] "http://as.example.com": Keys: `,
+		"Profile 9 does not exist", "Claims[0]: Name is empty", `Claims[1] "a": Type 9`,
+		`Issuers[2] "http://as.example.com": listed twice`, `Issuers[2] "http://as.example.com": URL must be`,
+		`Issuers[2] "http://as.example.com": Marker is for ProfileLegacy only`,
+	}
+	lines := strings.Split(err.Error(), "\n")
+	if len(lines) != len(want) {
+		t.Errorf("%d faults, want %d:\n%v", len(lines), len(want), err)
+	}
+	for _, text := range want {
+		if n := strings.Count(err.Error(), text); n != 1 {
+			t.Errorf("%q is told %d times", text, n)
+		}
+	}
+	if !errors.Is(err, jose.ErrNotJWKS) {
+		t.Error("the cause of a fault cannot be asked for")
+	}
+}
+
+// TestConfigAccepted makes what looks unusual and is right.
+func TestConfigAccepted(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		change func(*validator.Config)
+	}{
+		{"zero leeway", func(*validator.Config) {}},
+		{"shortest leeways", leeway(validator.NoLeeway, 10*time.Second)},
+		{"shortest positive leeway", leeway(1, 10*time.Second)},
+		{"longest leeways", leeway(60*time.Second, 60*time.Second)},
+		{"fewest token bytes", tokenBytes(1024)},
+		{"most token bytes", tokenBytes(1 << 20)},
+		{"URL with path and slash", issuerURL("https://as.example.com/tenant/")},
+		{"URL with port", issuerURL("https://as.example.com:8443")},
+		{"http to localhost", issuerURL("http://localhost:8080")},
+		{"http to 127.0.0.1", issuerURL("http://127.0.0.1/realm")},
+		{"http to 127.255.0.1", issuerURL("http://127.255.0.1")},
+		{"http to ::1", issuerURL("http://[::1]:8080")},
+		{"an audience that is no URL", audiences("api")},
+		{"all algorithms", algorithms(jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512,
+			jose.ES256, jose.ES384, jose.ES512, jose.EdDSA)},
+		{"keys by discovery", func(c *validator.Config) { c.Issuers[0].Keys = nil }},
+		{"no usable keys", func(c *validator.Config) { c.Issuers[0].Keys = jwkscache.Static([]byte(`{"keys":[]}`)) }},
+		{"marker with a value of an ID token's claim", marker(validator.ClaimRule{Name: "azp", Equals: "backend"})},
+		{"rules of all types", claimRules(validator.ClaimRule{Name: "a"}, validator.ClaimRule{Name: "b", Type: validator.ClaimStrings},
+			validator.ClaimRule{Name: "c", Type: validator.ClaimBoolean, Equals: "true"},
+			validator.ClaimRule{Name: "d", Type: validator.ClaimBoolean, Equals: "false"})},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			config := baseConfig()
+			row.change(&config)
+			if _, err := validator.New(config); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestMarkerOfIDToken refuses the mere presence of each claim that OpenID
+// Connect Core §2 and §5.1 give to ID tokens (R-AT-04).
+func TestMarkerOfIDToken(t *testing.T) {
+	for name := range strings.FieldsSeq(`iss sub aud exp iat nbf jti auth_time nonce acr amr azp sid at_hash c_hash s_hash
+		name given_name family_name middle_name nickname preferred_username profile picture website email email_verified
+		gender birthdate zoneinfo locale phone_number phone_number_verified address updated_at`) {
+		config := baseConfig()
+		marker(validator.ClaimRule{Name: name})(&config)
+		if _, err := validator.New(config); err == nil || !strings.Contains(err.Error(), `"`+name+`"`) {
+			t.Errorf("Marker %s: %v", name, err)
+		}
+	}
+}
+
+// TestAlgorithmNames: Ed25519 and EdDSA are one algorithm (D4, R-JS-12).
+func TestAlgorithmNames(t *testing.T) {
+	var list []jose.Algorithm
+	for _, name := range []string{"EdDSA", "Ed25519"} {
+		a, err := jose.ParseAlgorithm(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, a)
+		config := baseConfig()
+		config.Issuers[0].Algorithms = []jose.Algorithm{a}
+		v := newValidator(t, config)
+		for _, alg := range []string{`"EdDSA"`, `"Ed25519"`} {
+			expect(t, v, bearer(testKey.sign(testKey.header().with("alg", alg).text(), baseClaims.text())), 0, "", "")
+		}
+	}
+	config := baseConfig()
+	config.Issuers[0].Algorithms = list
+	if _, err := validator.New(config); err == nil || !strings.Contains(err.Error(), "Ed25519 and EdDSA are one algorithm") {
+		t.Errorf("both names: %v", err)
+	}
+}
+
+// TestNothingSkippable: the zero value of each field is refused or strict
+// (R-OP-02). What each field's zero refuses is in configFaults.
+func TestNothingSkippable(t *testing.T) {
+	if _, err := validator.New(validator.Config{}); err == nil {
+		t.Error("the zero Config was accepted")
+	}
+	for _, v := range []*validator.Validator{{}, new(validator.Validator)} {
+		for _, token := range []string{"", testKey.token(baseClaims)} {
+			if got, err := v.Validate(at(0), bearer(token)); got != nil || err == nil {
+				t.Error("the zero Validator accepted")
+			}
+		}
+	}
+	v := newValidator(t, baseConfig())
+	expect(t, v, bearer(testKey.token(baseClaims.with("exp", "1699999970"))), 0, validator.Expired, "")
+	expect(t, v, bearer(testKey.token(baseClaims.with("exp", "1699999971"))), 0, "", "")
+	expect(t, v, bearer(testKey.token(baseClaims.with("iat", "1700000031"))), 0, validator.NotYetValid, "")
+	expect(t, v, bearer(testKey.token(baseClaims.with("iat", "1700000030"))), 0, "", "")
+	expect(t, v, bearer(testKey.sign(testKey.header().without("typ").text(), baseClaims.text())), 0, validator.WrongType, "")
+	expect(t, v, bearer(strings.Repeat("a", 16<<10+1)), 0, validator.TooLarge, "")
+	expect(t, v, bearer(strings.Repeat("a", 16<<10)), 0, validator.MalformedToken, "")
+}
+
+// TestTokenBytes: the configured limit is the longest token looked at
+// (R-OP-07).
+func TestTokenBytes(t *testing.T) {
+	for _, limit := range []int{1024, 1 << 20} {
+		config := baseConfig()
+		config.MaxTokenBytes = limit
+		v := newValidator(t, config)
+		expect(t, v, bearer(strings.Repeat("a", limit)), 0, validator.MalformedToken, "three segments")
+		expect(t, v, bearer(strings.Repeat("a", limit+1)), 0, validator.TooLarge, "MaxTokenBytes")
+	}
+}
+
+// TestDefaultAlgorithms: RS256, PS256, ES256 and EdDSA, and no others
+// (R-AT-11, R-JS-03).
+func TestDefaultAlgorithms(t *testing.T) {
+	signers := []*signer{
+		rsaSigner(jose.RS256, "rs256"), ec256Key(), testKey, ec384Key(),
+		ecSigner(jose.ES512, elliptic.P521(), "ec521"),
+	}
+	for _, alg := range []jose.Algorithm{jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512} {
+		signers = append(signers, rsaSigner(alg, strings.ToLower(alg.String())))
+	}
+	defaults := []jose.Algorithm{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA}
+	for _, s := range signers {
+		t.Run(s.alg.String(), func(t *testing.T) {
+			config := baseConfig()
+			config.Issuers[0].Keys = keysOf(s)
+			want := validator.AlgorithmNotAllowed
+			if slices.Contains(defaults, s.alg) {
+				want = ""
+			}
+			expect(t, newValidator(t, config), bearer(s.token(baseClaims)), 0, want, "issuer's list")
+			config.Issuers[0].Algorithms = []jose.Algorithm{s.alg}
+			expect(t, newValidator(t, config), bearer(s.token(baseClaims)), 0, "", "")
+			config.Issuers[0].Algorithms = slices.DeleteFunc([]jose.Algorithm{jose.RS256, jose.ES256}, func(a jose.Algorithm) bool { return a == s.alg })
+			expect(t, newValidator(t, config), bearer(s.token(baseClaims)), 0, validator.AlgorithmNotAllowed, "issuer's list")
+		})
+	}
+}
+
+// TestConfigIsCopied changes everything that was passed in after New.
+func TestConfigIsCopied(t *testing.T) {
+	document := jwks(testKey.jwk())
+	trace := &validator.Trace{}
+	config := legacyConfig()
+	issuer := &config.Issuers[0]
+	issuer.Algorithms = []jose.Algorithm{jose.EdDSA}
+	issuer.Claims = rules{{Name: "tenant", Equals: "one"}}
+	issuer.Keys = jwkscache.Static(document)
+	config.Trace = trace
+	v := newValidator(t, config)
+
+	issuer.Audiences[0] = "https://other.example.com"
+	issuer.Algorithms[0] = jose.ES256
+	issuer.Marker[0] = validator.ClaimRule{Name: "other"}
+	issuer.Claims[0] = validator.ClaimRule{Name: "other"}
+	for i := range document {
+		document[i] = ' '
+	}
+	trace.ValidateDone = nil
+	issuer.URL = "https://other.example.com"
+	config.Leeway = validator.Leeway{Expiry: time.Hour}
+
+	good := baseClaims.with("token_use", `"access"`).with("tenant", `"one"`)
+	expect(t, v, bearer(testKey.token(good)), 0, "", "")
+	expect(t, v, bearer(testKey.token(good.with("aud", `"https://other.example.com"`))), 0, validator.WrongAudience, "")
+	expect(t, v, bearer(testKey.token(good.without("token_use").with("other", `"x"`))), 0, validator.WrongType, "marker")
+	expect(t, v, bearer(testKey.token(good.without("tenant").with("other", `"x"`))), 0, validator.BadClaims, "declares")
+
+	// Hooks that are set later are not called either.
+	trace.ValidateDone = func(_ context.Context, _ validator.ValidateDone) { t.Error("a hook set after New was called") }
+	expect(t, v, bearer(testKey.token(good)), 0, "", "")
+}
+
+func TestWarnings(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		change func(*validator.Config)
+		want   []string
+	}{
+		{"clean", func(*validator.Config) {}, nil},
+		{"legacy", func(c *validator.Config) { *c = legacyConfig() }, []string{`issuer "https://as.example.com": ProfileLegacy`}},
+		{"ignored keys", func(c *validator.Config) { c.Issuers[0].Keys = someIgnored() }, []string{
+			`issuer "https://as.example.com": keys[0] (kid "enc") is not used: jose: unusable key: use`,
+			`issuer "https://as.example.com": keys[2] (kid "leaked\n") is not used: jose: unusable key: the document publishes private`,
+		}},
+		{"both of the second issuer", func(c *validator.Config) {
+			second := legacyConfig().Issuers[0]
+			second.URL, second.Keys = "https://second.example.com", someIgnored()
+			c.Issuers = append(c.Issuers, second)
+		}, []string{`"https://second.example.com": ProfileLegacy`, `"https://second.example.com": keys[0]`, `"https://second.example.com": keys[2]`}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			config := baseConfig()
+			row.change(&config)
+			got := newValidator(t, config).Warnings()
+			if len(got) != len(row.want) {
+				t.Fatalf("%d warnings, want %d: %q", len(got), len(row.want), got)
+			}
+			for i, want := range row.want {
+				if !strings.Contains(got[i], want) {
+					t.Errorf("warning %q does not say %q", got[i], want)
+				}
+			}
+		})
+	}
+}
+
+// someIgnored has testKey between two keys that are not used.
+func someIgnored() jwkscache.Source {
+	return jwkscache.Static(jwks(
+		edSigner("enc", "an encryption key").jwk().with("use", `"enc"`),
+		testKey.jwk(),
+		edSigner("leaked", "a leaked key").jwk().with("kid", `"leaked\n"`).with("d", `"AAAA"`),
+	))
+}

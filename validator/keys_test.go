@@ -1,0 +1,255 @@
+package validator_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sallyport-auth/sallyport/jose"
+	"github.com/sallyport-auth/sallyport/jwkscache"
+	"github.com/sallyport-auth/sallyport/testissuer"
+	"github.com/sallyport-auth/sallyport/validator"
+)
+
+// advance lets time pass in a bubble.
+func advance(d time.Duration) { <-time.After(d) }
+
+// startIssuer starts an issuer in memory, inside a bubble.
+func startIssuer(t *testing.T, url string) *testissuer.Issuer {
+	t.Helper()
+	issuer, err := testissuer.Start(testissuer.Config{InMemory: true, URL: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return issuer
+}
+
+// trusting makes a validator that discovers the keys of the issuers.
+func trusting(t *testing.T, trace *validator.Trace, issuers ...*testissuer.Issuer) *validator.Validator {
+	t.Helper()
+	config := validator.Config{Trace: trace}
+	for _, issuer := range issuers {
+		config.Issuers = append(config.Issuers, validator.Issuer{
+			URL: issuer.URL(), Audiences: []string{"https://api.test"}, HTTPClient: issuer.Client(),
+		})
+	}
+	v, err := validator.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// judged is the reason why v refuses a token of the issuer, or "".
+func judged(t *testing.T, v *validator.Validator, issuer *testissuer.Issuer, token testissuer.Token) validator.Reason {
+	t.Helper()
+	_, err := v.Validate(t.Context(), validator.Presentation{Scheme: validator.Bearer, Token: issuer.Sign(token)})
+	return validator.ReasonOf(err)
+}
+
+func wantReason(t *testing.T, what string, got, want validator.Reason) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s: %q, want %q", what, got, want)
+	}
+}
+
+// TestDiscoveredKeys covers R-JK-01 and R-DI-06: keys come from the validated
+// metadata of the issuer, for issuers with and without a path.
+func TestDiscoveredKeys(t *testing.T) {
+	for _, url := range []string{"https://issuer.test", "https://issuer.test/", "https://issuer.test/tenant/1"} {
+		synctest.Test(t, func(t *testing.T) {
+			issuer := startIssuer(t, url)
+			defer issuer.Close()
+			widen := func(members map[string]any) {
+				members["id_token_signing_alg_values_supported"] = []string{"none", "HS256"}
+			}
+			issuer.Metadata(testissuer.OAuthMetadata, widen)
+			v := trusting(t, nil, issuer)
+			wantReason(t, url, judged(t, v, issuer, testissuer.Token{}), "")
+			wantReason(t, "HS256", judged(t, v, issuer, testissuer.Token{Fault: testissuer.HMACWithPublicKey}), validator.AlgorithmNotAllowed)
+		})
+	}
+}
+
+// TestLifecycle covers Warm, Run and Ready over several issuers: one that is
+// down costs the others nothing (R-JK-12).
+func TestLifecycle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		up, down := startIssuer(t, "https://up.test"), startIssuer(t, "https://down.test")
+		defer up.Close()
+		defer down.Close()
+		down.Down(true)
+		v := trusting(t, nil, up, down)
+		if err := v.Ready(); err == nil || !strings.Contains(err.Error(), "up.test") || !strings.Contains(err.Error(), "down.test") {
+			t.Errorf("Ready before anything: %v", err)
+		}
+		err := v.Warm(t.Context())
+		if !errors.Is(err, jwkscache.ErrUnavailable) || !strings.Contains(err.Error(), `"https://down.test"`) || strings.Contains(err.Error(), "up.test") {
+			t.Errorf("Warm: %v", err)
+		}
+		wantReason(t, "of the one that is up", judged(t, v, up, testissuer.Token{}), "")
+		wantReason(t, "of the one that is down", judged(t, v, down, testissuer.Token{}), validator.Unavailable)
+		if err := v.Ready(); err == nil || strings.Contains(err.Error(), "up.test") {
+			t.Errorf("Ready: %v", err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- v.Run(ctx) }()
+		down.Down(false)
+		advance(2 * time.Minute)
+		if err := v.Ready(); err != nil {
+			t.Errorf("Ready after Run found the issuer again: %v", err)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+// TestWarmEndsWithItsContext shows that Warm waits no longer than it may.
+func TestWarmEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		issuer := startIssuer(t, "")
+		defer issuer.Close()
+		issuer.Behave(testissuer.JWKS, testissuer.Behaviour{Delay: 4 * time.Second})
+		v := trusting(t, nil, issuer)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		if err := v.Warm(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		advance(4 * time.Second)
+		if err := v.Ready(); err != nil {
+			t.Errorf("the fetch was given up with its caller: %v", err)
+		}
+	})
+}
+
+// TestMetadataIsKept shows that metadata is asked for once an hour, and that a
+// failure leaves the last known key URL in use (R-DI-03).
+func TestMetadataIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		issuer := startIssuer(t, "")
+		defer issuer.Close()
+		v := trusting(t, nil, issuer)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go func() { _ = v.Run(ctx) }()
+		advance(50 * time.Minute)
+		if n := issuer.Requests(testissuer.OAuthMetadata); n != 1 {
+			t.Errorf("metadata was asked for %d times in 50 minutes", n)
+		}
+		for _, e := range []testissuer.Endpoint{testissuer.OAuthMetadata, testissuer.OpenIDMetadata} {
+			issuer.Metadata(e, func(members map[string]any) { members["issuer"] = "https://evil.example" })
+		}
+		advance(3 * time.Hour)
+		if n := issuer.Requests(testissuer.OAuthMetadata); n < 10 {
+			t.Errorf("metadata was asked for %d times in three hours of failures", n)
+		}
+		wantReason(t, "with the last known URL", judged(t, v, issuer, testissuer.Token{}), "")
+	})
+}
+
+// TestUnknownIssuerCostsNoRequest covers R-CL-02.
+func TestUnknownIssuerCostsNoRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		issuer := startIssuer(t, "")
+		defer issuer.Close()
+		v := trusting(t, nil, issuer)
+		for _, iss := range []any{nil, "https://issuer.test/", "https://evil.example", "https://169.254.169.254", 7} {
+			token := testissuer.Token{Claims: map[string]any{"iss": iss}}
+			wantReason(t, "an unknown issuer", judged(t, v, issuer, token), validator.UnknownIssuer)
+		}
+		if n := issuer.Requests(testissuer.OAuthMetadata) + issuer.Requests(testissuer.JWKS); n != 0 {
+			t.Errorf("%d requests", n)
+		}
+	})
+}
+
+// TestEmbeddedKeysCostNoRequest covers R-JS-14: what a header offers as a key
+// is not looked at, and nothing that it names is fetched.
+func TestEmbeddedKeysCostNoRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		issuer := startIssuer(t, "")
+		defer issuer.Close()
+		asked := 0
+		client := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Host != "issuer.test" {
+				asked++
+			}
+			return issuer.Transport().RoundTrip(r)
+		})}
+		v, err := validator.New(validator.Config{Issuers: []validator.Issuer{{
+			URL: issuer.URL(), Audiences: []string{"https://api.test"}, HTTPClient: client,
+		}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		header := map[string]any{"jku": "https://canary.test/jwks", "x5u": "https://canary.test/cert"}
+		wantReason(t, "jku and x5u", judged(t, v, issuer, testissuer.Token{Header: header, Fault: testissuer.ForeignKey}), validator.BadSignature)
+		wantReason(t, "jwk", judged(t, v, issuer, testissuer.Token{Fault: testissuer.EmbeddedKey}), validator.BadSignature)
+		if asked != 0 {
+			t.Errorf("%d requests to the canary", asked)
+		}
+	})
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// TestFetchesAreTraced shows what observers are told of fetches.
+func TestFetchesAreTraced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		issuer := startIssuer(t, "")
+		defer issuer.Close()
+		issuer.ExtraJWKs(`{"kty":"AKP","kid":"pq"}`)
+		var fetched []jwkscache.Fetched
+		var ignored []string
+		trace := &validator.Trace{
+			KeysFetched: func(iss string, f jwkscache.Fetched) {
+				if iss != issuer.URL() {
+					t.Errorf("issuer %q", iss)
+				}
+				fetched = append(fetched, f)
+			},
+			KeyIgnored: func(iss string, key jose.IgnoredKey) { ignored = append(ignored, iss+" "+key.KeyID) },
+		}
+		v := trusting(t, trace.Join(&validator.Trace{}), issuer)
+		if err := v.Warm(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if len(fetched) != 1 || fetched[0].Keys != 1 || fetched[0].Err != nil || len(ignored) != 1 || ignored[0] != issuer.URL()+" pq" {
+			t.Errorf("fetched %+v, ignored %v", fetched, ignored)
+		}
+		if warnings := v.Warnings(); len(warnings) != 1 || !strings.Contains(warnings[0], `"pq"`) {
+			t.Errorf("warnings %q", warnings)
+		}
+	})
+}
+
+// TestKeySourceFaults shows that a bad key URL is a fault of the configuration.
+func TestKeySourceFaults(t *testing.T) {
+	for _, url := range []string{"", "http://issuer.example/jwks", "https://a@issuer.example/jwks", "ftp://issuer.example"} {
+		_, err := validator.New(validator.Config{Issuers: []validator.Issuer{{
+			URL: "https://issuer.example", Audiences: []string{"https://api.test"}, Keys: jwkscache.URL(url),
+		}}})
+		if err == nil || !strings.Contains(err.Error(), `Issuers[0] "https://issuer.example": Keys: `) {
+			t.Errorf("%q: %v", url, err)
+		}
+	}
+	_, err := validator.New(validator.Config{Issuers: []validator.Issuer{{
+		URL: "http://issuer.example", Audiences: []string{"https://api.test"}, InsecureAllowHTTP: true, Keys: jwkscache.URL("http://issuer.example/jwks"),
+	}}})
+	if err != nil {
+		t.Errorf("InsecureAllowHTTP: %v", err)
+	}
+}

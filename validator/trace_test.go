@@ -1,0 +1,165 @@
+package validator_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/sallyport-auth/sallyport/internal/clock"
+	"github.com/sallyport-auth/sallyport/jose"
+	"github.com/sallyport-auth/sallyport/validator"
+)
+
+// recording keeps the verdicts.
+func recording(into *[]validator.ValidateDone) *validator.Trace {
+	return &validator.Trace{ValidateDone: func(_ context.Context, done validator.ValidateDone) { *into = append(*into, done) }}
+}
+
+// TestTraceDone: what the hook is told is what Validate answers.
+func TestTraceDone(t *testing.T) {
+	var dones []validator.ValidateDone
+	config := baseConfig()
+	config.Trace = recording(&dones)
+	v := newValidator(t, config)
+	for _, row := range []struct {
+		name   string
+		p      validator.Presentation
+		issuer string
+		want   validator.Reason
+	}{
+		{"accepted", bearer(testKey.token(baseClaims)), testIssuer, ""},
+		{"no credentials", validator.Presentation{}, "", validator.NoCredentials},
+		{"malformed", bearer("a b"), "", validator.MalformedRequest},
+		{"unknown issuer", bearer(testKey.token(baseClaims.with("iss", `"https://attacker.example"`))), "", validator.UnknownIssuer},
+		{"bad signature", bearer(foreignKey.token(baseClaims)), testIssuer, validator.BadSignature},
+		{"expired", bearer(testKey.token(baseClaims.with("exp", "1"))), testIssuer, validator.Expired},
+		{"demands", demanding(testKey.token(baseClaims)), testIssuer, validator.WrongAudience},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			dones = nil
+			token, err := v.Validate(at(0), row.p)
+			if len(dones) != 1 {
+				t.Fatalf("%d calls", len(dones))
+			}
+			done := dones[0]
+			if done.Token != token || !errors.Is(done.Err, err) || done.Reason != row.want || done.Issuer != row.issuer {
+				t.Errorf("told %+v, answered %v, %v", done, token, err)
+			}
+			if validator.ReasonOf(done.Err) != done.Reason || (done.Token == nil) != (done.Err != nil) {
+				t.Errorf("%+v contradicts itself", done)
+			}
+		})
+	}
+}
+
+type ctxKey string
+
+// TestTraceStart: the context that the hook returns is the one that the rest
+// of the call uses.
+func TestTraceStart(t *testing.T) {
+	var seen any
+	config := baseConfig()
+	config.Trace = &validator.Trace{
+		ValidateStart: func(ctx context.Context) context.Context {
+			if ctx.Value(ctxKey("caller")) != "c" {
+				t.Error("the hook did not get the caller's context")
+			}
+			return context.WithValue(clock.At(ctx, time.Unix(testNow+7200, 0)), ctxKey("span"), 1)
+		},
+		ValidateDone: func(ctx context.Context, _ validator.ValidateDone) { seen = ctx.Value(ctxKey("span")) },
+	}
+	v := newValidator(t, config)
+	ctx := context.WithValue(at(0), ctxKey("caller"), "c")
+	if _, err := v.Validate(ctx, bearer(testKey.token(baseClaims))); !errors.Is(err, validator.Expired) {
+		t.Errorf("%v: the clock of the hook's context was not used", err)
+	}
+	if seen != 1 {
+		t.Errorf("ValidateDone got the value %v", seen)
+	}
+}
+
+// TestTraceKeyIgnored: keys that are not used are told during New, in order.
+func TestTraceKeyIgnored(t *testing.T) {
+	type told struct {
+		issuer  string
+		index   int
+		id      string
+		private bool
+	}
+	var all []told
+	config := baseConfig()
+	config.Issuers[0].Keys = someIgnored()
+	config.Trace = &validator.Trace{KeyIgnored: func(issuer string, key jose.IgnoredKey) {
+		if !errors.Is(key.Reason, jose.ErrUnusableKey) {
+			t.Errorf("key %d: %v", key.Index, key.Reason)
+		}
+		all = append(all, told{issuer, key.Index, key.KeyID, key.Private})
+	}}
+	v := newValidator(t, config)
+	want := []told{{testIssuer, 0, "enc", false}, {testIssuer, 2, "leaked\n", true}}
+	if !slices.Equal(all, want) {
+		t.Errorf("told %v, want %v", all, want)
+	}
+	expect(t, v, bearer(testKey.token(baseClaims)), 0, "", "")
+	if len(all) != 2 {
+		t.Error("told again")
+	}
+}
+
+// TestTraceOptional: each hook may be nil.
+func TestTraceOptional(t *testing.T) {
+	none := func(context.Context, validator.ValidateDone) {}
+	for name, trace := range map[string]*validator.Trace{
+		"nil": nil, "none": {}, "joined": (&validator.Trace{}).Join(&validator.Trace{}),
+		"start": {ValidateStart: func(ctx context.Context) context.Context { return ctx }},
+		"done":  {ValidateDone: none}, "ignored": {KeyIgnored: func(string, jose.IgnoredKey) {}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := baseConfig()
+			config.Trace = trace
+			config.Issuers[0].Keys = someIgnored()
+			v := newValidator(t, config)
+			expect(t, v, bearer(testKey.token(baseClaims)), 0, "", "")
+			expect(t, v, bearer(foreignKey.token(baseClaims)), 0, validator.BadSignature, "")
+		})
+	}
+}
+
+// TestTraceJoin: first the receiver's hooks, then the argument's; contexts
+// pass through both.
+func TestTraceJoin(t *testing.T) {
+	var calls []string
+	named := func(name string) *validator.Trace {
+		return &validator.Trace{
+			ValidateStart: func(ctx context.Context) context.Context {
+				calls = append(calls, name+" start")
+				path, _ := ctx.Value(ctxKey("path")).(string)
+				return context.WithValue(ctx, ctxKey("path"), path+name)
+			},
+			ValidateDone: func(ctx context.Context, done validator.ValidateDone) {
+				path, _ := ctx.Value(ctxKey("path")).(string)
+				calls = append(calls, name+" done "+path+" "+string(done.Reason))
+			},
+			KeyIgnored: func(_ string, key jose.IgnoredKey) { calls = append(calls, name+" ignored "+key.KeyID) },
+		}
+	}
+	config := baseConfig()
+	config.Issuers[0].Keys = someIgnored()
+	config.Trace = named("a").Join(nil).Join(&validator.Trace{}).Join(named("b")).Join(named("c"))
+	v := newValidator(t, config)
+	expect(t, v, bearer(foreignKey.token(baseClaims)), 0, validator.BadSignature, "")
+	want := []string{
+		"a ignored enc", "b ignored enc", "c ignored enc", "a ignored leaked\n", "b ignored leaked\n", "c ignored leaked\n",
+		"a start", "b start", "c start", "a done abc bad_signature", "b done abc bad_signature", "c done abc bad_signature",
+	}
+	if !slices.Equal(calls, want) {
+		t.Errorf("calls are %q, want %q", calls, want)
+	}
+	one := named("x")
+	var none *validator.Trace
+	if none.Join(one) != one || one.Join(none) != one || none.Join(nil) != nil {
+		t.Error("Join with nil is not the other one")
+	}
+}
