@@ -68,7 +68,7 @@ func ParseCompact(token string) (Unverified, error) {
 }
 
 // UnverifiedHeader is the JOSE header as received.
-func (u *Unverified) UnverifiedHeader() *Header { return &u.header }
+func (u *Unverified) UnverifiedHeader() Header { return u.header }
 
 // UnverifiedPayload is the decoded payload as received.
 func (u *Unverified) UnverifiedPayload() string { return u.payload }

@@ -70,17 +70,17 @@ func parseHeader(text string) (Header, error) {
 
 // Algorithm is the header's alg, or the zero value if alg is absent, is not a
 // string, or names nothing that this package supports.
-func (h *Header) Algorithm() Algorithm { return h.algorithm }
+func (h Header) Algorithm() Algorithm { return h.algorithm }
 
 // KeyID is the header's kid and whether there is one.
-func (h *Header) KeyID() (string, bool) { return h.keyID, h.hasKeyID }
+func (h Header) KeyID() (string, bool) { return h.keyID, h.hasKeyID }
 
 // Type is the header's typ, which is empty unless present as a string.
-func (h *Header) Type() (string, Presence) { return h.mediaType, h.typed }
+func (h Header) Type() (string, Presence) { return h.mediaType, h.typed }
 
 // ReplicatedClaims gives the header's iss, sub and aud as the JSON text in
 // which they stand there, or "" for an absent one. They must equal the claims
 // of those names (RFC 7519 §5.3).
-func (h *Header) ReplicatedClaims() (issuer, subject, audience string) {
+func (h Header) ReplicatedClaims() (issuer, subject, audience string) {
 	return h.issuer, h.subject, h.audience
 }

@@ -7,7 +7,9 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"math/big"
+	"slices"
 
 	jwxjwk "github.com/lestrrat-go/jwx/v3/jwk"
 )
@@ -27,6 +29,7 @@ var (
 	errModulus     = unusable("the RSA modulus is even, or not between 2048 and 8192 bits")
 	errExponent    = unusable("the RSA exponent is even, below 3 or above 2^31-1")
 	errPoint       = unusable("the point is not on its curve")
+	errSmallOrder  = unusable("the Ed25519 point has small order, so that anyone can sign under it")
 	errImport      = unusable("the key cannot be imported")
 )
 
@@ -153,10 +156,35 @@ func (k *jwk) ed25519Material(c curve) (*material, error) {
 	if len(x) != c.size {
 		return nil, errLength
 	}
+	if ofSmallOrder(x) {
+		return nil, errSmallOrder
+	}
 	var public ed25519.PublicKey
 	m, err := imported(`{"crv":"Ed25519","kty":"OKP","x":"`+k.x+`"}`, &public)
 	m.public, m.only = public, c.algorithm
 	return m, err
+}
+
+// ofSmallOrder reports whether x encodes one of the eight points whose order
+// divides the cofactor, in any encoding that the standard library takes. Under
+// such a key a signature verifies that nobody needed a private key for.
+func ofSmallOrder(x []byte) bool {
+	const sign = 0x80 // of the other coordinate
+	y := [ed25519.PublicKeySize]byte(x)
+	y[len(y)-1] &^= sign
+	return slices.Contains(smallOrder[:], hex.EncodeToString(y[:]))
+}
+
+// smallOrder holds the y coordinates of those points, little-endian; the last
+// two are 0 and 1 again, not reduced.
+var smallOrder = [...]string{
+	"0000000000000000000000000000000000000000000000000000000000000000",
+	"0100000000000000000000000000000000000000000000000000000000000000",
+	"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+	"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+	"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
 }
 
 // parameter decodes one base64url parameter; an empty one is missing.

@@ -126,7 +126,7 @@ func (s *Set) Ignored() []IgnoredKey { return append([]IgnoredKey(nil), s.ignore
 // MightGain reports whether a newer version of the set could have a key for a
 // token with header h: whether h has a kid that can be looked up and that no
 // key of the set has. For a source that can fetch.
-func (s *Set) MightGain(h *Header) bool {
+func (s *Set) MightGain(h Header) bool {
 	_, known := s.ids[h.keyID]
 	return h.hasKeyID && len(h.keyID) <= maxKeyID && !known
 }
@@ -137,7 +137,7 @@ func (s *Set) MightGain(h *Header) bool {
 // the one key of h's algorithm, if there is exactly one (OpenID Connect Core
 // §10.1). Otherwise [ErrUnknownKey]; a key with another kid is never offered. The
 // slice is not to be modified.
-func (s *Set) Find(h *Header) ([]*Key, error) {
+func (s *Set) Find(h Header) ([]*Key, error) {
 	if !h.algorithm.Valid() {
 		return nil, ErrAlgorithm
 	}

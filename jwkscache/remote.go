@@ -78,7 +78,7 @@ func newRemote(binding Binding, locate func(context.Context) (string, error)) *r
 	}
 }
 
-func (r *remote) Find(ctx context.Context, h *jose.Header) ([]*jose.Key, error) {
+func (r *remote) Find(ctx context.Context, h jose.Header) ([]*jose.Key, error) {
 	now := time.Now()
 	s := r.current.Load()
 	if s == nil || !now.Before(s.deadline) {
@@ -106,7 +106,7 @@ func (r *remote) renew(ctx context.Context, now time.Time) error {
 }
 
 // findUnknown looks a kid up that is not in the snapshot.
-func (r *remote) findUnknown(ctx context.Context, now time.Time, h *jose.Header) ([]*jose.Key, error) {
+func (r *remote) findUnknown(ctx context.Context, now time.Time, h jose.Header) ([]*jose.Key, error) {
 	f := r.begin(ctx, now, r.unknownInterval(), true)
 	if f == nil {
 		r.mu.Lock()

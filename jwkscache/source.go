@@ -45,7 +45,7 @@ type Keys interface {
 	// Find returns the keys to try for a token with header h; see
 	// [jose.Set.Find]. A source that can fetch may wait for that, no longer
 	// than ctx; its error is [ErrUnavailable] if it could not find out.
-	Find(ctx context.Context, h *jose.Header) ([]*jose.Key, error)
+	Find(ctx context.Context, h jose.Header) ([]*jose.Key, error)
 	// Ignored tells which keys of the current set are not used, and why.
 	Ignored() []jose.IgnoredKey
 	// Warm fetches the keys unless they are there.
@@ -87,7 +87,7 @@ func (s static) open(binding Binding) (Keys, error) {
 
 type staticKeys struct{ set *jose.Set }
 
-func (k staticKeys) Find(_ context.Context, h *jose.Header) ([]*jose.Key, error) {
+func (k staticKeys) Find(_ context.Context, h jose.Header) ([]*jose.Key, error) {
 	return k.set.Find(h)
 }
 

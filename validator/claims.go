@@ -3,6 +3,7 @@ package validator
 import (
 	"iter"
 	"slices"
+	"strings"
 	"time"
 	"unicode"
 
@@ -108,9 +109,9 @@ func readText(dst *string, v strictjson.Value) *Error {
 // hasControl reports whether text has a control character of Unicode (C0, DEL,
 // C1).
 func hasControl(text string) bool {
-	for _, r := range text {
-		if unicode.IsControl(r) {
-			return true
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' { // ASCII has no others; the rest is for the tables
+			return strings.ContainsFunc(text[i:], unicode.IsControl)
 		}
 	}
 	return false
@@ -299,7 +300,7 @@ func (c *claims) judgeTimes(now time.Time, leeway Leeway) *Error {
 
 // judgeReplicated compares the claims that the header repeats, as JSON text:
 // an issuer that writes one value in two ways is refused.
-func judgeReplicated(h *jose.Header, members []strictjson.Member) *Error {
+func judgeReplicated(h jose.Header, members []strictjson.Member) *Error {
 	issuer, subject, audience := h.ReplicatedClaims()
 	for _, replica := range []struct{ name, raw string }{{"iss", issuer}, {"sub", subject}, {"aud", audience}} {
 		if replica.raw != "" && raw(members, replica.name) != replica.raw {

@@ -54,7 +54,7 @@ type fakeKeys struct {
 	ctx  context.Context // what Find was called with
 }
 
-func (k *fakeKeys) Find(ctx context.Context, _ *jose.Header) ([]*jose.Key, error) {
+func (k *fakeKeys) Find(ctx context.Context, _ jose.Header) ([]*jose.Key, error) {
 	k.ctx = ctx
 	return k.keys, k.err
 }

@@ -134,7 +134,7 @@ var (
 
 // judgeType judges typ, which is compared as a media type (RFC 7515 §4.1.9)
 // without parameters.
-func (is *issuer) judgeType(h *jose.Header) *Error {
+func (is *issuer) judgeType(h jose.Header) *Error {
 	typ, presence := h.Type()
 	if presence == jose.Text {
 		if asciiEqualFold(typ, "at+jwt") || asciiEqualFold(typ, "application/at+jwt") {

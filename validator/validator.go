@@ -2,6 +2,7 @@ package validator
 
 import (
 	"context"
+	"unicode/utf8"
 
 	"github.com/sallyport-auth/sallyport/internal/clock"
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
@@ -130,16 +131,23 @@ func isToken68(text string) bool {
 		end--
 	}
 	for i := range end {
-		c := text[i]
-		switch {
-		case c >= 'A' && c <= 'Z', c >= 'a' && c <= 'z', c >= '0' && c <= '9':
-		case c == '-', c == '.', c == '_', c == '~', c == '+', c == '/':
-		default:
+		if !token68[text[i]] {
 			return false
 		}
 	}
 	return end > 0
 }
+
+// token68 has the bytes that may stand before the padding.
+var token68 = func() (allowed [256]bool) {
+	for c := range byte(utf8.RuneSelf) {
+		allowed[c] = c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9'
+	}
+	for _, c := range []byte("-._~+/") {
+		allowed[c] = true
+	}
+	return allowed
+}()
 
 func unverifiedIssuer(members []strictjson.Member) string {
 	for _, m := range members {

@@ -24,17 +24,37 @@ type scanner struct {
 // plain reports whether doc holds only what the scanner reads: no escape and
 // no control character (so the only white space is the space), valid UTF-8.
 func plain(doc string) bool {
-	ascii := true
-	for i := range len(doc) {
+	const (
+		ones  = 0x0101010101010101
+		highs = 0x80 * ones
+	)
+	var seen uint64 // high bits: not ASCII
+	i := 0
+	for ; i+8 <= len(doc); i += 8 {
+		w := word(doc[i:])
+		seen |= w
+		backslash := w ^ '\\'*ones
+		// A byte below n sets its high bit in (w - n·ones) &^ w; a borrow can
+		// only start at such a byte, so the answer for the whole word is exact.
+		if ((w-' '*ones)&^w|(backslash-ones)&^backslash)&highs != 0 {
+			return false
+		}
+	}
+	for ; i < len(doc); i++ {
 		c := doc[i]
 		if c < ' ' || c == '\\' {
 			return false
 		}
-		if c >= utf8.RuneSelf {
-			ascii = false
-		}
+		seen |= uint64(c)
 	}
-	return ascii || utf8.ValidString(doc)
+	return seen&highs == 0 || utf8.ValidString(doc)
+}
+
+// word is the first eight bytes of s, which the compiler loads at once.
+func word(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
 // scanObject appends the top-level members of doc to members and reports
