@@ -41,7 +41,9 @@ func TestAnd(t *testing.T) {
 func TestPublic(t *testing.T) {
 	for _, policy := range []scopes.Policy{
 		scopes.Authenticated(), scopes.All("a"), scopes.Any("a"), scopes.And(scopes.Authenticated()),
-		scopes.Audience("a"), scopes.MaxLifetime(time.Hour), {}, scopes.And(scopes.Public()), scopes.All(),
+		scopes.Audience("a"), scopes.MaxLifetime(time.Hour),
+		{},
+		scopes.And(scopes.Public()), scopes.All(),
 	} {
 		if policy.IsPublic() || policy.Decide(nil) == nil || policy.Decide(new(validator.Token)) == nil {
 			t.Errorf("%v permits without a token", policy)

@@ -6,17 +6,17 @@
 //
 //	func TestOrders(t *testing.T) {
 //		issuer := testissuer.New(t)
-//		v, err := validator.New(validator.Config{Issuers: []validator.Issuer{{
-//			URL: issuer.URL(), Audiences: []string{"https://api.test"},
-//			Keys: jwkscache.Static(issuer.JWKS()),
-//		}}})
+//		guard, err := middleware.For(validator.Issuer{URL: issuer.URL(), Audiences: []string{"https://api.test"}})
 //		if err != nil {
 //			t.Fatal(err)
 //		}
-//		signed := issuer.Sign(testissuer.Token{Scope: "orders:read"})
-//		token, err := v.Validate(t.Context(), validator.Presentation{Scheme: validator.Bearer, Token: signed})
-//		if err != nil || !token.HasScope("orders:read") {
-//			t.Errorf("the token is refused (%v) or lacks the scope: %v", err, token)
+//		api := guard.Require(scopes.All("orders:read"), http.HandlerFunc(showOrders))
+//		request := httptest.NewRequest("GET", "/orders", nil)
+//		request.Header.Set("Authorization", "Bearer "+issuer.Sign(testissuer.Token{Scope: "orders:read"}))
+//		response := httptest.NewRecorder()
+//		api.ServeHTTP(response, request)
+//		if response.Code != http.StatusOK {
+//			t.Errorf("status %d: %s", response.Code, response.Body)
 //		}
 //	}
 //
