@@ -203,10 +203,10 @@ func imported(canonical string, public any) (*material, error) {
 	sum := sha256.Sum256([]byte(canonical))
 	m := &material{thumbprint: base64.RawURLEncoding.EncodeToString(sum[:])}
 	key, err := jwxjwk.ParseKey([]byte(canonical))
-	if err != nil {
-		return m, errImport
+	if err == nil {
+		err = jwxjwk.Export(key, public)
 	}
-	if err := jwxjwk.Export(key, public); err != nil {
+	if err != nil {
 		return m, errImport
 	}
 	return m, nil
