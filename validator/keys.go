@@ -26,7 +26,7 @@ func (c *Issuer) locator() func(context.Context) (string, error) {
 		mu.Lock()
 		location, age := known, time.Since(fetched)
 		mu.Unlock()
-		if location != "" && age < metadataFresh {
+		if age < metadataFresh {
 			return location, nil
 		}
 		metadata, err := client.Discover(ctx, issuer)

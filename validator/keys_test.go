@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/discovery"
 	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/testissuer"
@@ -108,6 +109,20 @@ func TestLifecycle(t *testing.T) {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+// TestNoMetadata shows what an operator is told when discovery finds nothing.
+func TestNoMetadata(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		issuer := startIssuer(t, "")
+		defer issuer.Close()
+		for _, e := range []testissuer.Endpoint{testissuer.OAuthMetadata, testissuer.OpenIDMetadata} {
+			issuer.Behave(e, testissuer.Behaviour{Status: http.StatusNotFound})
+		}
+		if err := trusting(t, nil, issuer).Warm(t.Context()); !errors.Is(err, discovery.ErrNoMetadata) {
+			t.Errorf("%v, want ErrNoMetadata", err)
 		}
 	})
 }

@@ -104,8 +104,8 @@ func (r *ClaimRule) holds(members []strictjson.Member) bool {
 func (r *ClaimRule) admits(v strictjson.Value) bool {
 	switch r.Type {
 	case ClaimString:
-		text, ok := v.Text()
-		return ok && text != "" && (r.Equals == "" || text == r.Equals)
+		text, _ := v.Text()
+		return text != "" && (r.Equals == "" || text == r.Equals)
 	case ClaimStrings:
 		found := false
 		for element := range v.Elements() {
@@ -133,26 +133,20 @@ var (
 )
 
 // judgeType judges typ, which is compared as a media type (RFC 7515 §4.1.9)
-// without parameters.
+// without parameters. None of the letters in question folds to one outside
+// ASCII.
 func (is *issuer) judgeType(h jose.Header) *Error {
-	typ, presence := h.Type()
-	if presence == jose.Text {
-		if asciiEqualFold(typ, "at+jwt") || asciiEqualFold(typ, "application/at+jwt") {
-			return nil
-		}
+	typ, presence := h.Type() // typ is empty unless present as a string
+	if strings.EqualFold(typ, "at+jwt") || strings.EqualFold(typ, "application/at+jwt") {
+		return nil
 	}
 	if is.profile != ProfileLegacy {
 		return errType
 	}
-	if presence == jose.Absent || presence == jose.Text && (asciiEqualFold(typ, "JWT") || asciiEqualFold(typ, "application/jwt")) {
+	if presence == jose.Absent || strings.EqualFold(typ, "JWT") || strings.EqualFold(typ, "application/jwt") {
 		return nil
 	}
 	return errLegacyType
-}
-
-// asciiEqualFold is strings.EqualFold without Unicode's further equals.
-func asciiEqualFold(s, lower string) bool {
-	return len(s) == len(lower) && strings.EqualFold(s, lower)
 }
 
 // judgeLegacy tells an access token from the issuer's other tokens by its

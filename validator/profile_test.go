@@ -151,6 +151,7 @@ func TestLegacyClaims(t *testing.T) {
 		{"aud is azp and not client_id", legacyClaims.with("aud", `"client-1"`).with("azp", `"client-1"`).with("client_id", `"client-2"`), validator.WrongType, own},
 		{"aud is client_id twice", legacyClaims.with("aud", `["client-1","client-1"]`).with("client_id", `"client-1"`), validator.WrongType, own},
 		{"aud also names an API", legacyClaims.with("aud", `["client-1","https://api.example.com"]`).with("client_id", `"client-1"`), "", ""},
+		{"aud names an API first", legacyClaims.with("aud", `["https://api.example.com","client-1"]`).with("client_id", `"client-1"`), "", ""},
 		{"aud is another client", legacyClaims.with("aud", `"client-2"`).with("client_id", `"client-1"`), "", ""},
 		{"no client to compare", legacyClaims.with("aud", `"client-1"`), "", ""},
 		{"no audience to compare", legacyClaims.with("aud", `[]`), validator.WrongAudience, ""},
