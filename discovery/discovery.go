@@ -30,7 +30,7 @@ var (
 // Metadata is what is used of an issuer's metadata (RFC 8414 §2).
 type Metadata struct {
 	Issuer  string // equal to the issuer asked for
-	JWKSURI string // jwks_uri: https, or http where that is allowed
+	JWKSURI string // jwks_uri: https, or http for an issuer that is http itself
 }
 
 // Config is what a [Client] is told.
@@ -123,5 +123,15 @@ func (c *Client) get(ctx context.Context, issuer, location string) (*Metadata, e
 	if _, err := fetch.CheckURL(m.JWKSURI, c.insecure); err != nil {
 		return nil, fmt.Errorf("%w: jwks_uri is missing or not allowed: %w", ErrDocument, err)
 	}
+	if !c.insecure && isHTTP(m.JWKSURI) && !isHTTP(issuer) {
+		return nil, fmt.Errorf("%w: jwks_uri is http, and the issuer is not", ErrDocument)
+	}
 	return &m, nil
+}
+
+// isHTTP reports whether a checked URL is plain http, which is for issuers on
+// this machine: no other may send requests to its services.
+func isHTTP(target string) bool {
+	u, err := url.Parse(target)
+	return err == nil && u.Scheme == "http"
 }

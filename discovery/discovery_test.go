@@ -101,6 +101,7 @@ func TestDiscover(t *testing.T) {
 		{"Issuer in another case", map[string]string{oauth: `{"Issuer":"ISSUER","jwks_uri":"https://keys.example"}`}, "", "", 2},
 		{"jwks_uri missing", map[string]string{oauth: `{"issuer":"ISSUER"}`}, "", "", 2},
 		{"jwks_uri http", map[string]string{oauth: `{"issuer":"ISSUER","jwks_uri":"http://keys.example"}`}, "", "", 2},
+		{"jwks_uri of this machine", map[string]string{oauth: `{"issuer":"ISSUER","jwks_uri":"http://localhost:9200/_search"}`}, "", "http://localhost:9200/_search", 1},
 		{"jwks_uri relative", map[string]string{oauth: `{"issuer":"ISSUER","jwks_uri":"/jwks"}`}, "", "", 2},
 		{"jwks_uri with user", map[string]string{oauth: `{"issuer":"ISSUER","jwks_uri":"https://a@keys.example"}`}, "", "", 2},
 		{"HTML", map[string]string{oauth: `<html>`}, "", "", 2},
@@ -143,5 +144,20 @@ func TestInsecureAllowHTTP(t *testing.T) {
 	metadata, err := discovery.New(discovery.Config{InsecureAllowHTTP: true}).Discover(context.Background(), issuer)
 	if err != nil || metadata.JWKSURI != "http://keys.example" {
 		t.Errorf("%+v, %v", metadata, err)
+	}
+}
+
+// TestRemoteIssuerNamesThisMachine shows that an https issuer cannot send plain
+// requests to services on this machine.
+func TestRemoteIssuerNamesThisMachine(t *testing.T) {
+	var issuer string
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"issuer":"` + issuer + `","jwks_uri":"http://127.0.0.1:9200/_search"}`))
+	}))
+	defer s.Close()
+	issuer = s.URL
+	_, err := discovery.New(discovery.Config{HTTPClient: s.Client()}).Discover(context.Background(), issuer)
+	if err == nil || !strings.Contains(err.Error(), "jwks_uri is http, and the issuer is not") {
+		t.Errorf("%v", err)
 	}
 }

@@ -15,8 +15,9 @@ import (
 
 // Bounds of fetching.
 const (
-	// flightTimeout bounds discovery and fetch together.
-	flightTimeout = 2 * fetch.Timeout
+	// flightTimeout bounds one flight: up to three places where metadata may
+	// stand, and the set.
+	flightTimeout = 4 * fetch.Timeout
 	// staleTime is how long a set serves after it ceased to be fresh.
 	staleTime = time.Hour
 	// maxStale is how long a set serves after it was fetched.
@@ -30,13 +31,15 @@ const (
 
 	firstBackoff = time.Second
 	maxBackoff   = time.Minute
+	// minPause keeps Run from turning in circles, whatever happens.
+	minPause = time.Second
 )
 
 var (
 	errWaiters = fmt.Errorf("%w: too many requests wait for them", ErrUnavailable)
 	errNone    = fmt.Errorf("%w: none were fetched yet", ErrUnavailable)
 	errStale   = fmt.Errorf("%w: the last ones are too old to trust", ErrUnavailable)
-	errPanic   = errors.New("jwkscache: the fetch panicked")
+	errPanic   = errors.New("jwkscache: the fetch panicked or ended its goroutine")
 )
 
 // snapshot is what one successful fetch brought. It is immutable.
@@ -59,7 +62,7 @@ type remote struct {
 	started   time.Time  // when the last fetch began
 	failure   error      // of the last fetch
 	failures  int        // in a row
-	fruitless int        // fetches for unknown kids in a row that brought no new key
+	fruitless int        // fetches for unknown kids in a row that brought no new key or failed
 }
 
 // flight is one fetch that many may wait for.
@@ -82,23 +85,23 @@ func (r *remote) Find(ctx context.Context, h jose.Header) ([]*jose.Key, error) {
 	now := time.Now()
 	s := r.current.Load()
 	if s == nil || !now.Before(s.deadline) {
-		if err := r.renew(ctx, now); err != nil {
+		if err := r.renew(ctx); err != nil {
 			return nil, err
 		}
 		s = r.current.Load()
 	} else if !now.Before(s.fresh) {
-		r.begin(ctx, now, backoff(r.failuresInARow()), false)
+		r.begin(ctx, backoff(r.failuresInARow()), false)
 	}
 	keys, err := s.set.Find(h)
 	if errors.Is(err, jose.ErrUnknownKey) && s.set.MightGain(h) {
-		return r.findUnknown(ctx, now, h)
+		return r.findUnknown(ctx, h)
 	}
 	return keys, err
 }
 
 // renew waits for keys where there are none to use.
-func (r *remote) renew(ctx context.Context, now time.Time) error {
-	f := r.begin(ctx, now, unknownInterval, false)
+func (r *remote) renew(ctx context.Context) error {
+	f, _ := r.begin(ctx, min(backoff(r.failuresInARow()), fruitlessInterval), false)
 	if f == nil {
 		return r.lastFailure()
 	}
@@ -106,38 +109,58 @@ func (r *remote) renew(ctx context.Context, now time.Time) error {
 }
 
 // findUnknown looks a kid up that is not in the snapshot.
-func (r *remote) findUnknown(ctx context.Context, now time.Time, h jose.Header) ([]*jose.Key, error) {
-	f := r.begin(ctx, now, r.unknownInterval(), true)
+func (r *remote) findUnknown(ctx context.Context, h jose.Header) ([]*jose.Key, error) {
+	keys, joined, err := r.findAfterFetch(ctx, h)
+	if joined && errors.Is(err, jose.ErrUnknownKey) {
+		// The fetch that was under way may have read the set before the key
+		// was published.
+		keys, _, err = r.findAfterFetch(ctx, h)
+	}
+	return keys, err
+}
+
+// findAfterFetch looks a kid up in what the next fetch brings, if one is
+// allowed, and tells whether that was under way already.
+func (r *remote) findAfterFetch(ctx context.Context, h jose.Header) (keys []*jose.Key, joined bool, err error) {
+	f, joined := r.begin(ctx, r.unknownInterval(), true)
 	if f == nil {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if r.failure != nil {
-			return nil, fmt.Errorf("%w: %w", ErrUnavailable, r.failure)
-		}
-		return nil, jose.ErrUnknownKey
+		return nil, false, r.unknown()
 	}
 	if err := f.wait(ctx); err != nil {
-		return nil, err
+		return nil, joined, err
 	}
-	return r.current.Load().set.Find(h)
+	keys, err = r.current.Load().set.Find(h)
+	return keys, joined, err
+}
+
+// unknown is the answer about an unknown kid when no fetch is allowed: what the
+// last one said.
+func (r *remote) unknown() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.failure != nil {
+		return r.failure
+	}
+	return jose.ErrUnknownKey
 }
 
 // begin joins the fetch under way or starts one, unless one was started less
 // than interval ago; then it answers nil.
-func (r *remote) begin(ctx context.Context, now time.Time, interval time.Duration, unknown bool) *flight {
+func (r *remote) begin(ctx context.Context, interval time.Duration, unknown bool) (f *flight, joined bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.flight != nil {
-		return r.flight
+		return r.flight, true
 	}
+	now := time.Now()
 	if !r.started.IsZero() && now.Sub(r.started) < interval {
-		return nil
+		return nil, false
 	}
-	f := &flight{done: make(chan struct{}), unknown: unknown}
+	f = &flight{done: make(chan struct{}), unknown: unknown}
 	r.flight, r.started = f, now
 	// One caller's cancellation must not fail the others.
 	go r.fly(context.WithoutCancel(ctx), f)
-	return f
+	return f, false
 }
 
 // wait waits for the fetch, but no longer than ctx.
@@ -159,18 +182,30 @@ func (f *flight) wait(ctx context.Context) error {
 func (r *remote) fly(ctx context.Context, f *flight) {
 	ctx, cancel := context.WithTimeout(ctx, flightTimeout)
 	defer cancel()
-	s, err := r.fetch(ctx)
-	if err != nil {
-		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	r.land(f, s, err)
-	if r.binding.Fetched != nil {
-		report := Fetched{Err: err}
-		if err == nil {
-			report.Keys, report.Ignored = len(s.set.Keys()), s.set.Ignored()
+	var s *snapshot
+	err := errPanic // stays if the goroutine ends in there
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
-		r.binding.Fetched(report)
+		r.land(f, s, err)
+		r.report(s, err)
+	}()
+	s, err = r.fetch(ctx)
+}
+
+// report tells the hook how a fetch ended. Its panic must not end the process,
+// and nobody else is there to catch it.
+func (r *remote) report(s *snapshot, err error) {
+	if r.binding.Fetched == nil {
+		return
 	}
+	defer func() { _ = recover() }()
+	fetched := Fetched{Err: err}
+	if err == nil {
+		fetched.Keys, fetched.Ignored = len(s.set.Keys()), s.set.Ignored()
+	}
+	r.binding.Fetched(fetched)
 }
 
 // land publishes what a flight brought and lets its waiters go.
@@ -178,17 +213,19 @@ func (r *remote) land(f *flight, s *snapshot, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	f.err, r.failure, r.flight = err, err, nil
+	fruitless := true
 	if err != nil {
 		r.failures++
 	} else {
 		r.failures = 0
 		before := r.current.Swap(s)
-		switch {
-		case before == nil || gained(before.set, s.set):
-			r.fruitless = 0
-		case f.unknown:
-			r.fruitless++
-		}
+		fruitless = before != nil && !gained(before.set, s.set)
+	}
+	switch {
+	case !fruitless:
+		r.fruitless = 0
+	case f.unknown:
+		r.fruitless++
 	}
 	close(f.done)
 }
@@ -267,7 +304,7 @@ func (r *remote) lastFailure() error {
 // backoff is how long to leave an issuer alone after failures in a row.
 func backoff(failures int) time.Duration {
 	const doublings = 6 // reaches maxBackoff
-	return min(firstBackoff<<min(failures, doublings), maxBackoff)
+	return min(firstBackoff<<min(max(failures-1, 0), doublings), maxBackoff)
 }
 
 func (r *remote) Ignored() []jose.IgnoredKey {
@@ -278,10 +315,10 @@ func (r *remote) Ignored() []jose.IgnoredKey {
 }
 
 func (r *remote) Warm(ctx context.Context) error {
-	if r.current.Load() != nil {
+	if r.Ready() == nil {
 		return nil
 	}
-	return r.renew(ctx, time.Now())
+	return r.renew(ctx)
 }
 
 func (r *remote) Ready() error {
@@ -305,9 +342,22 @@ func (r *remote) Run(ctx context.Context) {
 		case <-timer.C:
 		}
 		if r.untilRefresh() <= 0 { // no request was quicker
-			_ = r.begin(ctx, time.Now(), 0, false).wait(ctx) // an error is told by Fetched
+			r.refresh(ctx)
 		}
-		timer.Reset(r.pause())
+		timer.Reset(max(r.pause(), minPause))
+	}
+}
+
+// refresh fetches and waits for the end, which is told by Fetched. It is none of
+// the waiters whose number is bounded.
+func (r *remote) refresh(ctx context.Context) {
+	f, _ := r.begin(ctx, 0, false)
+	if f == nil { // the clock went back
+		return
+	}
+	select {
+	case <-f.done:
+	case <-ctx.Done():
 	}
 }
 
@@ -315,7 +365,7 @@ func (r *remote) Run(ctx context.Context) {
 // failure.
 func (r *remote) pause() time.Duration {
 	if failures := r.failuresInARow(); failures > 0 {
-		wait := backoff(failures - 1)
+		wait := backoff(failures)
 		return wait/2 + rand.N(wait/2) //nolint:gosec // jitter
 	}
 	return r.untilRefresh()

@@ -426,6 +426,10 @@ func TestFreshness(t *testing.T) {
 		"max-age=99999999999999999999":         time.Minute,
 		"max-age=-1":                           time.Minute,
 		"max-age=x":                            time.Minute,
+		"max-age=3600, no-store":               time.Minute,
+		"max-age=3600, max-age=300":            5 * time.Minute,
+		"max-age=300, max-age=3600":            5 * time.Minute,
+		"max-age=3600, max-age=x":              time.Minute,
 	} {
 		t.Run(control, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -21,7 +21,8 @@ type Source interface {
 type Binding struct {
 	Issuer     string           // for error texts
 	Algorithms []jose.Algorithm // in order of preference; see [jose.ParseSet]
-	// Locate finds the URL of the issuer's JWK Set, for [Discovered].
+	// Locate finds the URL of the issuer's JWK Set, for [Discovered]. It is
+	// called by one fetch at a time.
 	Locate func(context.Context) (string, error)
 	// HTTPClient replaces the transport of fetches. nil means one that
 	// refuses link-local and cloud metadata addresses.

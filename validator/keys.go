@@ -10,36 +10,64 @@ import (
 	"github.com/sallyport-auth/sallyport/discovery"
 )
 
-// metadataFresh is how long an issuer's metadata is used without asking again.
-// Its key URL hardly ever changes; its keys do.
-const metadataFresh = time.Hour
+// Bounds of an issuer's metadata.
+const (
+	// metadataFresh is how long it is used without asking again. The key URL
+	// hardly ever changes; the keys do.
+	metadataFresh = time.Hour
+	// metadataStale is how long the last known key URL is used while
+	// discovery fails.
+	metadataStale = 24 * time.Hour
+	// metadataRetry keeps failed attempts apart, so that they do not delay
+	// every fetch of keys.
+	metadataRetry = time.Minute
+	// metadataPatience bounds an attempt for which the last known key URL can
+	// step in: the keys are to be had in the same flight.
+	metadataPatience = 3 * time.Second
+)
 
 // locator finds the issuer's key URL by discovery. After a first success, a
-// failure leaves the last known URL in use.
+// failure leaves the last known URL in use for a bounded time.
 func (c *Issuer) locator() func(context.Context) (string, error) {
-	client := discovery.New(discovery.Config{HTTPClient: c.HTTPClient, InsecureAllowHTTP: c.InsecureAllowHTTP})
-	issuer := c.URL
-	var mu sync.Mutex
-	var known string
-	var fetched time.Time
-	return func(ctx context.Context) (string, error) {
-		mu.Lock()
-		location, age := known, time.Since(fetched)
-		mu.Unlock()
-		if age < metadataFresh {
-			return location, nil
-		}
-		metadata, err := client.Discover(ctx, issuer)
-		if err != nil {
-			if location != "" {
-				return location, nil
-			}
-			return "", err
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		known, fetched = metadata.JWKSURI, time.Now()
-		return known, nil
+	l := &location{
+		client: discovery.New(discovery.Config{HTTPClient: c.HTTPClient, InsecureAllowHTTP: c.InsecureAllowHTTP}),
+		issuer: c.URL,
+	}
+	return l.find
+}
+
+// location is where an issuer's keys stand.
+type location struct {
+	client *discovery.Client
+	issuer string
+
+	known string    // the key URL, or empty
+	found time.Time // when it was
+	tried time.Time // when the last attempt failed
+}
+
+// find is called by one fetch at a time; see [jwkscache.Binding].
+func (l *location) find(ctx context.Context) (string, error) {
+	age := time.Since(l.found)
+	usable := l.known != "" && age < metadataStale
+	if usable && (age < metadataFresh || time.Since(l.tried) < metadataRetry) {
+		return l.known, nil
+	}
+	if usable {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, metadataPatience)
+		defer cancel()
+	}
+	metadata, err := l.client.Discover(ctx, l.issuer)
+	switch {
+	case err == nil:
+		l.known, l.found = metadata.JWKSURI, time.Now()
+		return l.known, nil
+	case usable:
+		l.tried = time.Now()
+		return l.known, nil
+	default:
+		return "", err
 	}
 }
 

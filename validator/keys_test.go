@@ -172,6 +172,63 @@ func TestMetadataIsKept(t *testing.T) {
 	})
 }
 
+// TestHungDiscovery shows that metadata which is slow to come does not keep keys
+// away that are to be had (R-DI-07).
+func TestHungDiscovery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		issuer := startIssuer(t, "")
+		defer issuer.Close()
+		v := trusting(t, nil, issuer)
+		wantReason(t, "before", judged(t, v, issuer, testissuer.Token{}), "")
+		for _, e := range []testissuer.Endpoint{testissuer.OAuthMetadata, testissuer.OpenIDMetadata} {
+			issuer.Behave(e, testissuer.Behaviour{Delay: time.Hour})
+		}
+		for range 20 {
+			advance(time.Hour)
+			wantReason(t, "with the last known URL", judged(t, v, issuer, testissuer.Token{}), "")
+		}
+	})
+}
+
+// TestHungLocation shows that the last place where metadata may stand is tried
+// although the others do not answer.
+func TestHungLocation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		issuer := startIssuer(t, "https://issuer.test/tenant")
+		defer issuer.Close()
+		for _, e := range []testissuer.Endpoint{testissuer.OAuthMetadata, testissuer.OpenIDInserted} {
+			issuer.Behave(e, testissuer.Behaviour{Delay: time.Hour})
+		}
+		if err := trusting(t, nil, issuer).Warm(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestMetadataThatNamesAnother covers R-DI-03: the last known key URL serves for
+// a bounded time.
+func TestMetadataThatNamesAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		issuer := startIssuer(t, "")
+		defer issuer.Close()
+		v := trusting(t, nil, issuer)
+		wantReason(t, "before", judged(t, v, issuer, testissuer.Token{}), "")
+		for _, e := range []testissuer.Endpoint{testissuer.OAuthMetadata, testissuer.OpenIDMetadata} {
+			issuer.Metadata(e, func(members map[string]any) { members["issuer"] = "https://evil.example" })
+		}
+		for range 22 {
+			advance(time.Hour)
+			wantReason(t, "inside the bound", judged(t, v, issuer, testissuer.Token{}), "")
+		}
+		asked := issuer.Requests(testissuer.OAuthMetadata)
+		if asked > 25 {
+			t.Errorf("metadata was asked for %d times", asked)
+		}
+		advance(5 * time.Hour)
+		wantReason(t, "after it", judged(t, v, issuer, testissuer.Token{}), validator.Unavailable)
+	})
+}
+
 // TestUnknownIssuerCostsNoRequest covers R-CL-02.
 func TestUnknownIssuerCostsNoRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -26,6 +26,10 @@ var refused = []netip.Prefix{
 	netip.MustParsePrefix("fd00:ec2::/32"),          // AWS metadata
 	netip.MustParsePrefix("fd20:ce::254/128"),       // Google Cloud metadata
 	netip.MustParsePrefix("fd00:c1::a9fe:a9fe/128"), // Oracle Cloud metadata
+	netip.MustParsePrefix("fd00:42::42/128"),        // Scaleway metadata
+	netip.MustParsePrefix("64:ff9b:1::/48"),         // local NAT64: embeds an IPv4 address somewhere
+	netip.MustParsePrefix("::ffff:0:0:0/96"),        // SIIT, likewise
+	netip.MustParsePrefix("2001::/32"),              // Teredo, likewise
 	netip.MustParsePrefix("ff00::/8"),
 }
 
@@ -34,10 +38,9 @@ var embedding = []struct {
 	prefix netip.Prefix
 	offset int
 }{
-	{netip.MustParsePrefix("::/96"), 12},          // IPv4-compatible
-	{netip.MustParsePrefix("64:ff9b::/96"), 12},   // NAT64
-	{netip.MustParsePrefix("64:ff9b:1::/48"), 12}, // local NAT64
-	{netip.MustParsePrefix("2002::/16"), 2},       // 6to4
+	{netip.MustParsePrefix("::/96"), 12},        // IPv4-compatible
+	{netip.MustParsePrefix("64:ff9b::/96"), 12}, // NAT64
+	{netip.MustParsePrefix("2002::/16"), 2},     // 6to4
 }
 
 // allowed reports whether ip may be connected to.
@@ -50,6 +53,9 @@ func allowed(ip netip.Addr) bool {
 		return true
 	}
 	bytes := ip.As16()
+	if bytes[8]&^2 == 0 && bytes[9] == 0 && bytes[10] == 0x5e && bytes[11] == 0xfe { // ISATAP (RFC 5214 §6.1)
+		return allowed(netip.AddrFrom4([4]byte(bytes[12:])))
+	}
 	for _, e := range embedding {
 		if e.prefix.Contains(ip) {
 			return allowed(netip.AddrFrom4([4]byte(bytes[e.offset : e.offset+4])))

@@ -218,7 +218,7 @@ func TestCheckURL(t *testing.T) {
 func TestAllowed(t *testing.T) {
 	for _, ip := range []string{
 		"127.0.0.1", "::1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1", "93.184.216.34", "2606:2800:220:1::1",
-		"fd12:3456::1", "::ffff:10.0.0.1", "64:ff9b::5db8:d822",
+		"fd12:3456::1", "2606:2800::5efe:10.0.0.1", "::ffff:10.0.0.1", "64:ff9b::5db8:d822",
 	} {
 		if !allowed(netip.MustParseAddr(ip)) {
 			t.Errorf("%s is refused", ip)
@@ -229,7 +229,8 @@ func TestAllowed(t *testing.T) {
 		"100.100.100.200", "168.63.129.16", "192.0.0.192",
 		"::", "fe80::1", "fe80::1%eth0", "febf::1", "fec0::1", "ff02::1", "fd00:ec2::254", "fd20:ce::254", "fd00:c1::a9fe:a9fe",
 		"::ffff:169.254.169.254", "::169.254.169.254", "64:ff9b::a9fe:a9fe", "64:ff9b:1::a9fe:a9fe", "2002:a9fe:a9fe::1",
-		"64:ff9b::6464:64c8",
+		"64:ff9b::6464:64c8", "64:ff9b:1:a9fe:a9:fe00:101:101", "::ffff:0:169.254.169.254", "2001:0:a9fe:a9fe::1",
+		"2606:2800::5efe:169.254.169.254", "2606:2800::200:5efe:169.254.169.254", "fd00:42::42",
 	} {
 		if allowed(netip.MustParseAddr(ip)) {
 			t.Errorf("%s is allowed", ip)
