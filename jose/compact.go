@@ -2,6 +2,9 @@ package jose
 
 import (
 	"encoding/base64"
+	"fmt"
+	"io"
+	"log/slog"
 	"strings"
 )
 
@@ -67,11 +70,22 @@ func ParseCompact(token string) (Unverified, error) {
 	return u, nil
 }
 
+// Format writes the algorithm and the length of the signed part under every
+// verb: the whole would be a usable token.
+func (u Unverified) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, u.redacted()) }
+
+// LogValue is the algorithm and the length of the signed part.
+func (u Unverified) LogValue() slog.Value { return slog.StringValue(u.redacted()) }
+
+func (u Unverified) redacted() string {
+	return fmt.Sprintf("Unverified(%s, %d bytes)", u.header.algorithm, len(u.signingInput))
+}
+
 // UnverifiedHeader is the JOSE header as received.
-func (u *Unverified) UnverifiedHeader() Header { return u.header }
+func (u Unverified) UnverifiedHeader() Header { return u.header }
 
 // UnverifiedPayload is the decoded payload as received.
-func (u *Unverified) UnverifiedPayload() string { return u.payload }
+func (u Unverified) UnverifiedPayload() string { return u.payload }
 
 // split cuts token at its dots.
 func split(token string) (protected, payload, signature string, err error) {

@@ -1,6 +1,12 @@
 package jose
 
-import "github.com/sallyport-auth/sallyport/internal/strictjson"
+import (
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/sallyport-auth/sallyport/internal/strictjson"
+)
 
 var (
 	errHeader    = malformed("the header is not one JSON object with unique member names")
@@ -67,6 +73,14 @@ func parseHeader(text string) (Header, error) {
 	}
 	return h, nil
 }
+
+// Format writes the algorithm under every verb, and nothing that the sender chose.
+func (h Header) Format(f fmt.State, _ rune) {
+	_, _ = io.WriteString(f, "Header("+h.algorithm.String()+")")
+}
+
+// LogValue is the algorithm.
+func (h Header) LogValue() slog.Value { return slog.StringValue(h.algorithm.String()) }
 
 // Algorithm is the header's alg, or the zero value if alg is absent, is not a
 // string, or names nothing that this package supports.

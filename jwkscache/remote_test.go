@@ -454,3 +454,26 @@ func TestFreshness(t *testing.T) {
 		})
 	}
 }
+
+// TestAge shows that the time a response spent in caches counts.
+func TestAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		issuer, err := testissuer.Start(testissuer.Config{InMemory: true, CacheControl: "max-age=600"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer issuer.Close()
+		issuer.Behave(testissuer.JWKS, testissuer.Behaviour{Header: http.Header{"Age": {"240"}}})
+		keys := openKeys(t, issuer)
+		token := issuer.Sign(testissuer.Token{Lifetime: time.Hour})
+		wants(t, "warm", keys.Warm(t.Context()), nil)
+		advance(359 * time.Second)
+		wants(t, "fresh", judge(t.Context(), keys, token), nil)
+		synctest.Wait()
+		wantRequests(t, "while fresh", issuer, 1)
+		advance(time.Second)
+		wants(t, "no longer fresh", judge(t.Context(), keys, token), nil)
+		synctest.Wait()
+		wantRequests(t, "after six minutes", issuer, 2)
+	})
+}

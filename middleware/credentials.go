@@ -10,8 +10,8 @@ import (
 )
 
 var (
-	errTwoFields = validator.Refuse(validator.MalformedRequest,
-		errors.New("middleware: more than one Authorization field (RFC 9110 §5.3)"))
+	errSeveral = validator.Refuse(validator.MalformedRequest,
+		errors.New("middleware: more than one credentials, in one Authorization field or in several (RFC 9110 §11.6.2)"))
 	errSeparator = validator.Refuse(validator.MalformedRequest,
 		errors.New("middleware: the scheme is not followed by spaces and a token (RFC 6750 §2.1)"))
 	errNoScheme = validator.Refuse(validator.MalformedRequest,
@@ -30,7 +30,7 @@ func presentation(header http.Header) (validator.Presentation, error) {
 		return validator.Presentation{}, nil
 	case 1:
 	default:
-		return validator.Presentation{}, errTwoFields
+		return validator.Presentation{}, errSeveral
 	}
 	scheme, rest := cutScheme(fields[0])
 	p := validator.Presentation{Proofs: header["Dpop"]}
@@ -42,12 +42,28 @@ func presentation(header http.Header) (validator.Presentation, error) {
 	case strings.EqualFold(scheme, dpop):
 		p.Scheme = validator.DPoP
 	default:
+		if hidesOurs(rest) {
+			return validator.Presentation{}, errSeveral
+		}
 		return validator.Presentation{}, nil
 	}
 	if p.Token = strings.TrimLeft(rest, " "); p.Token == rest || p.Token == "" {
 		return validator.Presentation{}, errSeparator
 	}
 	return p, nil
+}
+
+// hidesOurs reports whether credentials of a scheme of ours follow behind a
+// comma: two credentials in one field.
+func hidesOurs(rest string) bool {
+	for rest != "" {
+		_, rest, _ = strings.Cut(rest, ",")
+		scheme, after := cutScheme(rest)
+		if strings.HasPrefix(after, " ") && (strings.EqualFold(scheme, bearer) || strings.EqualFold(scheme, dpop)) {
+			return true
+		}
+	}
+	return false
 }
 
 // cutScheme splits a field value behind the token (RFC 9110 §5.6.2) that it

@@ -101,6 +101,9 @@ func TestExtraction(t *testing.T) {
 		{"two in one line", []string{"Bearer " + good + ", Bearer " + good}, 400},
 		{"Bearer and DPoP in one line", []string{"Bearer " + good + ", DPoP " + good}, 400},
 		{"Bearer and DPoP", []string{"Bearer " + good, "DPoP " + good}, 400},
+		{"behind another scheme", []string{"Basic dTpw, Bearer " + good}, 400},
+		{"behind another scheme, DPoP", []string{`Digest a="b",dpop ` + good}, 400},
+		{"parameters of another scheme", []string{`Digest username="Bearer x", realm="a", bearer="b"`}, 401},
 		{"padding", []string{"Bearer " + good + "="}, 401}, // a token68, and no JWS
 		{"DPoP", []string{"DPoP " + good}, 401},
 		{"too large", []string{"Bearer " + strings.Repeat("a", 16385)}, 400},

@@ -19,11 +19,14 @@ import (
 // ([AmbiguousPath]) is answered with 400 before any pattern is looked up. A
 // request that no pattern matches, by path or by method, needs a valid token
 // before it is told 404; there are no redirects to a path with a slash more.
+// Where patterns name hosts, a Host field that is not in lower case or ends with
+// a dot is answered with 400; CONNECT always is.
 // OPTIONS and HEAD are methods like any other; a GET pattern serves HEAD too.
 type Mux struct {
 	guard    *Guard
 	mux      *http.ServeMux
 	trees    atomic.Bool // some pattern covers a subtree
+	hosts    atomic.Bool // some pattern names a host
 	unlisted *door
 	catchAll sync.Once
 }
@@ -42,6 +45,12 @@ func (m *Mux) Handle(pattern string, policy scopes.Policy, handler http.Handler)
 	if strings.HasSuffix(pattern, "/") || strings.HasSuffix(pattern, "/{$}") || strings.HasSuffix(pattern, "...}") {
 		m.trees.Store(true)
 	}
+	if _, rest, found := strings.Cut(pattern, " "); found {
+		pattern = strings.TrimLeft(rest, " \t")
+	}
+	if !strings.HasPrefix(pattern, "/") {
+		m.hosts.Store(true)
+	}
 }
 
 // HandleFunc is Handle for a function.
@@ -52,13 +61,39 @@ func (m *Mux) HandleFunc(pattern string, policy scopes.Policy, handler func(http
 	m.Handle(pattern, policy, http.HandlerFunc(handler))
 }
 
-var errAmbiguousPath = validator.Refuse(validator.MalformedRequest,
-	errors.New("middleware: the path can be read in more than one way"))
+var (
+	errAmbiguousPath = validator.Refuse(validator.MalformedRequest,
+		errors.New("middleware: the path can be read in more than one way"))
+	errAmbiguousHost = validator.Refuse(validator.MalformedRequest,
+		errors.New("middleware: the host is not in lower case, or ends with a dot, and patterns tell hosts apart"))
+	errConnect = validator.Refuse(validator.MalformedRequest,
+		errors.New("middleware: CONNECT is for proxies"))
+)
+
+// PolicyFor is the policy that r would be judged by, found in the same way and
+// without judging it. A request that no pattern matches is not listed: the
+// policy is then [scopes.Authenticated], and the answer 404. A request that is
+// answered with 400 before any pattern is looked up has a Denial.
+func (m *Mux) PolicyFor(r *http.Request) (policy scopes.Policy, listed bool, denial *Denial) {
+	if denial := m.refuse(r); denial != nil {
+		return scopes.Policy{}, false, denial
+	}
+	d := m.find(r)
+	return d.policy, d != m.unlisted, nil
+}
+
+// find is the door that r belongs to.
+func (m *Mux) find(r *http.Request) *door {
+	handler, _ := m.mux.Handler(r)
+	if d, ok := handler.(*door); ok {
+		return d
+	}
+	return m.unlisted // ServeMux's own answer, such as a redirect
+}
 
 // ServeHTTP answers r by the handler of its pattern, if the policy permits.
 func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if AmbiguousPath(r.URL.EscapedPath()) {
-		denial := &Denial{Reason: validator.MalformedRequest, Status: http.StatusBadRequest, cause: errAmbiguousPath}
+	if denial := m.refuse(r); denial != nil {
 		m.guard.denied(r.Context(), denial)
 		denial.ServeHTTP(w, r)
 		return
@@ -67,7 +102,7 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if m.trees.Load() && !strings.HasSuffix(r.URL.Path, "/") {
 		// ServeMux would redirect to the subtree, and so tell anybody that
 		// it exists.
-		if handler, _ := m.mux.Handler(r); !isDoor(handler) {
+		if m.find(r) == m.unlisted {
 			m.unlisted.ServeHTTP(w, r)
 			return
 		}
@@ -75,9 +110,27 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.mux.ServeHTTP(w, r)
 }
 
-func isDoor(handler http.Handler) bool {
-	_, ok := handler.(*door)
-	return ok
+// refuse answers with 400 what cannot be looked up safely.
+func (m *Mux) refuse(r *http.Request) *Denial {
+	var cause error
+	switch {
+	case r.Method == http.MethodConnect: // ServeMux reads its host and path by other rules
+		cause = errConnect
+	case AmbiguousPath(r.URL.EscapedPath()):
+		cause = errAmbiguousPath
+	case m.hosts.Load() && ambiguousHost(r.Host):
+		cause = errAmbiguousHost
+	default:
+		return nil
+	}
+	return &Denial{Reason: validator.MalformedRequest, Status: http.StatusBadRequest, cause: cause}
+}
+
+// ambiguousHost reports whether host has another spelling, which ServeMux would
+// take for another host (RFC 9110 §4.2.3).
+func ambiguousHost(host string) bool {
+	name, _, _ := strings.Cut(host, ":")
+	return strings.ToLower(host) != host || strings.HasSuffix(name, ".")
 }
 
 // handleUnlisted catches what no pattern matches, unless the user has a

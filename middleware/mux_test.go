@@ -93,6 +93,67 @@ func TestMuxPaths(t *testing.T) {
 	}
 }
 
+// TestMuxHosts shows that a host cannot be spelt so as to get the policy of
+// another (RFC 9110 §4.2.3), and that CONNECT gets none.
+func TestMuxHosts(t *testing.T) {
+	guard := guardFor(t, testissuer.New(t), middleware.Config{})
+	plain, hosts := guard.NewMux(), guard.NewMux()
+	plain.Handle("/", scopes.Public(), new(handler))
+	hosts.Handle("/", scopes.Public(), new(handler))
+	hosts.Handle("GET admin.example/", scopes.All("admin"), new(handler))
+	for _, test := range []struct {
+		mux                *middleware.Mux
+		method, host, path string
+		status             int
+	}{
+		{hosts, "GET", "other.example", "/x", 200},
+		{hosts, "GET", "admin.example", "/x", 401},
+		{hosts, "GET", "admin.example:443", "/x", 401},
+		{hosts, "GET", "ADMIN.example", "/x", 400},
+		{hosts, "GET", "admin.example.", "/x", 400},
+		{hosts, "GET", "admin.example.:443", "/x", 400},
+		{hosts, "CONNECT", "admin.example:443", "/x", 400},
+		{plain, "GET", "ADMIN.example", "/x", 200},
+		{plain, "CONNECT", "admin.example", "/x", 400},
+	} {
+		r := httptest.NewRequest(http.MethodGet, test.path, nil)
+		r.Method, r.Host = test.method, test.host
+		if response := serve(test.mux, r); response.StatusCode != test.status {
+			t.Errorf("%s %s%s: %d, want %d", test.method, test.host, test.path, response.StatusCode, test.status)
+		}
+	}
+}
+
+// TestPolicyFor shows that it finds what ServeHTTP judges by.
+func TestPolicyFor(t *testing.T) {
+	mux := guardFor(t, testissuer.New(t), middleware.Config{}).NewMux()
+	mux.Handle("GET /orders/{id}", scopes.All("read"), new(handler))
+	mux.Handle("/tree/", scopes.Public(), new(handler))
+	for _, test := range []struct {
+		method, path, policy string
+		listed               bool
+		status               int // of a denial
+	}{
+		{"GET", "/orders/7", `All("read")`, true, 0},
+		{"HEAD", "/orders/7", `All("read")`, true, 0},
+		{"POST", "/orders/7", "Authenticated()", false, 0},
+		{"GET", "/tree/a", "Public()", true, 0},
+		{"GET", "/tree", "Authenticated()", false, 0},
+		{"GET", "/x", "Authenticated()", false, 0},
+		{"GET", "/orders/../orders/7", "Policy{}", false, 400},
+	} {
+		for range 2 { // before and after the first request
+			r := httptest.NewRequest(http.MethodGet, "/", nil)
+			r.Method, r.URL.Path = test.method, test.path
+			policy, listed, denial := mux.PolicyFor(r)
+			if policy.String() != test.policy || listed != test.listed || (denial != nil) != (test.status != 0) {
+				t.Errorf("%s %s: %v %v %v, want %+v", test.method, test.path, policy, listed, denial, test)
+			}
+			serve(mux, r)
+		}
+	}
+}
+
 // TestMuxCatchAll shows that a catch-all of the user's takes the place of ours.
 func TestMuxCatchAll(t *testing.T) {
 	for _, pattern := range []string{"/", "/{rest...}", "GET /"} {

@@ -1,57 +1,49 @@
 package middleware
 
 import (
+	"net/url"
 	"path"
 	"strings"
+	"unicode/utf8"
 )
 
 // AmbiguousPath reports whether the path of a request, as received and still
 // percent-encoded, could mean one thing to a router and another to what stands
-// behind it: not starting with a slash, empty or dot segments, an encoded
-// slash, dot, backslash, semicolon, percent or control character, a plain
-// semicolon or backslash, or a broken escape. Such a path is answered with 400
-// before any policy is looked up.
+// behind it: not starting with a slash, empty or dot segments, a plain semicolon
+// or backslash, a broken escape, or an escape that stands for one of
+// / . \ ; ? # % or a control character, or that is not UTF-8. Such a path is
+// answered with 400 before any policy is looked up.
 func AmbiguousPath(escaped string) bool {
-	if !strings.HasPrefix(escaped, "/") {
+	if !strings.HasPrefix(escaped, "/") || strings.Contains(escaped, "//") {
 		return true
 	}
-	if clean := path.Clean(escaped); strings.Contains(escaped, "//") || clean != escaped && clean+"/" != escaped {
+	if clean := path.Clean(escaped); clean != escaped && clean+"/" != escaped {
 		return true
 	}
-	for i := 0; i < len(escaped); i++ {
-		switch c := escaped[i]; {
-		case c <= ' ' || c >= 0x7f || c == ';' || c == '\\' || c == '?' || c == '#':
+	for i := range len(escaped) {
+		if c := escaped[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(`;\?#`, c) >= 0 {
 			return true
-		case c == '%':
-			decoded, ok := unhex(escaped[i+1:])
-			if !ok || decoded < ' ' || decoded == 0x7f || strings.IndexByte("/.\\;%", decoded) >= 0 {
-				return true
-			}
-			i += 2
 		}
 	}
-	return false
+	return strings.Contains(escaped, "%") && ambiguousEscapes(escaped)
 }
 
-// unhex reads the two hexadecimal digits that text starts with.
-func unhex(text string) (byte, bool) {
-	if len(text) < 2 {
-		return 0, false
+// ambiguousEscapes judges what the escapes of a path stand for.
+func ambiguousEscapes(escaped string) bool {
+	for rest := escaped; ; {
+		_, after, found := strings.Cut(rest, "%")
+		if !found {
+			break
+		}
+		if len(after) < len("41") {
+			return true
+		}
+		decoded, err := url.PathUnescape("%" + after[:len("41")])
+		if err != nil || decoded[0] < ' ' || decoded[0] == 0x7f || strings.IndexByte(`/.\;?#%`, decoded[0]) >= 0 {
+			return true
+		}
+		rest = after[len("41"):]
 	}
-	high, low := digit(text[0]), digit(text[1])
-	return high<<4 | low&0xf, high < 16 && low < 16
-}
-
-// digit is the value of a hexadecimal digit, or 255.
-func digit(c byte) byte {
-	switch {
-	case c >= '0' && c <= '9':
-		return c - '0'
-	case c >= 'a' && c <= 'f':
-		return c - 'a' + 10
-	case c >= 'A' && c <= 'F':
-		return c - 'A' + 10
-	default:
-		return 255
-	}
+	decoded, err := url.PathUnescape(escaped)
+	return err != nil || !utf8.ValidString(decoded)
 }

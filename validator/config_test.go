@@ -84,7 +84,7 @@ var configFaults = []struct {
 	},
 	{"legacy without marker", marker(), []string{"ProfileLegacy needs a Marker", "access tokens have"}},
 	{
-		"marker that ID tokens have", marker(validator.ClaimRule{Name: "token_use"}, validator.ClaimRule{Name: "email"}),
+		"marker that ID tokens have", marker(validator.ClaimRule{Name: "scope"}, validator.ClaimRule{Name: "email"}),
 		[]string{`Marker[1]: the presence of "email"`, "set Equals"},
 	},
 	{"marker with a faulty rule", marker(validator.ClaimRule{}), []string{"Marker[0]: Name is empty"}},

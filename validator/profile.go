@@ -47,13 +47,15 @@ type ClaimRule struct {
 	Equals string
 }
 
-// idTokenClaims also occur in ID tokens (OpenID Connect Core §2, §5.1), so that
-// their mere presence marks nothing.
+// idTokenClaims also occur in ID tokens, by OpenID Connect Core §2 and §5.1 or
+// by the habit of a large issuer, so that their mere presence marks nothing.
 var idTokenClaims = []string{
 	"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "auth_time", "nonce", "acr", "amr", "azp", "sid",
 	"at_hash", "c_hash", "s_hash", "name", "given_name", "family_name", "middle_name", "nickname",
 	"preferred_username", "profile", "picture", "website", "email", "email_verified", "gender",
 	"birthdate", "zoneinfo", "locale", "phone_number", "phone_number_verified", "address", "updated_at",
+	"typ", "token_use", "ver", "tid", "oid", "uti", "rh", "aio", "upn", "unique_name", "idp", "hd", "groups", "roles",
+	"session_state", "sub_jwk", "vot", "vtm", "_claim_names", "_claim_sources", "events", "cnf",
 }
 
 func (c *Issuer) checkProfile(field string, f *faults) {

@@ -81,14 +81,17 @@ func loadJudge(path, jwksPath string) (*judge, error) {
 	}
 	var faults []error
 	config := file.validatorConfig(filepath.Dir(path), jwksPath, &faults)
-	table, routeFaults := newRoutes(file.Routes)
-	faults = append(faults, routeFaults...)
 	v, err := validator.New(config)
-	if err := errors.Join(append(faults, err)...); err != nil {
-		return nil, prefixed(path, err)
+	if err != nil {
+		faults = append(faults, err)
+		v = new(validator.Validator) // never asked: it lets the routes be checked too
 	}
 	guard, err := middleware.New(middleware.Config{Validator: v})
 	if err != nil {
+		return nil, prefixed(path, err)
+	}
+	table, routeFaults := newRoutes(file.Routes, guard.NewMux())
+	if err := errors.Join(append(faults, routeFaults...)...); err != nil {
 		return nil, prefixed(path, err)
 	}
 	return &judge{v, guard, table}, nil

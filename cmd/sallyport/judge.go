@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/sallyport-auth/sallyport/middleware"
 	"github.com/sallyport-auth/sallyport/scopes"
@@ -40,20 +41,25 @@ type refusal struct {
 	Challenges []string         `json:"challenges"`
 }
 
+// errNotListed is the answer to a good token on a route that is not configured.
+var errNotListed = &middleware.Denial{Reason: validator.Forbidden, Status: http.StatusNotFound}
+
 // verdict judges one line. Without a route, every valid token passes: the line
 // asks about the token, not about an operation.
 func (j *judge) verdict(ctx context.Context, in *input) verdict {
-	policy := scopes.Authenticated()
+	policy, listed := scopes.Authenticated(), true
 	if in.routed {
-		found, denial := j.routes.find(in.route)
-		if denial != nil {
+		var denial *middleware.Denial
+		if policy, listed, denial = j.routes.find(ctx, in.route); denial != nil {
 			return refused(in, denial)
 		}
-		policy = found
 	}
 	token, denial := j.guard.Check(ctx, in.presentation, policy)
 	if denial != nil {
 		return refused(in, denial)
+	}
+	if !listed {
+		return refused(in, errNotListed)
 	}
 	return verdict{Name: in.name, Accept: true, acceptance: &acceptance{
 		Issuer:   token.Issuer(),

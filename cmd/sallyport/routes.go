@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"net/http"
@@ -13,16 +14,16 @@ import (
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// routes are the policies of a configuration under the patterns of
-// [http.ServeMux].
+// routes are the policies of a configuration, found like those of a
+// [middleware.Mux]: by one.
 type routes struct {
 	policies map[string]scopes.Policy
-	mux      *http.ServeMux
+	mux      *middleware.Mux
 }
 
 // newRoutes registers the configured routes, or tells all their faults.
-func newRoutes(configured map[string]routeFile) (*routes, []error) {
-	r := &routes{policies: make(map[string]scopes.Policy), mux: http.NewServeMux()}
+func newRoutes(configured map[string]routeFile, mux *middleware.Mux) (*routes, []error) {
+	r := &routes{policies: make(map[string]scopes.Policy), mux: mux}
 	var faults []error
 	for _, pattern := range slices.Sorted(maps.Keys(configured)) {
 		policy, err := configured[pattern].policy()
@@ -36,35 +37,33 @@ func newRoutes(configured map[string]routeFile) (*routes, []error) {
 	return r, faults
 }
 
-// add registers one pattern; ServeMux reports a bad one by a panic.
+// add registers one pattern; Mux reports a bad one by a panic.
 func (r *routes) add(pattern string, policy scopes.Policy) (err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			err = fmt.Errorf("%v", fault)
 		}
 	}()
-	r.mux.Handle(pattern, http.NotFoundHandler())
+	r.mux.Handle(pattern, policy, http.NotFoundHandler())
 	r.policies[pattern] = policy
 	return nil
 }
 
+var errNotRoute = &middleware.Denial{Reason: validator.MalformedRequest, Status: http.StatusBadRequest}
+
 // find gives the policy of a route: one of the patterns, or method and path.
-func (r *routes) find(route string) (scopes.Policy, *middleware.Denial) {
+func (r *routes) find(ctx context.Context, route string) (policy scopes.Policy, listed bool, denial *middleware.Denial) {
 	if policy, ok := r.policies[route]; ok {
-		return policy, nil
+		return policy, true, nil
 	}
-	method, target, ok := strings.Cut(route, " ")
-	if !ok {
-		return scopes.Policy{}, &middleware.Denial{Reason: validator.MalformedRequest, Status: http.StatusBadRequest}
-	}
+	method, target, _ := strings.Cut(route, " ")
 	u, err := url.ParseRequestURI(target)
-	if err != nil || middleware.AmbiguousPath(u.EscapedPath()) {
-		return scopes.Policy{}, &middleware.Denial{Reason: validator.MalformedRequest, Status: http.StatusBadRequest}
+	if err != nil {
+		return scopes.Policy{}, false, errNotRoute
 	}
-	_, pattern := r.mux.Handler(&http.Request{Method: method, URL: u, Host: u.Host})
-	policy, ok := r.policies[pattern]
-	if !ok { // what no route permits is denied
-		return scopes.Policy{}, &middleware.Denial{Reason: validator.Forbidden, Status: http.StatusForbidden}
+	request, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
+	if err != nil || method == "" {
+		return scopes.Policy{}, false, errNotRoute
 	}
-	return policy, nil
+	return r.mux.PolicyFor(request)
 }

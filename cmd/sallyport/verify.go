@@ -41,7 +41,16 @@ others are judged); 2 bad configuration or usage (all faults are listed).
 // maxLine bounds an input line, in bytes.
 const maxLine = 32 << 20
 
+// maxTime bounds --at like the dates in tokens; beyond it, time wraps.
+const maxTime = 1 << 53
+
+var errTime = errors.New("--at must be from 0 to 2^53")
+
 func (c *verifyCommand) run(std streams) int {
+	if c.At != nil && (*c.At < 0 || *c.At > maxTime) {
+		complain(std, errTime)
+		return exitConfig
+	}
 	judge, err := loadJudge(c.Config, c.JWKS)
 	if err != nil {
 		complain(std, err)

@@ -130,7 +130,11 @@ func TestInputMembers(t *testing.T) {
 		{"route of HEAD", map[string]any{"token": good, "route": "HEAD /orders/7"}, exitDone, `"accept":true`},
 		{"scope missing", map[string]any{"token": good, "route": "POST /orders"}, exitDone, `"reason":"insufficient_scope","status":403`},
 		{"bad token on a route", map[string]any{"token": good + "A", "route": "POST /orders"}, exitDone, `"reason":"bad_signature","status":401`},
-		{"unlisted route", map[string]any{"token": good, "route": "DELETE /orders/7"}, exitDone, `"reason":"forbidden","status":403,"challenges":[]`},
+		{"unlisted route", map[string]any{"token": good, "route": "DELETE /orders/7"}, exitDone, `"reason":"forbidden","status":404,"challenges":[]`},
+		{"bad token on an unlisted route", map[string]any{"token": "a", "route": "DELETE /orders/7"}, exitDone, `"reason":"malformed_token","status":401`},
+		{"CONNECT", map[string]any{"token": good, "route": "CONNECT /orders/7"}, exitDone, `"reason":"malformed_request","status":400`},
+		{"no method", map[string]any{"token": good, "route": " /orders/7"}, exitDone, `"reason":"malformed_request","status":400`},
+		{"method not a token", map[string]any{"token": good, "route": "gät /orders/7"}, exitDone, `"reason":"malformed_request","status":400`},
 		{"unclean path", map[string]any{"token": good, "route": "GET /orders/../orders/7"}, exitDone, `"reason":"malformed_request","status":400,"challenges":[]`},
 		{"encoded slash", map[string]any{"token": good, "route": "GET /orders%2F7"}, exitDone, `"reason":"malformed_request","status":400`},
 		{"route without path", map[string]any{"token": good, "route": "orders"}, exitDone, `"reason":"malformed_request","status":400`},
@@ -235,6 +239,9 @@ func TestUsage(t *testing.T) {
 		{[]string{"verify"}, exitConfig, "--config"},
 		{[]string{"verify", "--config", "x", "--at", "noon"}, exitConfig, "--at"},
 		{[]string{"verfy"}, exitConfig, "verfy"},
+		{[]string{"verify", "--config", samples + "/sallyport.yaml", "--at=-1"}, exitConfig, "--at must be from 0 to 2^53"},
+		{[]string{"verify", "--config", samples + "/sallyport.yaml", "--at=9007199254740993"}, exitConfig, "--at must be from 0 to 2^53"},
+		{[]string{"verify", "--config", samples + "/sallyport.yaml", "--at=9007199254740992"}, exitDone, "0 accepted, 0 refused"},
 	} {
 		got := invoke(t, "", test.args...)
 		if text := got.out + got.err; got.status != test.status || !strings.Contains(text, test.want) {
