@@ -118,7 +118,7 @@ func (c *Client) get(ctx context.Context, issuer, location string) (*Metadata, e
 		}
 	}
 	if m.Issuer != issuer {
-		return nil, fmt.Errorf("%w: its issuer is not the one asked for, byte for byte (RFC 8414 §3.3)", ErrDocument)
+		return nil, fmt.Errorf("%w: its issuer is %.100q and not %q, byte for byte (RFC 8414 §3.3)", ErrDocument, m.Issuer, issuer)
 	}
 	if _, err := fetch.CheckURL(m.JWKSURI, c.insecure); err != nil {
 		return nil, fmt.Errorf("%w: jwks_uri is missing or not allowed: %w", ErrDocument, err)

@@ -18,7 +18,7 @@ var (
 	// ErrUnusableKey means that a JWK can never verify a token here.
 	ErrUnusableKey = errors.New("jose: unusable key")
 	// ErrNotJWKS means that a document is no JWK Set at all.
-	ErrNotJWKS = errors.New("jose: not a JWK Set")
+	ErrNotJWKS = errors.New(`jose: not a JWK Set, which is {"keys":[…]}`)
 )
 
 // detailed is a sentinel with a constant detail. It is made at start-up, so

@@ -8,8 +8,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/scopes"
+	"github.com/sallyport-auth/sallyport/testissuer"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -128,8 +131,8 @@ func FuzzChallenge(f *testing.F) {
 }
 
 // FuzzAuthorization covers R-OP-09 for the Authorization field: no panic, no
-// request let through, a well-formed answer, and a token only where the grammar
-// of RFC 6750 §2.1 has one.
+// request let through but with the one good token, a well-formed answer, and a
+// token only where the grammar of RFC 6750 §2.1 has one.
 func FuzzAuthorization(f *testing.F) {
 	for _, field := range []string{
 		"", " ", "Bearer", "Bearer ", "Bearer abc", "bearer  abc.def.ghi", "Bearer\tabc", "Bearer a b", "Bearer a, Bearer b",
@@ -137,11 +140,28 @@ func FuzzAuthorization(f *testing.F) {
 	} {
 		f.Add(field, "access_token=1")
 	}
-	g, err := New(Config{Validator: new(validator.Validator)})
+	issuer, err := testissuer.Start(testissuer.Config{InMemory: true})
 	if err != nil {
 		f.Fatal(err)
 	}
+	defer issuer.Close()
+	v, err := validator.New(validator.Config{Issuers: []validator.Issuer{{
+		URL: issuer.URL(), Audiences: []string{"https://api.test"}, Keys: jwkscache.Static(issuer.JWKS()),
+	}}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	g, err := New(Config{Validator: v})
+	if err != nil {
+		f.Fatal(err)
+	}
+	good := issuer.Sign(testissuer.Token{Lifetime: 24 * time.Hour})
+	f.Add("Bearer GOOD", "")
+	f.Add("bearer   GOOD", "")
+	f.Add("Bearer GOOD GOOD", "")
+	f.Add("Basic GOOD, Bearer GOOD", "")
 	f.Fuzz(func(t *testing.T, field, query string) {
+		field = strings.ReplaceAll(field, "GOOD", good) // which no fuzzer would hit upon
 		p, err := presentation(http.Header{"Authorization": {field}})
 		if p.Scheme != 0 {
 			scheme, rest, found := strings.Cut(strings.Trim(field, " \t"), " ")
@@ -154,8 +174,16 @@ func FuzzAuthorization(f *testing.F) {
 		r.URL.RawQuery = query
 		w := httptest.NewRecorder()
 		g.Require(scopes.Authenticated(), http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-			t.Errorf("%q was let through", field)
+			if p.Token != good {
+				t.Errorf("%q was let through", field)
+			}
 		})).ServeHTTP(w, r)
+		if p.Token == good && p.Scheme == validator.Bearer {
+			if w.Code != http.StatusOK {
+				t.Errorf("%q: %d", field, w.Code)
+			}
+			return
+		}
 		if w.Code != http.StatusUnauthorized && w.Code != http.StatusBadRequest {
 			t.Errorf("%q: %d", field, w.Code)
 		}

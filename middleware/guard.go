@@ -128,6 +128,15 @@ func (g *Guard) judge(
 	return token, nil
 }
 
+// noticeURL tells the hook, whose panic changes nothing about the verdict.
+func (g *Guard) noticeURL(ctx context.Context) {
+	if g.trace.TokenInURL == nil {
+		return
+	}
+	defer func() { _ = recover() }()
+	g.trace.TokenInURL(ctx)
+}
+
 // denied tells the hook, whose panic changes nothing about the refusal.
 func (g *Guard) denied(ctx context.Context, denial *Denial) {
 	if g.trace.Denied == nil {
@@ -145,9 +154,7 @@ func errPanic(cause any) error { return fmt.Errorf("middleware: panic with a %T 
 func (g *Guard) checkRequest(r *http.Request, policy scopes.Policy) (*validator.Token, *Denial) {
 	p, err := presentation(r.Header)
 	if r.URL.RawQuery != "" && tokenInURL(r.URL.RawQuery) {
-		if g.trace.TokenInURL != nil {
-			g.trace.TokenInURL(r.Context())
-		}
+		g.noticeURL(r.Context())
 		if g.refuseURLTokens && p.Scheme != 0 {
 			err = errTokenInURL
 		}

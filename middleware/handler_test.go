@@ -61,7 +61,7 @@ func serve(h http.Handler, r *http.Request) *http.Response {
 
 const plainChallenge = `Bearer realm="api"`
 
-// TestExtraction covers R-BT-01 … R-BT-04, R-BT-09 and R-CH-02.
+// TestExtraction covers R-BT-01, R-BT-02, R-BT-03, R-BT-04, R-BT-09 and R-CH-02.
 func TestExtraction(t *testing.T) {
 	issuer := testissuer.New(t)
 	good := issuer.Sign(testissuer.Token{})
@@ -472,6 +472,14 @@ func TestInjectedPanics(t *testing.T) {
 			t.Errorf("%s: the panic's text is kept: %v", name, denial.Unwrap())
 		}
 	}
+	noticing := &middleware.Trace{TokenInURL: func(context.Context) { panic("injected") }}
+	r := request("Bearer bad")
+	r.URL.RawQuery = "access_token=a"
+	var unreached handler
+	response := serve(guardFor(t, issuer, middleware.Config{Trace: noticing}).Require(scopes.Authenticated(), &unreached), r)
+	if response.StatusCode != 401 || unreached.ran != 0 {
+		t.Errorf("TokenInURL: %d, handler ran %d times", response.StatusCode, unreached.ran)
+	}
 	// A hook that reports a refusal cannot turn it.
 	denied := &middleware.Trace{Denied: func(context.Context, *middleware.Denial) { panic("injected") }}
 	for _, fields := range [][]string{nil, {"Bearer bad"}, {"a", "b"}} {
@@ -486,7 +494,8 @@ func TestInjectedPanics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if response := serve(guard.Require(scopes.Authenticated(), new(handler)), request("Bearer a.b.c")); response.StatusCode == 200 {
-		t.Error("a zero Validator lets a request in")
+	response = serve(guard.Require(scopes.Authenticated(), new(handler)), request("Bearer a.b.c"))
+	if response.StatusCode != 503 || guard.Ready() == nil {
+		t.Errorf("a zero Validator answers %d and is ready", response.StatusCode)
 	}
 }

@@ -250,28 +250,36 @@ func (c *claims) soleAudience() (sole string, found bool) {
 }
 
 var (
-	errRequired       = refusal(BadClaims, "one of exp, sub, client_id, iat and jti is missing (RFC 9068 §2.2)")
-	errRequiredLegacy = refusal(BadClaims, "exp or sub is missing")
-	errExpired        = refusal(Expired, "now is at or after exp and the leeway")
-	errNotBefore      = refusal(NotYetValid, "nbf lies ahead by more than the leeway")
-	errIssuedAt       = refusal(NotYetValid, "iat lies ahead by more than the leeway")
-	errAuthTime       = refusal(NotYetValid, "auth_time lies ahead by more than the leeway")
-	errAudience       = refusal(WrongAudience, "aud is missing or names none of the configured audiences")
-	errReplicated     = refusal(BadClaims, "the header replicates iss, sub or aud with another value (RFC 7519 §5.3)")
+	errNoExpiry   = refusal(BadClaims, "exp is missing (RFC 9068 §2.2)")
+	errNoSubject  = refusal(BadClaims, "sub is missing (RFC 9068 §2.2)")
+	errNoClient   = refusal(BadClaims, "client_id is missing (RFC 9068 §2.2)")
+	errNoIssuedAt = refusal(BadClaims, "iat is missing (RFC 9068 §2.2)")
+	errNoID       = refusal(BadClaims, "jti is missing (RFC 9068 §2.2)")
+	errExpired    = refusal(Expired, "now is at or after exp and the leeway")
+	errNotBefore  = refusal(NotYetValid, "nbf lies ahead by more than the leeway")
+	errIssuedAt   = refusal(NotYetValid, "iat lies ahead by more than the leeway")
+	errAuthTime   = refusal(NotYetValid, "auth_time lies ahead by more than the leeway")
+	errAudience   = refusal(WrongAudience, "aud is missing or names none of the configured audiences")
+	errReplicated = refusal(BadClaims, "the header replicates iss, sub or aud with another value (RFC 7519 §5.3)")
 )
 
 // judgeRequired asks for the claims that the profile needs.
 func (c *claims) judgeRequired(profile Profile) *Error {
-	if c.expiry.IsZero() || c.subject == "" {
-		if profile == ProfileLegacy {
-			return errRequiredLegacy
-		}
-		return errRequired
+	strict := profile != ProfileLegacy
+	switch {
+	case c.expiry.IsZero():
+		return errNoExpiry
+	case c.subject == "":
+		return errNoSubject
+	case strict && c.clientID == "":
+		return errNoClient
+	case strict && c.issuedAt.IsZero():
+		return errNoIssuedAt
+	case strict && c.id == "":
+		return errNoID
+	default:
+		return nil
 	}
-	if profile != ProfileLegacy && (c.clientID == "" || c.issuedAt.IsZero() || c.id == "") {
-		return errRequired
-	}
-	return nil
 }
 
 // judgeTimes holds the times against now.

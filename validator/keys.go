@@ -90,6 +90,9 @@ func (v *Validator) Run(ctx context.Context) error {
 // Ready is nil if tokens of every issuer can be judged now; otherwise it tells
 // all issuers whose tokens cannot.
 func (v *Validator) Ready() error {
+	if len(v.issuers) == 0 {
+		return errNotMade
+	}
 	var failures []error
 	for _, is := range v.issuers {
 		failures = append(failures, is.failure(is.keys.Ready()))

@@ -68,6 +68,7 @@ func (v *Validator) Validate(ctx context.Context, p Presentation) (*Token, error
 }
 
 var (
+	errNotMade       = refusal(Unavailable, "the Validator was not made by New")
 	errNoCredentials = refusal(NoCredentials, "no Authorization field of a known scheme")
 	errSchemeDPoP    = refusal(BindingMismatch, "DPoP is not configured, so that the binding cannot be checked")
 	errGrammar       = refusal(MalformedRequest, "the token is not a token68 (RFC 6750 §2.1)")
@@ -112,6 +113,8 @@ func (v *Validator) judge(ctx context.Context, p *Presentation) (*Token, *issuer
 // judgePresentation judges what does not need the token's inside.
 func (v *Validator) judgePresentation(p *Presentation) *Error {
 	switch {
+	case len(v.issuers) == 0:
+		return errNotMade
 	case p.Scheme == DPoP:
 		return errSchemeDPoP
 	case p.Scheme != Bearer:

@@ -97,10 +97,7 @@ func topLevel(doc string, members []Member, opts ...jsontext.Options) ([]Member,
 		return nil, ErrObject
 	}
 	for dec.PeekKind() != '}' {
-		token, err := dec.ReadToken()
-		if err != nil {
-			return nil, ErrSyntax
-		}
+		token, _ := dec.ReadToken() // an error stays with the decoder, and ReadValue tells it
 		name := token.String()
 		value, err := dec.ReadValue()
 		if err != nil {

@@ -407,3 +407,23 @@ func TestParseShallow(t *testing.T) {
 		})
 	}
 }
+
+// TestEveryPosition shows that the scanner, which looks at eight bytes at a time,
+// leaves nothing unseen in any of them: what is put in place of a byte gets the
+// library's verdict.
+func TestEveryPosition(t *testing.T) {
+	const doc = `{"iss":"https://a.example","n":[1,{"b":null}]}`
+	for length := range 17 {
+		padded := strings.Replace(doc, "example", strings.Repeat("x", length), 1)
+		for i := range len(padded) {
+			for _, b := range []byte{'\\', 0, 1, '\n', 0x1f, ' ', 0x7f, 0x80, 0xff, '"', '{', '}', '0'} {
+				changed := padded[:i] + string([]byte{b}) + padded[i+1:]
+				got, err := ParseObject(changed, TokenLimits, nil)
+				want, wantErr := parseByLibrary(changed, TokenLimits, nil)
+				if !errors.Is(err, wantErr) || len(got) != len(want) && err == nil {
+					t.Errorf("%q: %v %v, want %v %v", changed, got, err, want, wantErr)
+				}
+			}
+		}
+	}
+}

@@ -106,9 +106,6 @@ func valueEnd(doc string, pos int) int {
 		switch doc[pos] {
 		case '"':
 			pos = stringEnd(doc, pos)
-			if depth == 0 {
-				return pos
-			}
 			continue
 		case '[', '{':
 			depth++
@@ -116,9 +113,7 @@ func valueEnd(doc string, pos int) int {
 			if depth == 0 {
 				return pos
 			}
-			if depth--; depth == 0 {
-				return pos + 1
-			}
+			depth--
 		case ',', ' ', '\t', '\n', '\r':
 			if depth == 0 {
 				return pos
