@@ -160,4 +160,8 @@ func TestRemoteIssuerNamesThisMachine(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "jwks_uri is http, and the issuer is not") {
 		t.Errorf("%v", err)
 	}
+	_, err = discovery.New(discovery.Config{HTTPClient: s.Client(), InsecureAllowHTTP: true}).Discover(context.Background(), issuer)
+	if err != nil {
+		t.Errorf("InsecureAllowHTTP: %v", err)
+	}
 }

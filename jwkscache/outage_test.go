@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -90,6 +91,40 @@ func TestJoinedFetch(t *testing.T) {
 		wants(t, "a key published meanwhile", judge(t.Context(), keys, issuer.Sign(testissuer.Token{})), nil)
 		all.Wait()
 		wantRequests(t, "the fetch joined and one more", issuer, 3)
+	})
+}
+
+// TestOneFetchIsEnough shows the other side: who joined a fetch that brought the
+// key, and who waited long for a fetch of their own, need no other.
+func TestOneFetchIsEnough(t *testing.T) {
+	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys jwkscache.Keys) {
+		wants(t, "warm", keys.Warm(t.Context()), nil)
+		advance(time.Second)
+		issuer.Behave(testissuer.JWKS, testissuer.Behaviour{Delay: 2 * time.Second})
+		issuer.Rotate()
+		var all sync.WaitGroup
+		for range 3 {
+			all.Go(func() { wants(t, "a new key", judge(t.Context(), keys, issuer.Sign(testissuer.Token{})), nil) })
+		}
+		all.Wait()
+		wantRequests(t, "three callers", issuer, 2)
+		advance(time.Second)
+		wants(t, "a made-up kid", judge(t.Context(), keys, unknown(issuer, "x")), jose.ErrUnknownKey)
+		wantRequests(t, "one slow fetch", issuer, 3)
+	})
+}
+
+// TestCauseIsTold shows that the error of an operator's log names what went
+// wrong, also while no fetch is allowed.
+func TestCauseIsTold(t *testing.T) {
+	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys jwkscache.Keys) {
+		issuer.Behave(testissuer.JWKS, testissuer.Behaviour{Status: http.StatusTeapot})
+		for range 2 {
+			if err := keys.Warm(t.Context()); err == nil || !strings.Contains(err.Error(), issuer.JWKSURL()+" answered 418") {
+				t.Errorf("%v", err)
+			}
+		}
+		wantRequests(t, "warmed twice", issuer, 1)
 	})
 }
 

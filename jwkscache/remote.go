@@ -153,7 +153,7 @@ func (r *remote) begin(ctx context.Context, interval time.Duration, unknown bool
 		return r.flight, true
 	}
 	now := time.Now()
-	if !r.started.IsZero() && now.Sub(r.started) < interval {
+	if now.Sub(r.started) < interval {
 		return nil, false
 	}
 	f = &flight{done: make(chan struct{}), unknown: unknown}

@@ -105,6 +105,7 @@ func TestWarm(t *testing.T) {
 		wants(t, "in the cooldown", keys.Warm(t.Context()), jwkscache.ErrUnavailable)
 		advance(time.Second)
 		wants(t, "up", keys.Warm(t.Context()), nil)
+		advance(time.Minute)
 		wants(t, "again", keys.Warm(t.Context()), nil)
 		wantRequests(t, "warmed twice", issuer, 1)
 	})

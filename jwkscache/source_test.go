@@ -144,3 +144,9 @@ func TestOpenRefuses(t *testing.T) {
 		t.Errorf("empty set: %v", err)
 	}
 }
+
+func TestDiscoveredNeedsAWay(t *testing.T) {
+	if _, err := jwkscache.Open(jwkscache.Discovered(), jwkscache.Binding{}); err == nil {
+		t.Error("opened without Locate")
+	}
+}

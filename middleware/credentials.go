@@ -47,7 +47,7 @@ func presentation(header http.Header) (validator.Presentation, error) {
 		}
 		return validator.Presentation{}, nil
 	}
-	if p.Token = strings.TrimLeft(rest, " "); p.Token == rest || p.Token == "" {
+	if p.Token = strings.TrimLeft(rest, " "); p.Token == rest {
 		return validator.Presentation{}, errSeparator
 	}
 	return p, nil
@@ -95,10 +95,7 @@ func tokenInURL(query string) bool {
 		var pair string
 		pair, query, _ = strings.Cut(query, "&")
 		name, _, _ := strings.Cut(pair, "=")
-		if name == "access_token" {
-			return true
-		}
-		if decoded, err := url.QueryUnescape(name); err == nil && decoded == "access_token" {
+		if decoded, _ := url.QueryUnescape(name); decoded == "access_token" {
 			return true
 		}
 	}

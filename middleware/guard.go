@@ -153,7 +153,7 @@ func errPanic(cause any) error { return fmt.Errorf("middleware: panic with a %T 
 // checkRequest is Check for an HTTP request.
 func (g *Guard) checkRequest(r *http.Request, policy scopes.Policy) (*validator.Token, *Denial) {
 	p, err := presentation(r.Header)
-	if r.URL.RawQuery != "" && tokenInURL(r.URL.RawQuery) {
+	if tokenInURL(r.URL.RawQuery) {
 		g.noticeURL(r.Context())
 		if g.refuseURLTokens && p.Scheme != 0 {
 			err = errTokenInURL

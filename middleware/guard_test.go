@@ -81,3 +81,18 @@ func TestCheck(t *testing.T) {
 		}
 	}
 }
+
+// TestFor shows that faults of the issuers are told by For.
+func TestFor(t *testing.T) {
+	if _, err := middleware.For(validator.Issuer{URL: "https://issuer.example"}); err == nil || !strings.Contains(err.Error(), "Audiences is empty") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestCheckPublic shows that a public route looks at no credentials.
+func TestCheckPublic(t *testing.T) {
+	guard, presentation := sample(t, "expired")
+	if token, denial := guard.Check(context.Background(), presentation, scopes.Public()); token != nil || denial != nil {
+		t.Errorf("token %v, denial %v", token, denial)
+	}
+}

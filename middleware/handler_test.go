@@ -104,6 +104,10 @@ func TestExtraction(t *testing.T) {
 		{"behind another scheme", []string{"Basic dTpw, Bearer " + good}, 400},
 		{"behind another scheme, DPoP", []string{`Digest a="b",dpop ` + good}, 400},
 		{"parameters of another scheme", []string{`Digest username="Bearer x", realm="a", bearer="b"`}, 401},
+		{"words behind a comma", []string{"Custom a, b c"}, 401},
+		{"bracket for a space", []string{"Bearer[ " + good}, 400},
+		{"brace for a space", []string{"Bearer{ " + good}, 400},
+		{"digit more", []string{"Bearer1 " + good}, 401},
 		{"padding", []string{"Bearer " + good + "="}, 401}, // a token68, and no JWS
 		{"DPoP", []string{"DPoP " + good}, 401},
 		{"too large", []string{"Bearer " + strings.Repeat("a", 16385)}, 400},

@@ -25,7 +25,7 @@ func AmbiguousPath(escaped string) bool {
 			return true
 		}
 	}
-	return strings.Contains(escaped, "%") && ambiguousEscapes(escaped)
+	return ambiguousEscapes(escaped)
 }
 
 // ambiguousEscapes judges what the escapes of a path stand for.
@@ -44,6 +44,6 @@ func ambiguousEscapes(escaped string) bool {
 		}
 		rest = after[len("41"):]
 	}
-	decoded, err := url.PathUnescape(escaped)
-	return err != nil || !utf8.ValidString(decoded)
+	decoded, _ := url.PathUnescape(escaped) // each escape was read above
+	return !utf8.ValidString(decoded)
 }

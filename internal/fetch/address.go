@@ -49,7 +49,7 @@ func allowed(ip netip.Addr) bool {
 	if slices.ContainsFunc(refused, func(p netip.Prefix) bool { return p.Contains(ip) }) {
 		return false
 	}
-	if ip.Is4() || ip == netip.IPv6Loopback() {
+	if ip == netip.IPv6Loopback() {
 		return true
 	}
 	bytes := ip.As16()
@@ -66,8 +66,8 @@ func allowed(ip netip.Addr) bool {
 
 // loopbackHost reports whether a host name is meant to be this machine.
 func loopbackHost(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
+	ip, _ := netip.ParseAddr(host) // the zero address is no loopback
+	return host == "localhost" || ip.IsLoopback()
 }
 
 type loopbackKey struct{}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -63,6 +64,10 @@ func TestBounds(t *testing.T) {
 				}
 			}
 		}, ErrTooLarge},
+		{"cut short", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "10")
+			_, _ = w.Write([]byte("{}"))
+		}, io.ErrUnexpectedEOF},
 		{"not found", http.NotFound, ErrStatus},
 		{"no content", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }, ErrStatus},
 		{"error with a document", func(w http.ResponseWriter, _ *http.Request) {
@@ -218,7 +223,8 @@ func TestCheckURL(t *testing.T) {
 func TestAllowed(t *testing.T) {
 	for _, ip := range []string{
 		"127.0.0.1", "::1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1", "93.184.216.34", "2606:2800:220:1::1",
-		"fd12:3456::1", "2606:2800::5efe:10.0.0.1", "::ffff:10.0.0.1", "64:ff9b::5db8:d822",
+		"fd12:3456::1", "2606:2800::5efe:10.0.0.1", "2606:2800::1:5efe:a9fe:a9fe", "2606:2800::1000:5efe:a9fe:a9fe",
+		"2606:2800::5efd:a9fe:a9fe", "2606:2800::5dfe:a9fe:a9fe", "::ffff:10.0.0.1", "64:ff9b::5db8:d822",
 	} {
 		if !allowed(netip.MustParseAddr(ip)) {
 			t.Errorf("%s is refused", ip)
@@ -246,6 +252,10 @@ func TestDialer(t *testing.T) {
 		if _, err := get(New(Config{}), target); !errors.Is(err, ErrAddress) {
 			t.Errorf("%s: %v, want ErrAddress", target, err)
 		}
+	}
+	ownClient := New(Config{HTTPClient: &http.Client{}}) // without a transport of its own
+	if _, err := get(ownClient, "https://169.254.169.254/"); !errors.Is(err, ErrAddress) {
+		t.Errorf("a client without a transport: %v, want ErrAddress", err)
 	}
 	control := dialer().ControlContext
 	ctx := context.Background()
