@@ -1,19 +1,14 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"regexp"
+	"slices"
 	"strings"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
-	"github.com/sallyport-auth/sallyport/internal/strictjson"
 	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/middleware"
@@ -76,14 +71,16 @@ func loadJudge(path, jwksPath string) (*judge, error) {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
 	var file configFile
-	if err := decodeConfig(text, &file); err != nil {
+	faults, err := decodeConfig(text, &file)
+	if err != nil {
 		return nil, prefixed(path, err)
 	}
-	var faults []error
 	config := file.validatorConfig(filepath.Dir(path), jwksPath, &faults)
+	unanswered := &unanswered{}
+	config.Trace = &validator.Trace{KeysFetched: unanswered.note}
 	v, err := validator.New(config)
 	if err != nil {
-		faults = append(faults, err)
+		faults = append(faults, inFileTerms(err))
 		v = new(validator.Validator) // never asked: it lets the routes be checked too
 	}
 	guard, err := middleware.New(middleware.Config{Validator: v})
@@ -94,42 +91,8 @@ func loadJudge(path, jwksPath string) (*judge, error) {
 	if err := errors.Join(append(faults, routeFaults...)...); err != nil {
 		return nil, prefixed(path, err)
 	}
-	return &judge{v, guard, table}, nil
+	return &judge{v, guard, table, unanswered}, nil
 }
-
-// decodeConfig reads JSON with the strict decoder and anything else as YAML.
-// Unknown keys and duplicates are errors that name their line.
-func decodeConfig(text []byte, file *configFile) error {
-	if trimmed := bytes.TrimSpace(text); len(trimmed) > 0 && trimmed[0] == '{' {
-		if err := strictjson.UnmarshalKnown(string(text), file); err != nil {
-			return errors.New(goType.ReplaceAllString(err.Error(), ""))
-		}
-		return nil
-	}
-	decoder := yaml.NewDecoder(bytes.NewReader(text))
-	decoder.KnownFields(true)
-	err := decoder.Decode(file)
-	if types, ok := errors.AsType[*yaml.TypeError](err); ok {
-		faults := make([]error, len(types.Errors))
-		for i, fault := range types.Errors {
-			faults[i] = errors.New(goType.ReplaceAllString(fault, ""))
-		}
-		return errors.Join(faults...)
-	}
-	if errors.Is(err, io.EOF) {
-		return errors.New("the file is empty; issuers is required")
-	}
-	if err != nil {
-		return err
-	}
-	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return errors.New("the file has more than one YAML document; give one")
-	}
-	return nil
-}
-
-// goType is the part of a decoder's error that speaks of this program's types.
-var goType = regexp.MustCompile(`( in type| into( Go)?) [][*]*main\.\w+`)
 
 // validatorConfig turns the file into a validator's configuration and adds
 // what is wrong with it to faults. Paths are relative to dir.
@@ -137,8 +100,8 @@ func (file *configFile) validatorConfig(dir, jwksPath string, faults *[]error) v
 	fault := func(format string, args ...any) { *faults = append(*faults, fmt.Errorf(format, args...)) }
 	config := validator.Config{
 		Leeway: validator.Leeway{
-			Expiry: duration("leeway.expiry", file.Leeway.Expiry, fault),
-			Future: duration("leeway.future", file.Leeway.Future, fault),
+			Expiry: duration("leeway.expiry", file.Leeway.Expiry, validator.NoLeeway, fault),
+			Future: duration("leeway.future", file.Leeway.Future, 0, fault),
 		},
 		MaxTokenBytes: file.Limits.Token,
 	}
@@ -160,17 +123,7 @@ func (file *issuerFile) validatorIssuer(field, dir, jwksPath string, fault func(
 		Marker:    rules(field+".marker", file.Marker, fault),
 		Claims:    rules(field+".claims", file.Claims, fault),
 	}
-	if file.Algorithms != nil {
-		issuer.Algorithms = []jose.Algorithm{}
-	}
-	for j, name := range file.Algorithms {
-		algorithm, err := jose.ParseAlgorithm(name)
-		if err != nil {
-			fault("%s.algorithms[%d]: %w", field, j, err)
-			continue
-		}
-		issuer.Algorithms = append(issuer.Algorithms, algorithm)
-	}
+	issuer.Algorithms = algorithms(field, file.Algorithms, fault)
 	switch file.Profile {
 	case "", "rfc9068":
 	case "legacy":
@@ -209,8 +162,35 @@ func (file *issuerFile) source(field, dir, jwksPath string, fault func(string, .
 
 var noKeys = jwkscache.Static([]byte(`{"keys":[]}`))
 
-// duration reads a Go duration; absent means the default, zero means none.
-func duration(field, text string, fault func(string, ...any)) time.Duration {
+// algorithms reads the list. After a fault it gives none, so that nothing is told
+// of a list that nobody wrote.
+func algorithms(field string, names []string, fault func(string, ...any)) []jose.Algorithm {
+	if names == nil {
+		return nil
+	}
+	all := []jose.Algorithm{}
+	for i, name := range names {
+		algorithm, err := jose.ParseAlgorithm(name)
+		switch {
+		case err != nil:
+			fault("%s.algorithms[%d]: %w", field, i, err)
+		case slices.Contains(all, algorithm):
+			fault("%s.algorithms[%d]: %s is listed twice (Ed25519 and EdDSA are one algorithm)", field, i, name)
+		default:
+			all = append(all, algorithm)
+			continue
+		}
+		names = nil
+	}
+	if names == nil {
+		return nil
+	}
+	return all
+}
+
+// duration reads a Go duration; absent means the default, and zero is given as
+// none, or is a fault where that is 0.
+func duration(field, text string, none time.Duration, fault func(string, ...any)) time.Duration {
 	if text == "" {
 		return 0
 	}
@@ -219,8 +199,11 @@ func duration(field, text string, fault func(string, ...any)) time.Duration {
 	case err != nil:
 		fault("%s: %q is not a duration such as 30s", field, text)
 		return 0
+	case d == 0 && none == 0:
+		fault("%s: it cannot be 0s; leave it out for the default of 30s", field)
+		return 0
 	case d == 0:
-		return validator.NoLeeway
+		return none
 	default:
 		return d
 	}
@@ -253,6 +236,8 @@ func (file routeFile) policy() (scopes.Policy, error) {
 		return scopes.Policy{}, errors.New("no policy; give scopes.all or scopes.any")
 	case file.Scopes.All != nil && file.Scopes.Any != nil:
 		return scopes.Policy{}, errors.New("both scopes.all and scopes.any; give one")
+	case len(file.Scopes.All)+len(file.Scopes.Any) == 0:
+		return scopes.Policy{}, errors.New("the list of scopes is empty")
 	case file.Scopes.All != nil:
 		policy := scopes.All(file.Scopes.All...)
 		return policy, policy.Err()

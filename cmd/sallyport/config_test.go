@@ -22,10 +22,23 @@ func TestConfigFaults(t *testing.T) {
 		name, config string
 		want         []string
 	}{
-		{"unknown keys", minimal + "    audience: x\nleway: {}\n", []string{"line 5: field audience not found", "line 6: field leway not found"}},
-		{"unknown nested key", minimal + "routes:\n  \"GET /\": {scope: {all: [a]}}\n", []string{"line 6: field scope not found"}},
+		{"unknown keys", minimal + "    audience: x\nleway: {}\n", []string{`line 5: unknown key "audience"`, `line 6: unknown key "leway"`}},
+		{"unknown nested key", minimal + "routes:\n  \"GET /\": {scope: {all: [a]}}\n", []string{`line 6: unknown key "scope"`}},
 		{"duplicate key", minimal + "issuers: []\n", []string{"line 5", "already defined"}},
-		{"wrong type", "issuers: 7\n", []string{"line 1"}},
+		{"wrong type", "issuers: 7\n", []string{"line 1: a number `7` stands where a list of issuers is expected"}},
+		{
+			"wrong types and values together",
+			"issuers:\n  - url: {a: b}\n    audiences: x\n    algorithms: [RS265, ES256, ES256]\nlimits: {token: 16k}\nroutes: {\"GET /\": {scopes: {all: []}}}\n",
+			[]string{
+				"line 2: a mapping stands where a string is expected", "line 3: a string `x` stands where a list of strings is expected",
+				"line 5: a string `16k` stands where a number is expected", `issuers[0].algorithms[0]: jose: algorithm not allowed: "RS265"`,
+				"issuers[0].algorithms[2]: ES256 is listed twice", `routes: "GET /": the list of scopes is empty`,
+			},
+		},
+		{
+			"JSON, many", "{\"issuers\":[{\"ur\":\"x\",\n\"audience\":3}],\n\"limits\":{\"token\":\"a\"}}",
+			[]string{`line 1: unknown key "ur"`, `line 2: unknown key "audience"`, "line 3: a string `a` stands"},
+		},
 		{"not YAML", "issuers: [\n", []string{"line"}},
 		{"empty", "", []string{"the file is empty"}},
 		{"two documents", minimal + "---\n" + minimal, []string{"more than one YAML document"}},
@@ -33,7 +46,7 @@ func TestConfigFaults(t *testing.T) {
 		{"JSON, duplicate key", "{\"issuers\": [],\n\"issuers\": []}", []string{"line 2", "issuers"}},
 		{"JSON, broken", "{\n\n]", []string{"line 3"}},
 		{"JSON, trailing", "{\"issuers\":[]} {}", []string{"line 1"}},
-		{"no issuer", "issuers: []\n", []string{"Issuers is empty"}},
+		{"no issuer", "issuers: []\n", []string{"issuers is empty"}},
 		{
 			"many faults at once",
 			"issuers:\n  - url: http://issuer.example\n    algorithms: [none, RS256, HS256]\n    profile: odd\n" +
@@ -41,24 +54,24 @@ func TestConfigFaults(t *testing.T) {
 				"leeway: {expiry: soon, future: 90s}\nlimits: {token: 5}\nroutes:\n  \"GET /a\": {}\n  \"GET b c d\": {scopes: {all: [x]}}\n",
 			[]string{
 				`algorithms[0]: jose: algorithm not allowed: "none"`, `algorithms[2]: jose: algorithm not allowed: "HS256"`,
-				"issuers[0].profile", "issuers[0].claims[0].type", "leeway.expiry", "Leeway.Future is 1m30s", "MaxTokenBytes is 5",
-				"URL must be an https URL", "Audiences is empty",
+				"issuers[0].profile", "issuers[0].claims[0].type", "leeway.expiry", "leeway.future is 1m30s", "limits.token is 5",
+				"url must be an https URL", "audiences is empty",
 				`routes: "GET /a": no policy`, `routes: "GET b c d"`,
 			},
 		},
-		{"algorithms empty", minimal + "    algorithms: []\n", []string{"Algorithms is empty"}},
+		{"algorithms empty", minimal + "    algorithms: []\n", []string{"algorithms is empty", "leave it out for the default"}},
 		{"keys empty", strings.Replace(minimal, "{file: jwks.json}", "{}", 1), []string{"issuers[0].keys: give either file or url"}},
 		{"file and URL", strings.Replace(minimal, "jwks.json", "jwks.json, url: https://issuer.example/jwks", 1), []string{"issuers[0].keys: give either file or url"}},
-		{"key URL not https", strings.Replace(minimal, "file: jwks.json", "url: http://issuer.example/jwks", 1), []string{"fetch: URL must be https"}},
+		{"key URL not https", strings.Replace(minimal, "file: jwks.json", "url: http://issuer.example/jwks", 1), []string{"fetch: url must be https"}},
 		{"key file missing", strings.Replace(minimal, "jwks.json", "other.json", 1), []string{"issuers[0].keys", "other.json"}},
 		{"key file no JWKS", strings.Replace(minimal, "jwks.json", "broken.json", 1), []string{"not a JWK Set"}},
-		{"zero future", minimal + "leeway: {future: 0s}\n", []string{"Leeway.Future"}},
-		{"marker on the strict profile", minimal + "    marker: [{name: token_use, equals: access}]\n", []string{"Marker is for ProfileLegacy only"}},
-		{"legacy without marker", minimal + "    profile: legacy\n", []string{"ProfileLegacy needs a Marker"}},
+		{"zero future", minimal + "leeway: {future: 0s}\n", []string{"leeway.future: it cannot be 0s"}},
+		{"marker on the strict profile", minimal + "    marker: [{name: token_use, equals: access}]\n", []string{"marker is for profile legacy only"}},
+		{"legacy without marker", minimal + "    profile: legacy\n", []string{"profile legacy needs a marker"}},
 		{"both all and any", minimal + "routes:\n  \"GET /\": {scopes: {all: [a], any: [b]}}\n", []string{"give one"}},
-		{"no scopes", minimal + "routes:\n  \"GET /\": {scopes: {all: []}}\n", []string{"a policy without scopes"}},
+		{"no scopes", minimal + "routes:\n  \"GET /\": {scopes: {all: []}}\n", []string{"the list of scopes is empty"}},
 		{"bad scope", minimal + "routes:\n  \"GET /\": {scopes: {any: ['a b']}}\n", []string{`"a b" is not a scope token`}},
-		{"conflicting routes", minimal + "routes:\n  \"GET /{a}/x\": {scopes: {all: [a]}}\n  \"GET /y/{b}\": {scopes: {all: [a]}}\n", []string{"conflicts"}},
+		{"conflicting routes", minimal + "routes:\n  \"GET /{a}/x\": {scopes: {all: [a]}}\n  \"GET /y/{b}\": {scopes: {all: [a]}}\n", []string{"conflicts with pattern"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			dir := folder(t, map[string]string{
@@ -76,7 +89,7 @@ func TestConfigFaults(t *testing.T) {
 				}
 			}
 			for text := range strings.Lines(got.err) {
-				if !strings.HasPrefix(text, "sallyport: ") || strings.Contains(text, "main.") {
+				if !strings.HasPrefix(text, "sallyport: ") || strings.Contains(text, "main.") || strings.Contains(text, ".go:") {
 					t.Errorf("not a line for users: %s", text)
 				}
 			}
@@ -167,6 +180,10 @@ func TestFetchedKeys(t *testing.T) {
 			got := invoke(t, in, "verify", "--config", filepath.Join(dir, "sallyport.yaml"), "--at", sampleTime)
 			if got.status != exitDone || !strings.Contains(got.out, test.want) {
 				t.Errorf("status %d, %s, want %s\n%s", got.status, got.out, test.want, got.err)
+			}
+			told := strings.Contains(got.err, `keys of issuer "https://issuer.example": `) && strings.Contains(got.err, "/other answered 404")
+			if told != (name == "URL down") {
+				t.Errorf("standard error: %s", got.err)
 			}
 		})
 	}

@@ -2,8 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"slices"
+	"sync"
 
+	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/middleware"
 	"github.com/sallyport-auth/sallyport/scopes"
 	"github.com/sallyport-auth/sallyport/validator"
@@ -14,6 +18,35 @@ type judge struct {
 	validator *validator.Validator
 	guard     *middleware.Guard
 	routes    *routes
+	fetches   *unanswered
+}
+
+// unanswered are the fetches of keys that failed.
+type unanswered struct {
+	mu     sync.Mutex
+	causes []string // each once, in their order
+}
+
+func (u *unanswered) note(issuer string, fetched jwkscache.Fetched) {
+	if fetched.Err == nil {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, cause := range lines(fetched.Err) {
+		if told := fmt.Sprintf("keys of issuer %q: %s", issuer, cause); !slices.Contains(u.causes, told) {
+			u.causes = append(u.causes, told)
+		}
+	}
+}
+
+// take gives what was noted, once.
+func (u *unanswered) take() []string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	causes := u.causes
+	u.causes = nil
+	return causes
 }
 
 func (j *judge) warnings() []string { return j.validator.Warnings() }

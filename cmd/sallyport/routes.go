@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -37,11 +39,15 @@ func newRoutes(configured map[string]routeFile, mux *middleware.Mux) (*routes, [
 	return r, faults
 }
 
+// registered is the part of ServeMux's panics that speaks of this program's
+// source.
+var registered = regexp.MustCompile(` \(registered at [^)]*\)`)
+
 // add registers one pattern; Mux reports a bad one by a panic.
 func (r *routes) add(pattern string, policy scopes.Policy) (err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
-			err = fmt.Errorf("%v", fault)
+			err = errors.New(registered.ReplaceAllString(fmt.Sprint(fault), ""))
 		}
 	}()
 	r.mux.Handle(pattern, policy, http.NotFoundHandler())

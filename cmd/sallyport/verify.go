@@ -63,12 +63,24 @@ func (c *verifyCommand) run(std streams) int {
 	if c.At != nil {
 		ctx = clock.At(ctx, time.Unix(*c.At, 0))
 	}
-	if file, ok := std.in.(*os.File); ok {
-		if info, err := file.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-			fmt.Fprintln(std.err, "sallyport: reading NDJSON from the terminal; end with Ctrl-D")
-		}
+	if isTerminal(std.in) {
+		fmt.Fprintln(std.err, "sallyport: reading NDJSON from the terminal; end with Ctrl-D")
 	}
 	return judgeAll(ctx, judge, std)
+}
+
+// isTerminal reports whether somebody might be wondering why nothing happens.
+func isTerminal(in io.Reader) bool {
+	file, ok := in.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull)
+	return err != nil || !os.SameFile(info, null)
 }
 
 // tally counts the lines of a run.
@@ -118,6 +130,9 @@ func judgeAll(ctx context.Context, judge *judge, std streams) int {
 			}
 		}
 	}
+	for _, cause := range judge.fetches.take() {
+		fmt.Fprintln(std.err, "sallyport: "+cause)
+	}
 	return finish(out, count, std)
 }
 
@@ -131,7 +146,7 @@ func finish(out *bufio.Writer, count tally, std streams) int {
 		fmt.Fprintln(std.err)
 		return exitDone
 	}
-	fmt.Fprintf(std.err, ", %d lines unreadable\n", count.unreadable)
+	fmt.Fprintf(std.err, ", %d unreadable\n", count.unreadable)
 	return exitInput
 }
 

@@ -186,7 +186,7 @@ func TestUnreadableLines(t *testing.T) {
 	if names := verdictNames(got.out); !slices.Equal(names, []string{"1", "8"}) {
 		t.Errorf("judged %v, want 1 and 8", names)
 	}
-	if !strings.Contains(got.err, "2 accepted, 0 refused, 4 lines unreadable") {
+	if !strings.Contains(got.err, "2 accepted, 0 refused, 4 unreadable") {
 		t.Errorf("no summary: %s", got.err)
 	}
 }
