@@ -1,4 +1,4 @@
-# Needs Go, git, make and bash. The modules are those of go.work.
+# Needs Go, git and make, and the bash and awk of any Linux or macOS. The modules are those of go.work.
 
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -40,7 +40,9 @@ build: ## build bin/sallyport
 
 .PHONY: demo
 demo: ## start an issuer and an API, show what good and bad requests get, serve on (ARGS=--once stops)
-	@go run ./cmd/sallyport-demo $(ARGS)
+	@mkdir -p bin
+	go build -o bin/sallyport-demo ./cmd/sallyport-demo
+	exec bin/sallyport-demo $(ARGS)
 
 .PHONY: samples
 samples: build ## judge the sample tokens of examples/verify

@@ -75,7 +75,7 @@ const (
 	good   = `{"issuer":"ISSUER","jwks_uri":"https://keys.example/jwks","more":[{"a":1}]}`
 )
 
-// TestDiscover covers R-DI-02 … R-DI-06: the first document that names exactly
+// TestDiscover covers R-DI-02, R-DI-03, R-DI-04, R-DI-05 and R-DI-06: the first document that names exactly
 // the issuer wins; one that does not is never used.
 func TestDiscover(t *testing.T) {
 	for _, test := range []struct {

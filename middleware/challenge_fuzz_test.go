@@ -158,7 +158,7 @@ func FuzzAuthorization(f *testing.F) {
 	good := issuer.Sign(testissuer.Token{Lifetime: 24 * time.Hour})
 	f.Add("Bearer GOOD", "")
 	f.Add("bearer   GOOD", "")
-	f.Add("Bearer GOOD GOOD", "")
+	f.Add("Bearer GOOD and GOOD", "")
 	f.Add("Basic GOOD, Bearer GOOD", "")
 	f.Fuzz(func(t *testing.T, field, query string) {
 		field = strings.ReplaceAll(field, "GOOD", good) // which no fuzzer would hit upon

@@ -79,7 +79,7 @@ var corpusPolicies = map[string]struct {
 	accept bool
 	why    string
 }{
-	"alg-037":    {true, "EdDSA and Ed25519 name one algorithm once the key's curve decides (D4)"},
+	"alg-037":    {true, "EdDSA and Ed25519 name one algorithm once the key's curve decides (docs/adr/0003)"},
 	"claims-005": {false, "a token from the future is a clock fault or a forgery; iat is held to the leeway (R-CL-08)"},
 	"claims-006": {false, "above 2^53 JSON readers differ (R-CL-10)"},
 	"claims-022": {false, "the token's identity is (iss, jti), and an empty one names nothing (R-CL-12)"},

@@ -13,7 +13,7 @@ import (
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// allReasons is the closed set of DESIGN §5, as the values that metrics and
+// allReasons is the closed set, as the values that metrics and
 // logs carry.
 var allReasons = []struct {
 	reason validator.Reason

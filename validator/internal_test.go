@@ -12,7 +12,7 @@ import (
 )
 
 // TestTranslated: an error of a room below that the table does not hold was
-// not a verdict, and gives Unavailable (DESIGN §4.4).
+// not a verdict, and gives Unavailable.
 func TestTranslated(t *testing.T) {
 	for _, row := range []struct {
 		err  error
@@ -70,7 +70,7 @@ func fakeIssuer(keys *fakeKeys) *Validator {
 const unsigned = "eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCJ9.eyJpc3MiOiJodHRwczovL2FzLmV4YW1wbGUuY29tIn0.AAAA"
 
 // TestKeysUnavailable: what keys cannot answer is refused, and which way
-// depends on whether they answered (DESIGN §4.4).
+// depends on whether they answered.
 func TestKeysUnavailable(t *testing.T) {
 	type key string
 	ctx := context.WithValue(context.Background(), key("request"), 1)

@@ -130,8 +130,8 @@ func TestLegacyClaims(t *testing.T) {
 	}{
 		{"base", legacyClaims, "", ""},
 		{"without iss", legacyClaims.without("iss"), validator.UnknownIssuer, ""},
-		{"without exp", legacyClaims.without("exp"), validator.BadClaims, "exp or sub is missing"},
-		{"without sub", legacyClaims.without("sub"), validator.BadClaims, "exp or sub is missing"},
+		{"without exp", legacyClaims.without("exp"), validator.BadClaims, "is missing (RFC 9068 §2.2)"},
+		{"without sub", legacyClaims.without("sub"), validator.BadClaims, "is missing (RFC 9068 §2.2)"},
 		{"without aud", legacyClaims.without("aud"), validator.WrongAudience, "aud is missing"},
 		{"a client_id of the wrong type", legacyClaims.with("client_id", `7`), validator.BadClaims, "wrong JSON type"},
 		{"an iat ahead", legacyClaims.with("iat", `1700000031`), validator.NotYetValid, "iat"},

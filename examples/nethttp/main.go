@@ -29,20 +29,26 @@ func main() {
 	if err != nil {
 		log.Fatal(err) //nolint:gocritic // nothing to stop yet
 	}
+	if err := guard.Warm(ctx); err != nil {
+		log.Printf("not ready yet, and trying on: %v", err)
+	}
 	go func() { _ = guard.Run(ctx) }() // keeps the issuer's keys fresh
 	address := os.Getenv("ADDR")
 	if address == "" {
 		address = "localhost:8080"
 	}
 	server := &http.Server{Addr: address, Handler: api, ReadHeaderTimeout: 5 * time.Second}
+	finished := make(chan struct{})
 	go func() {
+		defer close(finished)
 		<-ctx.Done()
-		_ = server.Shutdown(context.WithoutCancel(ctx))
+		_ = server.Shutdown(context.WithoutCancel(ctx)) // lets requests end
 	}()
 	log.Printf("listening on %q", address) //nolint:gosec // quoted
 	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
 		log.Fatal(err)
 	}
+	<-finished
 }
 
 // newAPI makes the handler and the guard that it stands behind.

@@ -36,8 +36,9 @@ func run() error {
 	text, err := os.ReadFile(file)
 	ids := archtest.Catalogue(string(text))
 	if errors.Is(err, fs.ErrNotExist) {
-		fmt.Fprintln(os.Stderr, "trace: no catalogue; listing only what tests name")
-		ids, err = slices.Sorted(maps.Keys(traced)), nil
+		fmt.Print(archtest.Report(slices.Sorted(maps.Keys(traced)), traced))
+		fmt.Printf("The catalogue is not there (%s), so this tells only what tests name.\n", file)
+		return nil
 	}
 	if err != nil {
 		return err
