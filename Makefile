@@ -83,7 +83,7 @@ fuzz: ## run every fuzz target for FUZZTIME (60s) each
 	done <<<"$$targets"
 
 .PHONY: bench
-bench: ## compare first-seen token cost with the floor and the peers (ARGS="-gate -quick")
+bench: ## cost of a first-seen token beside the floor (ARGS="-gate -quick")
 	@go run ./benchmarks/cmd/firstseen $(ARGS)
 
 .PHONY: trace

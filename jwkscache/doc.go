@@ -19,7 +19,10 @@
 //
 // A kid that is not in the snapshot may be new, or made up; only a fetch can
 // tell. So one such fetch is allowed a second, and one in five seconds after
-// ten in a row that brought no new key. In between, unknown kids are answered
-// from what the last fetch said: unknown if it succeeded, unavailable if it
-// failed. Bad signatures under a known kid never cause a fetch.
+// ten in a row that failed or brought no new key. In between, unknown kids are
+// answered from what the last fetch said: unknown if it succeeded, unavailable
+// if it failed. Bad signatures under a known kid never cause a fetch.
+//
+// An issuer that fails is left alone for longer and longer: up to a minute
+// while its last keys serve, up to five seconds once there are none to use.
 package jwkscache
