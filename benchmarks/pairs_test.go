@@ -57,7 +57,9 @@ func TestCompareRunsBothEquallyOften(t *testing.T) {
 			if len(sequence) == 0 || sequence[len(sequence)-1] != name {
 				sequence = append(sequence, name)
 			}
-			time.Sleep(time.Microsecond)
+			for range 1000 { // something to measure
+				calls[name] += 0
+			}
 			return nil
 		}
 	}

@@ -69,8 +69,8 @@ func Any(alternatives ...string) Policy {
 }
 
 // Audience permits a valid token whose aud names at least one of these
-// identifiers. It is for routes that belong to another resource than the rest
-// of the API; join it with And.
+// identifiers, which must be among the issuer's Audiences too. It is for routes
+// that belong to another resource than the rest of the API; join it with And.
 func Audience(identifiers ...string) Policy {
 	if len(identifiers) == 0 || slices.Contains(identifiers, "") {
 		return Policy{fault: errNoAudience}
