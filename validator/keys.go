@@ -49,7 +49,7 @@ type location struct {
 // find is called by one fetch at a time; see [jwkscache.Binding].
 func (l *location) find(ctx context.Context) (string, error) {
 	age := time.Since(l.found)
-	usable := l.known != "" && age < metadataStale
+	usable := age < metadataStale // never, before a first success
 	if usable && (age < metadataFresh || time.Since(l.tried) < metadataRetry) {
 		return l.known, nil
 	}

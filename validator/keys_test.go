@@ -229,6 +229,40 @@ func TestMetadataThatNamesAnother(t *testing.T) {
 	})
 }
 
+// TestFailedDiscoveryIsNotRepeated shows that a flood of unknown kids, which costs
+// fetches of keys, does not cost as many of metadata.
+func TestFailedDiscoveryIsNotRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		issuer := startIssuer(t, "")
+		defer issuer.Close()
+		v := trusting(t, nil, issuer)
+		wantReason(t, "before", judged(t, v, issuer, testissuer.Token{}), "")
+		advance(61 * time.Minute)
+		for _, e := range []testissuer.Endpoint{testissuer.OAuthMetadata, testissuer.OpenIDMetadata} {
+			issuer.Behave(e, testissuer.Behaviour{Status: http.StatusNotFound})
+		}
+		metadata, keys := issuer.Requests(testissuer.OAuthMetadata), issuer.Requests(testissuer.JWKS)
+		for range 45 {
+			unknown := testissuer.Token{Header: map[string]any{"kid": "made-up"}}
+			wantReason(t, "a made-up kid", judged(t, v, issuer, unknown), validator.UnknownKey)
+			advance(time.Second)
+		}
+		if issuer.Requests(testissuer.JWKS)-keys < 10 || issuer.Requests(testissuer.OAuthMetadata)-metadata != 1 {
+			t.Errorf("%d requests for keys, %d for metadata", issuer.Requests(testissuer.JWKS)-keys, issuer.Requests(testissuer.OAuthMetadata)-metadata)
+		}
+	})
+}
+
+// TestZeroValidator shows that one which New did not make can judge nothing.
+func TestZeroValidator(t *testing.T) {
+	var v validator.Validator
+	if validator.ReasonOf(v.Ready()) != validator.Unavailable {
+		t.Errorf("Ready: %v", v.Ready())
+	}
+	_, err := v.Validate(t.Context(), validator.Presentation{Scheme: validator.Bearer, Token: "a"})
+	wantReason(t, "Validate", validator.ReasonOf(err), validator.Unavailable)
+}
+
 // TestUnknownIssuerCostsNoRequest covers R-CL-02.
 func TestUnknownIssuerCostsNoRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
