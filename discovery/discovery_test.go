@@ -139,6 +139,20 @@ func TestErrorsTellEachURL(t *testing.T) {
 	}
 }
 
+// TestErrorsTellTheCause shows that each way to fail is told apart.
+func TestErrorsTellTheCause(t *testing.T) {
+	html, _ := server(t, map[string]string{oauth: "<html>"})
+	for issuer, want := range map[string]string{
+		html:                     "not one JSON document",
+		"https://as.example?a=b": "without query",
+	} {
+		_, err := discovery.New(discovery.Config{}).Discover(context.Background(), issuer)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", issuer, err, want)
+		}
+	}
+}
+
 func TestInsecureAllowHTTP(t *testing.T) {
 	issuer, _ := server(t, map[string]string{oauth: `{"issuer":"ISSUER","jwks_uri":"http://keys.example"}`})
 	metadata, err := discovery.New(discovery.Config{InsecureAllowHTTP: true}).Discover(context.Background(), issuer)

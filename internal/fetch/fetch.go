@@ -89,13 +89,9 @@ func (c *Client) Get(ctx context.Context, target, accept string) (*Document, err
 	if u.Scheme == "http" && !c.insecure {
 		ctx = onlyLoopback(ctx)
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
-	if err != nil {
-		return nil, fmt.Errorf("fetch: %w", err)
-	}
-	request.Header.Set("Accept", accept)
-	request.Header.Set("User-Agent", "sallyport")
-	response, err := c.http.Do(request)
+	header := http.Header{"Accept": {accept}, "User-Agent": {"sallyport"}}
+	request := &http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: header}
+	response, err := c.http.Do(request.WithContext(ctx))
 	if err != nil {
 		return nil, fmt.Errorf("fetch: %w", err)
 	}
