@@ -106,9 +106,7 @@ func topLevel(doc string, members []Member, opts ...jsontext.Options) ([]Member,
 		end := int(dec.InputOffset())
 		members = append(members, Member{Name: name, Value: Value{doc[end-len(value) : end]}})
 	}
-	if _, err := dec.ReadToken(); err != nil {
-		return nil, ErrSyntax
-	}
+	_, _ = dec.ReadToken() // if it is not the end, the next token is not EOF
 	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
 		return nil, ErrSyntax
 	}

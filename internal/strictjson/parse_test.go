@@ -412,9 +412,10 @@ func TestParseShallow(t *testing.T) {
 // leaves nothing unseen in any of them: what is put in place of a byte gets the
 // library's verdict.
 func TestEveryPosition(t *testing.T) {
-	const doc = `{"iss":"https://a.example","n":[1,{"b":null}]}`
-	for length := range 17 {
-		padded := strings.Replace(doc, "example", strings.Repeat("x", length), 1)
+	const nested, flat = `{"iss":"https://a.example","n":[1,{"b":null}]}`, `{"iss":"example"}`
+	for length := range 34 {
+		doc := []string{nested, flat}[length%2]
+		padded := strings.Replace(doc, "example", strings.Repeat("x", length/2), 1)
 		for i := range len(padded) {
 			for _, b := range []byte{'\\', 0, 1, '\n', 0x1f, ' ', 0x7f, 0x80, 0xff, '"', '{', '}', '0'} {
 				changed := padded[:i] + string([]byte{b}) + padded[i+1:]
