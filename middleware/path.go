@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"encoding/hex"
 	"net/url"
 	"path"
 	"strings"
@@ -38,8 +39,9 @@ func ambiguousEscapes(escaped string) bool {
 		if len(after) < len("41") {
 			return true
 		}
-		decoded, err := url.PathUnescape("%" + after[:len("41")])
-		if err != nil || decoded[0] < ' ' || decoded[0] == 0x7f || strings.IndexByte(`/.\;?#%`, decoded[0]) >= 0 {
+		var decoded [1]byte
+		_, err := hex.Decode(decoded[:], []byte(after[:len("41")]))
+		if c := decoded[0]; err != nil || c < ' ' || c == 0x7f || strings.IndexByte(`/.\;?#%`, c) >= 0 {
 			return true
 		}
 		rest = after[len("41"):]

@@ -173,7 +173,11 @@ func (is *issuer) authenticate(ctx context.Context, unverified *jose.Unverified)
 	}
 	keys, err := is.keys.Find(ctx, header)
 	if err != nil {
-		return translated(err)
+		refused := translated(err)
+		if refused.reason == Unavailable { // the operator will ask whose keys
+			refused.cause = is.failure(err)
+		}
+		return refused
 	}
 	for _, key := range keys {
 		if err = key.Verify(unverified); err == nil {

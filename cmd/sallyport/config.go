@@ -76,8 +76,6 @@ func loadJudge(path, jwksPath string) (*judge, error) {
 		return nil, prefixed(path, err)
 	}
 	config := file.validatorConfig(filepath.Dir(path), jwksPath, &faults)
-	unanswered := &unanswered{}
-	config.Trace = &validator.Trace{KeysFetched: unanswered.note}
 	v, err := validator.New(config)
 	if err != nil {
 		faults = append(faults, inFileTerms(err))
@@ -91,7 +89,7 @@ func loadJudge(path, jwksPath string) (*judge, error) {
 	if err := errors.Join(append(faults, routeFaults...)...); err != nil {
 		return nil, prefixed(path, err)
 	}
-	return &judge{v, guard, table, unanswered}, nil
+	return &judge{validator: v, guard: guard, routes: table}, nil
 }
 
 // validatorConfig turns the file into a validator's configuration and adds

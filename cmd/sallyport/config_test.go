@@ -181,7 +181,7 @@ func TestFetchedKeys(t *testing.T) {
 			if got.status != exitDone || !strings.Contains(got.out, test.want) {
 				t.Errorf("status %d, %s, want %s\n%s", got.status, got.out, test.want, got.err)
 			}
-			told := strings.Contains(got.err, `keys of issuer "https://issuer.example": `) && strings.Contains(got.err, "/other answered 404")
+			told := strings.Contains(got.err, `sallyport: validator: issuer "https://issuer.example": `) && strings.Contains(got.err, "/other answered 404")
 			if told != (name == "URL down") {
 				t.Errorf("standard error: %s", got.err)
 			}

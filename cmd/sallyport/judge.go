@@ -1,13 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"fmt"
+	"errors"
 	"net/http"
 	"slices"
-	"sync"
 
-	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/middleware"
 	"github.com/sallyport-auth/sallyport/scopes"
 	"github.com/sallyport-auth/sallyport/validator"
@@ -18,35 +17,20 @@ type judge struct {
 	validator *validator.Validator
 	guard     *middleware.Guard
 	routes    *routes
-	fetches   *unanswered
+	causes    []string // why tokens could not be judged
 }
 
-// unanswered are the fetches of keys that failed.
-type unanswered struct {
-	mu     sync.Mutex
-	causes []string // each once, in their order
-}
-
-func (u *unanswered) note(issuer string, fetched jwkscache.Fetched) {
-	if fetched.Err == nil {
+// note keeps why a token could not be judged, each cause once.
+func (j *judge) note(denial *middleware.Denial) {
+	if denial.Reason != validator.Unavailable {
 		return
 	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	for _, cause := range lines(fetched.Err) {
-		if told := fmt.Sprintf("keys of issuer %q: %s", issuer, cause); !slices.Contains(u.causes, told) {
-			u.causes = append(u.causes, told)
+	refusal := denial.Unwrap()
+	for _, cause := range lines(cmp.Or(errors.Unwrap(refusal), refusal)) {
+		if !slices.Contains(j.causes, cause) {
+			j.causes = append(j.causes, cause)
 		}
 	}
-}
-
-// take gives what was noted, once.
-func (u *unanswered) take() []string {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	causes := u.causes
-	u.causes = nil
-	return causes
 }
 
 func (j *judge) warnings() []string { return j.validator.Warnings() }
@@ -89,6 +73,7 @@ func (j *judge) verdict(ctx context.Context, in *input) verdict {
 	}
 	token, denial := j.guard.Check(ctx, in.presentation, policy)
 	if denial != nil {
+		j.note(denial)
 		return refused(in, denial)
 	}
 	if !listed {

@@ -130,7 +130,7 @@ func judgeAll(ctx context.Context, judge *judge, std streams) int {
 			}
 		}
 	}
-	for _, cause := range judge.fetches.take() {
+	for _, cause := range judge.causes {
 		fmt.Fprintln(std.err, "sallyport: "+cause)
 	}
 	return finish(out, count, std)
