@@ -16,6 +16,9 @@ import (
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
+// metadataDocuments are where an issuer without a path has its metadata.
+var metadataDocuments = []testissuer.Endpoint{testissuer.OAuthMetadata, testissuer.OpenIDMetadata}
+
 // advance lets time pass in a bubble.
 func advance(d time.Duration) { <-time.After(d) }
 
@@ -118,7 +121,7 @@ func TestNoMetadata(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		issuer := startIssuer(t, "")
 		defer issuer.Close()
-		for _, e := range []testissuer.Endpoint{testissuer.OAuthMetadata, testissuer.OpenIDMetadata} {
+		for _, e := range metadataDocuments {
 			issuer.Behave(e, testissuer.Behaviour{Status: http.StatusNotFound})
 		}
 		if err := trusting(t, nil, issuer).Warm(t.Context()); !errors.Is(err, discovery.ErrNoMetadata) {
@@ -161,7 +164,7 @@ func TestMetadataIsKept(t *testing.T) {
 		if n := issuer.Requests(testissuer.OAuthMetadata); n != 1 {
 			t.Errorf("metadata was asked for %d times in 50 minutes", n)
 		}
-		for _, e := range []testissuer.Endpoint{testissuer.OAuthMetadata, testissuer.OpenIDMetadata} {
+		for _, e := range metadataDocuments {
 			issuer.Metadata(e, func(members map[string]any) { members["issuer"] = "https://evil.example" })
 		}
 		advance(3 * time.Hour)
@@ -180,7 +183,7 @@ func TestHungDiscovery(t *testing.T) {
 		defer issuer.Close()
 		v := trusting(t, nil, issuer)
 		wantReason(t, "before", judged(t, v, issuer, testissuer.Token{}), "")
-		for _, e := range []testissuer.Endpoint{testissuer.OAuthMetadata, testissuer.OpenIDMetadata} {
+		for _, e := range metadataDocuments {
 			issuer.Behave(e, testissuer.Behaviour{Delay: time.Hour})
 		}
 		for range 20 {
@@ -213,7 +216,7 @@ func TestMetadataThatNamesAnother(t *testing.T) {
 		defer issuer.Close()
 		v := trusting(t, nil, issuer)
 		wantReason(t, "before", judged(t, v, issuer, testissuer.Token{}), "")
-		for _, e := range []testissuer.Endpoint{testissuer.OAuthMetadata, testissuer.OpenIDMetadata} {
+		for _, e := range metadataDocuments {
 			issuer.Metadata(e, func(members map[string]any) { members["issuer"] = "https://evil.example" })
 		}
 		for range 22 {
@@ -238,7 +241,7 @@ func TestFailedDiscoveryIsNotRepeated(t *testing.T) {
 		v := trusting(t, nil, issuer)
 		wantReason(t, "before", judged(t, v, issuer, testissuer.Token{}), "")
 		advance(61 * time.Minute)
-		for _, e := range []testissuer.Endpoint{testissuer.OAuthMetadata, testissuer.OpenIDMetadata} {
+		for _, e := range metadataDocuments {
 			issuer.Behave(e, testissuer.Behaviour{Status: http.StatusNotFound})
 		}
 		metadata, keys := issuer.Requests(testissuer.OAuthMetadata), issuer.Requests(testissuer.JWKS)

@@ -115,13 +115,13 @@ func (file *configFile) validatorConfig(dir, jwksPath string, faults *[]error) v
 
 func (file *issuerFile) validatorIssuer(field, dir, jwksPath string, fault func(string, ...any)) validator.Issuer {
 	issuer := validator.Issuer{
-		URL:       file.URL,
-		Audiences: file.Audiences,
-		Keys:      file.source(field, dir, jwksPath, fault),
-		Marker:    rules(field+".marker", file.Marker, fault),
-		Claims:    rules(field+".claims", file.Claims, fault),
+		URL:        file.URL,
+		Audiences:  file.Audiences,
+		Algorithms: algorithms(field, file.Algorithms, fault),
+		Keys:       file.source(field, dir, jwksPath, fault),
+		Marker:     rules(field+".marker", file.Marker, fault),
+		Claims:     rules(field+".claims", file.Claims, fault),
 	}
-	issuer.Algorithms = algorithms(field, file.Algorithms, fault)
 	switch file.Profile {
 	case "", "rfc9068":
 	case "legacy":
