@@ -20,7 +20,7 @@ const (
 type Set struct {
 	keys    []*Key
 	ignored []IgnoredKey
-	ids     map[string]struct{}
+	ids     map[string]bool // whether keys of that kid are there, or were left out by Without
 	named   map[name][]*Key
 	byAlg   [algorithms][]*Key
 }
@@ -51,7 +51,7 @@ func ParseSet(document []byte, algorithms []Algorithm) (*Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotJWKS, err)
 	}
-	set := &Set{ids: make(map[string]struct{}), named: make(map[name][]*Key)}
+	set := &Set{ids: make(map[string]bool), named: make(map[name][]*Key)}
 	for _, m := range members {
 		if m.Name != "keys" {
 			continue
@@ -110,7 +110,7 @@ func (s *Set) add(key *Key) {
 	if !key.hasID {
 		return
 	}
-	s.ids[key.id] = struct{}{}
+	s.ids[key.id] = true
 	n := name{key.id, key.algorithm}
 	if len(s.named[n]) < maxCandidates {
 		s.named[n] = append(s.named[n], key)
@@ -129,6 +129,21 @@ func (s *Set) Ignored() []IgnoredKey { return append([]IgnoredKey(nil), s.ignore
 func (s *Set) MightGain(h Header) bool {
 	_, known := s.ids[h.keyID]
 	return h.hasKeyID && len(h.keyID) <= maxKeyID && !known
+}
+
+// Without returns the set less the keys that drop names. Their kids stay known,
+// so that [Set.MightGain] does not hope for them, and find nothing.
+func (s *Set) Without(drop func(*Key) bool) *Set {
+	rest := &Set{ignored: s.ignored, ids: make(map[string]bool), named: make(map[name][]*Key)}
+	for id := range s.ids {
+		rest.ids[id] = false
+	}
+	for _, key := range s.keys {
+		if !drop(key) {
+			rest.add(key)
+		}
+	}
+	return rest
 }
 
 // Find returns the keys to try for a token with header h, never none without
@@ -150,7 +165,7 @@ func (s *Set) Find(h Header) ([]*Key, error) {
 	if keys := s.named[name{h.keyID, h.algorithm}]; len(keys) > 0 {
 		return keys, nil
 	}
-	if _, known := s.ids[h.keyID]; known {
+	if s.ids[h.keyID] {
 		return nil, ErrAlgorithm
 	}
 	return nil, ErrUnknownKey

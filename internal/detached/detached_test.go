@@ -1,0 +1,108 @@
+package detached_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sallyport-auth/sallyport/internal/detached"
+)
+
+var errWork = errors.New("from the work")
+
+type key struct{}
+
+// TestDo shows how work ends: with its result, or with an error whatever it
+// does.
+func TestDo(t *testing.T) {
+	for name, row := range map[string]struct {
+		work  func(context.Context) (int, error)
+		value int
+		err   error
+	}{
+		"a value":  {func(context.Context) (int, error) { return 7, nil }, 7, nil},
+		"an error": {func(context.Context) (int, error) { return 0, errWork }, 0, errWork},
+		"a panic":  {func(context.Context) (int, error) { panic("injected") }, 0, detached.ErrPanic},
+		"panic(nil)": {func(context.Context) (int, error) {
+			panic(nil) //nolint:govet // what a careless caller may do
+		}, 0, detached.ErrPanic},
+		"the end of its goroutine": {func(context.Context) (int, error) { runtime.Goexit(); return 0, nil }, 0, detached.ErrPanic},
+		"its time is over": {func(ctx context.Context) (int, error) {
+			<-ctx.Done()
+			return 0, ctx.Err()
+		}, 0, context.DeadlineExceeded},
+		"the caller's values": {func(ctx context.Context) (int, error) { return ctx.Value(key{}).(int), nil }, 3, nil},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, 3))
+			cancel() // which must not matter
+			value, over, err := detached.Do(ctx, time.Second, row.work)
+			if value != row.value || !errors.Is(err, row.err) {
+				t.Errorf("%s: %d, %v", name, value, err)
+			}
+			<-over
+		})
+	}
+}
+
+// TestAbandoned shows that work which does not heed its context is given up, and
+// that its end is told.
+func TestAbandoned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stuck := make(chan struct{})
+		start := time.Now()
+		_, over, err := detached.Do(t.Context(), time.Second, func(context.Context) (int, error) {
+			<-stuck
+			return 1, nil
+		})
+		if !errors.Is(err, detached.ErrAbandoned) || time.Since(start) != detached.Longest(time.Second) {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		synctest.Wait()
+		select {
+		case <-over:
+			t.Error("over before it is")
+		default:
+		}
+		close(stuck)
+		<-over
+	})
+}
+
+// TestFlight shows that each waiter leaves with the work, or on its own.
+func TestFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := detached.NewFlight()
+		ctx, cancel := context.WithCancelCause(t.Context())
+		var all sync.WaitGroup
+		all.Go(func() {
+			if err := f.Wait(ctx, 2); !errors.Is(err, errWork) || errors.Is(err, context.Canceled) {
+				t.Errorf("who gave up: %v", err)
+			}
+		})
+		all.Go(func() {
+			if err := f.Wait(t.Context(), 2); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("who waited: %v", err)
+			}
+		})
+		synctest.Wait()
+		if err := f.Wait(t.Context(), 2); !errors.Is(err, detached.ErrWaiters) || f.Waiting() != 2 {
+			t.Errorf("one too many: %v, %d wait", err, f.Waiting())
+		}
+		cancel(errWork)
+		synctest.Wait()
+		if f.Waiting() != 1 {
+			t.Errorf("%d wait", f.Waiting())
+		}
+		f.Land(context.DeadlineExceeded)
+		<-f.Done()
+		all.Wait()
+		if err := f.Wait(t.Context(), 2); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("who came late: %v", err)
+		}
+	})
+}
