@@ -1,9 +1,10 @@
-// Package discovery reads the metadata of one issuer: RFC 8414 first, then
+// Package discovery reads the metadata of one issuer: that of RFC 8414 and of
 // OpenID Connect Discovery. A document counts only if it names exactly the
 // issuer that was asked for; what it advertises never widens what the
-// configuration allows.
+// configuration allows. Documents that count must agree on the key URL, and the
+// first in the order of [Locations] is used.
 //
-// signed_metadata is ignored. The documents of both kinds are not compared.
+// signed_metadata is ignored. No member but jwks_uri is compared.
 package discovery
 
 import (
@@ -13,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/sallyport-auth/sallyport/internal/fetch"
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
@@ -25,12 +27,24 @@ var (
 	ErrNoMetadata = errors.New("discovery: no usable issuer metadata")
 	// ErrDocument means that a document is not the issuer's metadata.
 	ErrDocument = errors.New("discovery: not the issuer's metadata")
+	// ErrDisagree means that two documents of the issuer name different key
+	// URLs (RFC 9068 §4); the error that wraps it says which.
+	ErrDisagree = errors.New("discovery: the issuer's documents name different key URLs; let all of them name the same jwks_uri, or configure the key URL")
 )
+
+// settleTime is how long documents that are late are waited for, once there is
+// one that can be used.
+const settleTime = 2 * time.Second
 
 // Metadata is what is used of an issuer's metadata (RFC 8414 §2).
 type Metadata struct {
 	Issuer  string // equal to the issuer asked for
 	JWKSURI string // jwks_uri: https, or http for an issuer that is http itself
+	// ProtectedResources are the identifiers of the resource servers that the
+	// issuer says it serves (protected_resources, RFC 9728 §4), or nil if it
+	// says nothing. Nothing here judges them: whether an API is among them is
+	// for the caller to see.
+	ProtectedResources []string
 }
 
 // Config is what a [Client] is told.
@@ -62,26 +76,28 @@ func New(config Config) *Client {
 var metadataLimits = strictjson.Limits{Depth: 16, Members: 1024}
 
 // Discover fetches the metadata of issuer, which must be an URL without query
-// and fragment (RFC 8414 §2).
+// and fragment (RFC 8414 §2). All [Locations] are asked at once. The first of
+// them, in their order, with a usable document wins; those that have not
+// answered two seconds after the first usable document are not waited for. The
+// error is [ErrNoMetadata], or [ErrDisagree] if usable documents differ.
+//
+// It takes at most five seconds, and ends with ctx, whatever the transport does:
+// requests that are then still under way are cancelled, and not waited for.
 func (c *Client) Discover(ctx context.Context, issuer string) (*Metadata, error) {
 	locations, err := Locations(issuer)
 	if err != nil {
 		return nil, err
 	}
-	failures := []error{ErrNoMetadata}
-	for _, location := range locations {
-		metadata, err := c.get(ctx, issuer, location)
-		if err == nil {
-			return metadata, nil
-		}
-		failures = append(failures, fmt.Errorf("%s: %w", location, err))
+	answers := c.ask(ctx, issuer, locations)
+	if err := ctx.Err(); err != nil { // documents that were not waited for may disagree
+		return nil, failure(answers, err)
 	}
-	return nil, errors.Join(failures...)
+	return decide(answers)
 }
 
-// Locations are the URLs at which the metadata of issuer may stand, in the
-// order in which they are tried: RFC 8414 §3.1, and for OpenID Connect both
-// the inserted and the appended form (RFC 8414 §5, Discovery §4.1).
+// Locations are the two or three URLs at which the metadata of issuer may stand,
+// the preferred one first: RFC 8414 §3.1, and for OpenID Connect both the
+// inserted and the appended form (RFC 8414 §5, Discovery §4.1).
 func Locations(issuer string) ([]string, error) {
 	u, err := url.Parse(issuer)
 	if err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
@@ -100,7 +116,7 @@ func Locations(issuer string) ([]string, error) {
 }
 
 func (c *Client) get(ctx context.Context, issuer, location string) (*Metadata, error) {
-	document, err := c.fetcher.Get(ctx, location, "application/json")
+	document, err := c.fetcher.Get(ctx, fetch.Request{URL: location, Accept: "application/json"})
 	if err != nil {
 		return nil, err
 	}
@@ -109,12 +125,15 @@ func (c *Client) get(ctx context.Context, issuer, location string) (*Metadata, e
 		return nil, fmt.Errorf("%w: %w", ErrDocument, err)
 	}
 	var m Metadata
+	listed := true
 	for _, member := range members {
 		switch member.Name {
 		case "issuer":
 			m.Issuer, _ = member.Value.Text()
 		case "jwks_uri":
 			m.JWKSURI, _ = member.Value.Text()
+		case "protected_resources":
+			m.ProtectedResources, listed = texts(member.Value)
 		}
 	}
 	if m.Issuer != issuer {
@@ -126,7 +145,23 @@ func (c *Client) get(ctx context.Context, issuer, location string) (*Metadata, e
 	if !c.insecure && isHTTP(m.JWKSURI) && !isHTTP(issuer) {
 		return nil, fmt.Errorf("%w: jwks_uri is http, and the issuer is not", ErrDocument)
 	}
+	if !listed {
+		return nil, fmt.Errorf("%w: protected_resources is not an array of strings (RFC 9728 §4)", ErrDocument)
+	}
 	return &m, nil
+}
+
+// texts are the elements of an array of strings, or false if v is none.
+func texts(v strictjson.Value) ([]string, bool) {
+	elements := []string{}
+	for element := range v.Elements() {
+		text, ok := element.Text()
+		if !ok {
+			return nil, false
+		}
+		elements = append(elements, text)
+	}
+	return elements, v.Kind() == strictjson.Array
 }
 
 // isHTTP reports whether a checked URL is plain http, which is for issuers on

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/sallyport-auth/sallyport/discovery"
@@ -52,17 +54,18 @@ func TestLocations(t *testing.T) {
 }
 
 // server answers discovery requests by path; ISSUER stands for its URL.
-func server(t *testing.T, documents map[string]string) (issuer string, asked *[]string) {
+func server(t *testing.T, documents map[string]string) (issuer string, asked *atomic.Int32) {
 	t.Helper()
-	asked = new([]string)
+	asked = new(atomic.Int32)
 	var s *httptest.Server
 	s = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		*asked = append(*asked, r.URL.Path)
+		asked.Add(1)
 		document, ok := documents[r.URL.Path]
 		if !ok {
 			http.NotFound(w, r)
 			return
 		}
+		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write([]byte(strings.ReplaceAll(document, "ISSUER", s.URL)))
 	}))
 	t.Cleanup(s.Close)
@@ -73,25 +76,33 @@ const (
 	oauth  = "/.well-known/oauth-authorization-server"
 	openID = "/.well-known/openid-configuration"
 	good   = `{"issuer":"ISSUER","jwks_uri":"https://keys.example/jwks","more":[{"a":1}]}`
+	// signed is an unsecured JWT over {"issuer":"https://evil.example","jwks_uri":"https://evil.example"}.
+	signed = "eyJhbGciOiJub25lIn0.eyJpc3N1ZXIiOiJodHRwczovL2V2aWwuZXhhbXBsZSIsImp3a3NfdXJpIjoiaHR0cHM6Ly9ldmlsLmV4YW1wbGUifQ."
 )
 
-// TestDiscover covers R-DI-02, R-DI-03, R-DI-04, R-DI-05 and R-DI-06: the first document that names exactly
-// the issuer wins; one that does not is never used.
+// TestDiscover covers R-DI-02, R-DI-03, R-DI-04, R-DI-05, R-DI-06 and R-DI-08: a document that does not
+// name exactly the issuer is never used, and nothing in one that does is believed but what is used.
 func TestDiscover(t *testing.T) {
+	const keys = "https://keys.example/jwks"
 	for _, test := range []struct {
 		name      string
 		documents map[string]string
 		path      string // of the issuer
 		jwksURI   string // "" if refused
-		asked     int
+		asked     int32
 	}{
-		{"RFC 8414", map[string]string{oauth: good}, "", "https://keys.example/jwks", 1},
-		{"OpenID Connect", map[string]string{openID: good}, "", "https://keys.example/jwks", 2},
-		{"RFC 8414 wins", map[string]string{oauth: good, openID: strings.Replace(good, "keys", "other", 1)}, "", "https://keys.example/jwks", 1},
-		{"of another issuer, then ours", map[string]string{oauth: strings.Replace(good, "ISSUER", "https://evil.example", 1), openID: good}, "", "https://keys.example/jwks", 2},
-		{"path, inserted", map[string]string{oauth + "/t": strings.Replace(good, "ISSUER", "ISSUER/t", 1)}, "/t", "https://keys.example/jwks", 1},
-		{"path, appended", map[string]string{"/t" + openID: strings.Replace(good, "ISSUER", "ISSUER/t", 1)}, "/t", "https://keys.example/jwks", 3},
-		{"http on loopback", map[string]string{oauth: `{"issuer":"ISSUER","jwks_uri":"ISSUER/jwks"}`}, "", "ISSUER/jwks", 1},
+		{"RFC 8414", map[string]string{oauth: good}, "", keys, 2},
+		{"OpenID Connect", map[string]string{openID: good}, "", keys, 2},
+		{"both", map[string]string{oauth: good, openID: good}, "", keys, 2},
+		{"of another issuer, then ours", map[string]string{oauth: strings.Replace(good, "ISSUER", "https://evil.example", 1), openID: good}, "", keys, 2},
+		{"path, inserted", map[string]string{oauth + "/t": strings.Replace(good, "ISSUER", "ISSUER/t", 1)}, "/t", keys, 3},
+		{"path, OpenID inserted", map[string]string{openID + "/t": strings.Replace(good, "ISSUER", "ISSUER/t", 1)}, "/t", keys, 3},
+		{"path, appended", map[string]string{"/t" + openID: strings.Replace(good, "ISSUER", "ISSUER/t", 1)}, "/t", keys, 3},
+		{"http on loopback", map[string]string{oauth: `{"issuer":"ISSUER","jwks_uri":"ISSUER/jwks"}`}, "", "ISSUER/jwks", 2},
+		{"advertised algorithms", map[string]string{oauth: `{"issuer":"ISSUER","jwks_uri":"` + keys + `","id_token_signing_alg_values_supported":["none"]}`}, "", keys, 2},
+		{"signed_metadata", map[string]string{oauth: `{"signed_metadata":"` + signed + `","issuer":"ISSUER","jwks_uri":"` + keys + `"}`}, "", keys, 2},
+		{"broken signed_metadata", map[string]string{oauth: `{"issuer":"ISSUER","jwks_uri":"` + keys + `","signed_metadata":7}`}, "", keys, 2},
+		{"signed_metadata alone", map[string]string{oauth: `{"signed_metadata":"` + signed + `","issuer":"ISSUER"}`}, "", "", 2},
 		{"none", nil, "", "", 2},
 		{"slash more", map[string]string{oauth: strings.Replace(good, "ISSUER", "ISSUER/", 1)}, "", "", 2},
 		{"slash less", map[string]string{oauth: good}, "/", "", 2},
@@ -101,7 +112,7 @@ func TestDiscover(t *testing.T) {
 		{"Issuer in another case", map[string]string{oauth: `{"Issuer":"ISSUER","jwks_uri":"https://keys.example"}`}, "", "", 2},
 		{"jwks_uri missing", map[string]string{oauth: `{"issuer":"ISSUER"}`}, "", "", 2},
 		{"jwks_uri http", map[string]string{oauth: `{"issuer":"ISSUER","jwks_uri":"http://keys.example"}`}, "", "", 2},
-		{"jwks_uri of this machine", map[string]string{oauth: `{"issuer":"ISSUER","jwks_uri":"http://localhost:9200/_search"}`}, "", "http://localhost:9200/_search", 1},
+		{"jwks_uri of this machine", map[string]string{oauth: `{"issuer":"ISSUER","jwks_uri":"http://localhost:9200/_search"}`}, "", "http://localhost:9200/_search", 2},
 		{"jwks_uri relative", map[string]string{oauth: `{"issuer":"ISSUER","jwks_uri":"/jwks"}`}, "", "", 2},
 		{"jwks_uri with user", map[string]string{oauth: `{"issuer":"ISSUER","jwks_uri":"https://a@keys.example"}`}, "", "", 2},
 		{"HTML", map[string]string{oauth: `<html>`}, "", "", 2},
@@ -111,8 +122,8 @@ func TestDiscover(t *testing.T) {
 			origin, asked := server(t, test.documents)
 			issuer := origin + test.path
 			metadata, err := discovery.New(discovery.Config{}).Discover(context.Background(), issuer)
-			if len(*asked) != test.asked {
-				t.Errorf("asked %v, want %d", *asked, test.asked)
+			if asked.Load() != test.asked {
+				t.Errorf("asked %d locations, want %d", asked.Load(), test.asked)
 			}
 			if test.jwksURI == "" {
 				if !errors.Is(err, discovery.ErrNoMetadata) || metadata != nil {
@@ -120,11 +131,35 @@ func TestDiscover(t *testing.T) {
 				}
 				return
 			}
-			want := discovery.Metadata{Issuer: issuer, JWKSURI: strings.Replace(test.jwksURI, "ISSUER", origin, 1)}
-			if err != nil || *metadata != want {
+			want := &discovery.Metadata{Issuer: issuer, JWKSURI: strings.Replace(test.jwksURI, "ISSUER", origin, 1)}
+			if err != nil || !reflect.DeepEqual(metadata, want) {
 				t.Errorf("%+v, %v, want %+v", metadata, err, want)
 			}
 		})
+	}
+}
+
+// TestProtectedResources covers what is read for R-DI-10.
+func TestProtectedResources(t *testing.T) {
+	for text, want := range map[string][]string{
+		``:                                 nil,
+		`,"protected_resources":[]`:        {},
+		`,"protected_resources":["a"]`:     {"a"},
+		`,"protected_resources":["a","b"]`: {"a", "b"},
+		`,"Protected_resources":7`:         nil,
+	} {
+		issuer, _ := server(t, map[string]string{oauth: `{"issuer":"ISSUER","jwks_uri":"https://keys.example"` + text + `}`})
+		metadata, err := discovery.New(discovery.Config{}).Discover(context.Background(), issuer)
+		if err != nil || !reflect.DeepEqual(metadata.ProtectedResources, want) {
+			t.Errorf("%s: %+v, %v", text, metadata, err)
+		}
+	}
+	for _, value := range []string{`null`, `"a"`, `{}`, `{"a":"b"}`, `true`, `7`, `[7]`, `["a",null]`, `[["a"]]`} {
+		issuer, _ := server(t, map[string]string{oauth: `{"issuer":"ISSUER","jwks_uri":"https://keys.example","protected_resources":` + value + `}`})
+		_, err := discovery.New(discovery.Config{}).Discover(context.Background(), issuer)
+		if !errors.Is(err, discovery.ErrDocument) || !strings.Contains(err.Error(), "protected_resources") {
+			t.Errorf("%s: %v, want ErrDocument", value, err)
+		}
 	}
 }
 
@@ -166,6 +201,7 @@ func TestInsecureAllowHTTP(t *testing.T) {
 func TestRemoteIssuerNamesThisMachine(t *testing.T) {
 	var issuer string
 	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write([]byte(`{"issuer":"` + issuer + `","jwks_uri":"http://127.0.0.1:9200/_search"}`))
 	}))
 	defer s.Close()

@@ -7,31 +7,53 @@ import (
 	"time"
 )
 
-// Bounds of freshness (R-JK-08).
-const (
-	minFresh     = time.Minute
-	maxFresh     = 24 * time.Hour
-	defaultFresh = 10 * time.Minute
-)
-
-// freshness is how long a response may be used without asking again: max-age
-// less Age (RFC 9111 §4.2) within bounds. The strictest of several directives
-// counts, and one that cannot be read allows nothing.
-func freshness(header http.Header) time.Duration {
-	age, told := maxFresh, false
+// freshness is how long a response may be used without asking again (RFC 9111
+// §4.2), within the limits of R-JK-08: max-age less Age, or else Expires less
+// Date. The strictest of several directives counts, and one that cannot be read
+// allows nothing. must-revalidate and the like do not bind: that a set serves on
+// while its issuer is down has bounds of its own.
+func (l *Limits) freshness(header http.Header, now time.Time) time.Duration {
+	age, told := expiry(header, now)
 	for field := range strings.SplitSeq(strings.Join(header.Values("Cache-Control"), ","), ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(field), "=")
 		switch strings.ToLower(name) {
 		case "no-store", "no-cache":
-			return minFresh
+			return l.MinFresh
 		case "max-age":
-			age, told = min(age, seconds(strings.Trim(value, `"`))), true
+			if maxAge := seconds(strings.Trim(value, `"`)); told != byMaxAge || maxAge < age {
+				age, told = maxAge, byMaxAge
+			}
 		}
 	}
-	if !told {
-		return defaultFresh
+	if told == notTold {
+		return max(l.MinFresh, min(l.DefaultFresh, l.MaxFresh))
 	}
-	return max(minFresh, age-seconds(header.Get("Age")))
+	return max(l.MinFresh, min(age-seconds(header.Get("Age")), l.MaxFresh))
+}
+
+// telling is what says how long a response is fresh.
+type telling uint8
+
+const (
+	notTold telling = iota
+	byExpires
+	byMaxAge // overrides Expires (RFC 9111 §5.3)
+)
+
+// expiry is Expires less Date, or less now where the response has no Date.
+func expiry(header http.Header, now time.Time) (time.Duration, telling) {
+	values := header.Values("Expires")
+	if len(values) == 0 {
+		return 0, notTold
+	}
+	expires, err := http.ParseTime(values[0])
+	if err != nil {
+		return 0, byExpires // such as "0": expired (RFC 9111 §5.3)
+	}
+	if date, err := http.ParseTime(header.Get("Date")); err == nil {
+		now = date
+	}
+	return expires.Sub(now), byExpires
 }
 
 // seconds reads delta-seconds (RFC 9111 §1.2.2); what is none is 0.

@@ -23,7 +23,7 @@ func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f
 var errRefused = errors.New("connection refused")
 
 // counted opens keys over a transport that fails, and counts its requests.
-func counted(t *testing.T, fetched func(jwkscache.Fetched)) (keys jwkscache.Keys, requests *int) {
+func counted(t *testing.T, fetched func(jwkscache.FetchDone)) (keys *jwkscache.Keys, requests *int) {
 	t.Helper()
 	requests = new(int)
 	keys, err := jwkscache.Open(jwkscache.URL("https://issuer.test/jwks"), jwkscache.Binding{
@@ -31,7 +31,11 @@ func counted(t *testing.T, fetched func(jwkscache.Fetched)) (keys jwkscache.Keys
 			*requests++
 			return nil, errRefused
 		})},
-		Fetched: fetched,
+		Trace: &jwkscache.Trace{FetchDone: func(_ string, done jwkscache.FetchDone) {
+			if fetched != nil {
+				fetched(done)
+			}
+		}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +67,7 @@ func TestDeadIssuerIsLeftAlone(t *testing.T) {
 
 // TestUnknownKidsInAnOutage shows that failed fetches count as fruitless.
 func TestUnknownKidsInAnOutage(t *testing.T) {
-	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys jwkscache.Keys) {
+	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys *jwkscache.Keys) {
 		wants(t, "warm", keys.Warm(t.Context()), nil)
 		issuer.Behave(testissuer.JWKS, testissuer.Behaviour{Status: http.StatusInternalServerError})
 		advance(time.Second)
@@ -80,7 +84,7 @@ func TestUnknownKidsInAnOutage(t *testing.T) {
 // TestJoinedFetch shows that a caller who joins a fetch which read the set
 // before the key was published gets one more (R-JK-09).
 func TestJoinedFetch(t *testing.T) {
-	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys jwkscache.Keys) {
+	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys *jwkscache.Keys) {
 		wants(t, "warm", keys.Warm(t.Context()), nil)
 		advance(time.Second)
 		issuer.Behave(testissuer.JWKS, testissuer.Behaviour{Delay: 2 * time.Second, Times: 1})
@@ -97,7 +101,7 @@ func TestJoinedFetch(t *testing.T) {
 // TestOneFetchIsEnough shows the other side: who joined a fetch that brought the
 // key, and who waited long for a fetch of their own, need no other.
 func TestOneFetchIsEnough(t *testing.T) {
-	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys jwkscache.Keys) {
+	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys *jwkscache.Keys) {
 		wants(t, "warm", keys.Warm(t.Context()), nil)
 		advance(time.Second)
 		issuer.Behave(testissuer.JWKS, testissuer.Behaviour{Delay: 2 * time.Second})
@@ -117,7 +121,7 @@ func TestOneFetchIsEnough(t *testing.T) {
 // TestCauseIsTold shows that the error of an operator's log names what went
 // wrong, also while no fetch is allowed.
 func TestCauseIsTold(t *testing.T) {
-	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys jwkscache.Keys) {
+	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys *jwkscache.Keys) {
 		issuer.Behave(testissuer.JWKS, testissuer.Behaviour{Status: http.StatusTeapot})
 		for range 2 {
 			if err := keys.Warm(t.Context()); err == nil || !strings.Contains(err.Error(), issuer.JWKSURL()+" answered 418") {
@@ -131,7 +135,7 @@ func TestCauseIsTold(t *testing.T) {
 // TestWarmRenewsStaleKeys shows that Warm is not content with keys too old to
 // be used.
 func TestWarmRenewsStaleKeys(t *testing.T) {
-	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys jwkscache.Keys) {
+	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys *jwkscache.Keys) {
 		wants(t, "warm", keys.Warm(t.Context()), nil)
 		advance(2 * time.Hour)
 		wants(t, "not ready", keys.Ready(), jwkscache.ErrUnavailable)
@@ -144,7 +148,7 @@ func TestWarmRenewsStaleKeys(t *testing.T) {
 // TestRunAmongManyWaiters shows that Run does not turn in circles when as many
 // as may wait do so already.
 func TestRunAmongManyWaiters(t *testing.T) {
-	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys jwkscache.Keys) {
+	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys *jwkscache.Keys) {
 		issuer.Behave(testissuer.JWKS, testissuer.Behaviour{Delay: 4 * time.Second})
 		token := issuer.Sign(testissuer.Token{})
 		var all sync.WaitGroup
@@ -163,7 +167,7 @@ func TestRunAmongManyWaiters(t *testing.T) {
 // fetch's goroutine.
 func TestPanickingHook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		keys, _ := counted(t, func(jwkscache.Fetched) { panic("injected") })
+		keys, _ := counted(t, func(jwkscache.FetchDone) { panic("injected") })
 		wants(t, "warm", keys.Warm(t.Context()), jwkscache.ErrUnavailable)
 		synctest.Wait()
 	})

@@ -19,7 +19,7 @@ import (
 const fetchBound = 10 * time.Second
 
 // bubble runs a test with a fake clock, an issuer in memory and its keys.
-func bubble(t *testing.T, do func(*testing.T, *testissuer.Issuer, jwkscache.Keys)) {
+func bubble(t *testing.T, do func(*testing.T, *testissuer.Issuer, *jwkscache.Keys)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		issuer, err := testissuer.Start(testissuer.Config{InMemory: true})
@@ -31,7 +31,7 @@ func bubble(t *testing.T, do func(*testing.T, *testissuer.Issuer, jwkscache.Keys
 	})
 }
 
-func openKeys(t *testing.T, issuer *testissuer.Issuer) jwkscache.Keys {
+func openKeys(t *testing.T, issuer *testissuer.Issuer) *jwkscache.Keys {
 	t.Helper()
 	keys, err := jwkscache.Open(jwkscache.URL(issuer.JWKSURL()), jwkscache.Binding{
 		Issuer:     issuer.URL(),
@@ -45,16 +45,16 @@ func openKeys(t *testing.T, issuer *testissuer.Issuer) jwkscache.Keys {
 }
 
 // judge finds the key of a token and verifies it.
-func judge(ctx context.Context, keys jwkscache.Keys, token string) error {
+func judge(ctx context.Context, keys *jwkscache.Keys, token string) error {
 	unverified, err := jose.ParseCompact(token)
 	if err != nil {
 		return err
 	}
-	candidates, err := keys.Find(ctx, unverified.UnverifiedHeader())
+	candidates, err := keys.Find(ctx, time.Now(), unverified.UnverifiedHeader())
 	if err != nil {
 		return err
 	}
-	for _, key := range candidates {
+	for _, key := range candidates.Keys {
 		if err = key.Verify(&unverified); err == nil {
 			return nil
 		}
@@ -87,7 +87,7 @@ func wantRequests(t *testing.T, what string, issuer *testissuer.Issuer, want int
 
 // TestOnDemand shows that keys which were neither warmed nor run work.
 func TestOnDemand(t *testing.T) {
-	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys jwkscache.Keys) {
+	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys *jwkscache.Keys) {
 		wants(t, "before", keys.Ready(), jwkscache.ErrUnavailable)
 		for range 3 {
 			wants(t, "a good token", judge(t.Context(), keys, issuer.Sign(testissuer.Token{})), nil)
@@ -98,7 +98,7 @@ func TestOnDemand(t *testing.T) {
 }
 
 func TestWarm(t *testing.T) {
-	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys jwkscache.Keys) {
+	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys *jwkscache.Keys) {
 		issuer.Down(true)
 		wants(t, "down", keys.Warm(t.Context()), jwkscache.ErrUnavailable)
 		issuer.Down(false)
@@ -113,7 +113,7 @@ func TestWarm(t *testing.T) {
 
 // TestUnknownKid covers R-JK-09 and R-JK-11.
 func TestUnknownKid(t *testing.T) {
-	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys jwkscache.Keys) {
+	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys *jwkscache.Keys) {
 		wants(t, "warm", keys.Warm(t.Context()), nil)
 		advance(time.Second)
 		issuer.Rotate()
@@ -134,7 +134,7 @@ func TestUnknownKid(t *testing.T) {
 
 // TestNoFetchFor shows which tokens never cost a fetch (R-JS-17).
 func TestNoFetchFor(t *testing.T) {
-	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys jwkscache.Keys) {
+	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys *jwkscache.Keys) {
 		issuer.AddKey(testissuer.Key{})
 		wants(t, "warm", keys.Warm(t.Context()), nil)
 		for name, token := range map[string]struct {
@@ -161,7 +161,7 @@ func TestNoFetchFor(t *testing.T) {
 // TestFloodOfKids covers R-JK-10: one fetch a second, one in five seconds after
 // ten fruitless ones, and a real rotation gets through all the same.
 func TestFloodOfKids(t *testing.T) {
-	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys jwkscache.Keys) {
+	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys *jwkscache.Keys) {
 		wants(t, "warm", keys.Warm(t.Context()), nil)
 		flood := func(d time.Duration) (fetches int) {
 			before := issuer.Requests(testissuer.JWKS)
@@ -196,7 +196,7 @@ func TestFloodOfKids(t *testing.T) {
 // TestSharedFetch covers R-JK-10: many wait for one fetch, and the first
 // caller's cancellation fails nobody else.
 func TestSharedFetch(t *testing.T) {
-	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys jwkscache.Keys) {
+	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys *jwkscache.Keys) {
 		issuer.Behave(testissuer.JWKS, testissuer.Behaviour{Delay: 3 * time.Second})
 		token := issuer.Sign(testissuer.Token{})
 		first, cancel := context.WithCancel(t.Context())
@@ -219,7 +219,7 @@ func TestSharedFetch(t *testing.T) {
 }
 
 func TestTooManyWaiters(t *testing.T) {
-	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys jwkscache.Keys) {
+	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys *jwkscache.Keys) {
 		issuer.Behave(testissuer.JWKS, testissuer.Behaviour{Delay: time.Second})
 		token := issuer.Sign(testissuer.Token{})
 		var all sync.WaitGroup
@@ -239,7 +239,7 @@ func TestTooManyWaiters(t *testing.T) {
 // TestFreshKeysNeverWait covers R-JK-08: while an issuer answers slowly, or not
 // at all, requests with a known kid are answered at once.
 func TestFreshKeysNeverWait(t *testing.T) {
-	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys jwkscache.Keys) {
+	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys *jwkscache.Keys) {
 		wants(t, "warm", keys.Warm(t.Context()), nil)
 		issuer.Behave(testissuer.JWKS, testissuer.Behaviour{Delay: 4 * time.Second})
 		advance(11 * time.Minute) // no longer fresh
@@ -263,7 +263,7 @@ func TestFreshKeysNeverWait(t *testing.T) {
 // TestStaleness covers R-JK-12: the last keys serve for a bounded time, then the
 // answer is unavailable, and the first success restores service.
 func TestStaleness(t *testing.T) {
-	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys jwkscache.Keys) {
+	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys *jwkscache.Keys) {
 		wants(t, "warm", keys.Warm(t.Context()), nil)
 		start := time.Now()
 		issuer.Down(true)
@@ -288,7 +288,7 @@ func TestStaleness(t *testing.T) {
 // TestWithdrawnKey covers R-JK-13: a key that a refresh does not bring any more
 // stops verifying; an empty set is honoured.
 func TestWithdrawnKey(t *testing.T) {
-	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys jwkscache.Keys) {
+	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys *jwkscache.Keys) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go keys.Run(ctx)
@@ -305,7 +305,7 @@ func TestWithdrawnKey(t *testing.T) {
 // TestRun shows that Run asks ahead of expiry, so that no request meets a set
 // that is not fresh, backs off on failure, and ends with its context.
 func TestRun(t *testing.T) {
-	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys jwkscache.Keys) {
+	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys *jwkscache.Keys) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { keys.Run(ctx); close(ended) }()
@@ -342,7 +342,7 @@ func TestBadAnswers(t *testing.T) {
 		"drop by drop": {Trickle: time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys jwkscache.Keys) {
+			bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys *jwkscache.Keys) {
 				issuer.Behave(testissuer.JWKS, behaviour)
 				start := time.Now()
 				wants(t, "no keys yet", judge(t.Context(), keys, issuer.Sign(testissuer.Token{})), jwkscache.ErrUnavailable)
@@ -390,10 +390,10 @@ func TestFetched(t *testing.T) {
 		}
 		defer issuer.Close()
 		issuer.ExtraJWKs(`{"kty":"AKP","kid":"pq"}`)
-		var reports []jwkscache.Fetched
+		var reports []jwkscache.FetchDone
 		keys, err := jwkscache.Open(jwkscache.URL(issuer.JWKSURL()), jwkscache.Binding{
 			HTTPClient: issuer.Client(),
-			Fetched:    func(f jwkscache.Fetched) { reports = append(reports, f) },
+			Trace:      &jwkscache.Trace{FetchDone: func(_ string, done jwkscache.FetchDone) { reports = append(reports, done) }},
 		})
 		if err != nil {
 			t.Fatal(err)

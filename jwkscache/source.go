@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"slices"
 
 	"github.com/sallyport-auth/sallyport/internal/fetch"
@@ -14,15 +15,15 @@ import (
 // Source says where the keys of one issuer come from. The sources are those of
 // this package.
 type Source interface {
-	open(binding Binding) (Keys, error)
+	open(keys *Keys) error
 }
 
-// Binding is whom keys are opened for.
+// Binding is whom keys are opened for, and within which limits.
 type Binding struct {
-	Issuer     string           // for error texts
+	Issuer     string           // compared with what a snapshot says, and told to hooks
 	Algorithms []jose.Algorithm // in order of preference; see [jose.ParseSet]
-	// Locate finds the URL of the issuer's JWK Set, for [Discovered]. It is
-	// called by one fetch at a time.
+	// Locate finds the URL of the issuer's JWK Set, for [Discovered]. It must
+	// be safe for concurrent use.
 	Locate func(context.Context) (string, error)
 	// HTTPClient replaces the transport of fetches. nil means one that
 	// refuses link-local and cloud metadata addresses.
@@ -30,72 +31,76 @@ type Binding struct {
 	// InsecureAllowHTTP permits plain http to hosts other than loopback.
 	// Anyone on the path can then substitute their own keys.
 	InsecureAllowHTTP bool
-	// Fetched is told of every fetch when it ended. It may be nil.
-	Fetched func(Fetched)
+	// Limits bound fetching and staleness. The zero value has the defaults.
+	Limits Limits
+	// SnapshotDir is a directory for what a restart needs while the issuer
+	// is down: its last keys, and which of them were forbidden. It is made if
+	// it is not there, and must belong to this user alone. What it says of
+	// forbidden keys must be readable: otherwise tokens of the issuer are
+	// neither accepted nor refused. "" keeps nothing. Unix only.
+	SnapshotDir string
+	// Forbidden are keys that are forbidden from the start; see
+	// [Keys.Forbid].
+	Forbidden []KeyName
+	// Trace gets hooks for observation. It may be nil.
+	Trace *Trace
 }
-
-// Fetched is how one fetch of an issuer's keys ended.
-type Fetched struct {
-	Err     error             // nil if the fetched set is now in use
-	Keys    int               // usable keys in it
-	Ignored []jose.IgnoredKey // and the others
-}
-
-// Keys are the keys of one issuer. They are safe for concurrent use.
-type Keys interface {
-	// Find returns the keys to try for a token with header h; see
-	// [jose.Set.Find]. A source that can fetch may wait for that, no longer
-	// than ctx; its error is [ErrUnavailable] if it could not find out.
-	Find(ctx context.Context, h jose.Header) ([]*jose.Key, error)
-	// Ignored tells which keys of the current set are not used, and why.
-	Ignored() []jose.IgnoredKey
-	// Warm fetches the keys unless they are there.
-	Warm(ctx context.Context) error
-	// Run keeps the keys fresh until ctx ends.
-	Run(ctx context.Context)
-	// Ready is nil if tokens can be judged now.
-	Ready() error
-}
-
-// ErrUnavailable means that it could not be determined which keys the issuer
-// has. It is no verdict on a token.
-var ErrUnavailable = errors.New("jwkscache: the issuer's keys are unavailable")
 
 var errNoSource = errors.New("jwkscache: no key source")
 
-// Open binds source to one issuer. It does no I/O and starts no goroutine.
-func Open(source Source, binding Binding) (Keys, error) {
-	if source == nil {
-		return nil, errNoSource
+// Open binds source to one issuer. It does no I/O and starts no goroutine. The
+// error tells every fault of both.
+func Open(source Source, binding Binding) (*Keys, error) {
+	limits, err := binding.Limits.checked()
+	faults := []error{err}
+	for _, name := range binding.Forbidden {
+		faults = append(faults, name.Check())
 	}
-	return source.open(binding)
+	if source == nil {
+		return nil, errors.Join(append(faults, errNoSource)...)
+	}
+	k := newKeys(binding, limits)
+	if err := errors.Join(append(faults, source.open(k))...); err != nil {
+		return nil, fmt.Errorf("jwkscache: keys of %q: %w", binding.Issuer, err)
+	}
+	k.start()
+	return k, nil
 }
 
 // Static is a source whose keys never change: the JWK Set document given
 // (RFC 7517 §5), which is copied. A key withdrawn by the issuer goes on
-// verifying until the process is restarted with another document.
+// verifying until the process is restarted with another document, or until it
+// is forbidden.
 func Static(jwks []byte) Source { return static(slices.Clone(jwks)) }
 
 type static []byte
 
-func (s static) open(binding Binding) (Keys, error) {
-	set, err := jose.ParseSet(s, binding.Algorithms)
-	if err != nil {
-		return nil, fmt.Errorf("jwkscache: keys of %q: %w", binding.Issuer, err)
+func (s static) open(k *Keys) error {
+	k.source = "static"
+	return k.begins(s, "static")
+}
+
+// File is a source that reads the JWK Set from a file, and again when it has
+// changed: while [Keys.Run] runs or tokens come, within Limits.FilePoll, and at
+// once for a kid that is not known. A file that is gone or no JWK Set leaves the
+// last keys serving as an issuer that is down would. Replace the file by
+// renaming, so that no half is read.
+func File(path string) Source { return filePath(path) }
+
+type filePath string
+
+func (f filePath) open(k *Keys) error {
+	if f == "" {
+		return errors.New("the path of the key file is empty")
 	}
-	return staticKeys{set}, nil
+	path, err := filepath.Abs(string(f)) // what a later change of directory must not change
+	if err != nil {
+		return err
+	}
+	k.source, k.location, k.origin = "file", path, &file{path, &k.limits}
+	k.schedule.cap = k.limits.FilePoll
+	return nil
 }
-
-type staticKeys struct{ set *jose.Set }
-
-func (k staticKeys) Find(_ context.Context, h jose.Header) ([]*jose.Key, error) {
-	return k.set.Find(h)
-}
-
-func (k staticKeys) Ignored() []jose.IgnoredKey { return k.set.Ignored() }
-func (k staticKeys) Warm(context.Context) error { return nil }
-func (k staticKeys) Run(ctx context.Context)    { <-ctx.Done() }
-func (k staticKeys) Ready() error               { return nil }
 
 // URL is a source that fetches the JWK Set from a URL: https, or http to a
 // loopback host.
@@ -103,11 +108,13 @@ func URL(jwks string) Source { return remoteURL(jwks) }
 
 type remoteURL string
 
-func (u remoteURL) open(binding Binding) (Keys, error) {
-	if _, err := fetch.CheckURL(string(u), binding.InsecureAllowHTTP); err != nil {
-		return nil, fmt.Errorf("jwkscache: keys of %q: %w", binding.Issuer, err)
+func (u remoteURL) open(k *Keys) error {
+	if _, err := fetch.CheckURL(string(u), k.binding.InsecureAllowHTTP); err != nil {
+		return err
 	}
-	return newRemote(binding, func(context.Context) (string, error) { return string(u), nil }), nil
+	k.source, k.location, k.remembers = "url", string(u), true
+	k.origin = k.remote(func(context.Context) (string, error) { return string(u), nil })
+	return nil
 }
 
 // Discovered is a source that fetches the JWK Set from where the issuer's
@@ -116,9 +123,57 @@ func Discovered() Source { return discovered{} }
 
 type discovered struct{}
 
-func (discovered) open(binding Binding) (Keys, error) {
-	if binding.Locate == nil {
-		return nil, errNoSource
+func (discovered) open(k *Keys) error {
+	if k.binding.Locate == nil {
+		return errNoSource
 	}
-	return newRemote(binding, binding.Locate), nil
+	k.source, k.remembers = "discovery", true
+	k.origin = k.remote(k.binding.Locate)
+	return nil
+}
+
+// WithFallback is the source given, with a JWK Set document that serves until
+// the first time it answers, and never after: what the issuer has withdrawn
+// since must not come back. A disk snapshot is proof that it has answered.
+func WithFallback(source Source, jwks []byte) Source {
+	return fallback{source, slices.Clone(jwks)}
+}
+
+type fallback struct {
+	source Source
+	jwks   []byte
+}
+
+func (f fallback) open(k *Keys) error {
+	switch f.source.(type) {
+	case remoteURL, discovered, filePath:
+		return errors.Join(f.source.open(k), k.begins(f.jwks, "fallback"))
+	default:
+		return errors.New("a fallback is for the sources URL, Discovered and File")
+	}
+}
+
+func (k *Keys) remote(locate func(context.Context) (string, error)) *remote {
+	return &remote{locate, fetch.New(fetch.Config{
+		HTTPClient:        k.binding.HTTPClient,
+		InsecureAllowHTTP: k.binding.InsecureAllowHTTP,
+		Timeout:           k.limits.FetchTimeout,
+		MaxBytes:          int64(k.limits.DocumentBytes),
+	}), &k.limits}
+}
+
+// begins gives k keys that it has without asking anybody.
+func (k *Keys) begins(document []byte, origin string) error {
+	set, err := k.parse(string(document))
+	if err != nil {
+		return err
+	}
+	k.initial = &version{
+		published: set, origin: origin, document: string(document),
+		renewal: never, fresh: never, usable: never,
+	}
+	if origin == "fallback" {
+		k.initial.fresh, k.initial.renewal = deadline{}, deadline{}
+	}
+	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/jwkscache"
@@ -37,7 +38,7 @@ func sign(t *testing.T, key ed25519.PrivateKey, header string) *jose.Unverified 
 	return &u
 }
 
-func open(t *testing.T, source jwkscache.Source, algorithms ...jose.Algorithm) jwkscache.Keys {
+func open(t *testing.T, source jwkscache.Source, algorithms ...jose.Algorithm) *jwkscache.Keys {
 	t.Helper()
 	keys, err := jwkscache.Open(source, jwkscache.Binding{Issuer: issuer, Algorithms: algorithms})
 	if err != nil {
@@ -56,11 +57,11 @@ func TestStatic(t *testing.T) {
 	keys := open(t, source, jose.EdDSA)
 
 	token := sign(t, key, `{"alg":"EdDSA","kid":"a"}`)
-	found, err := keys.Find(t.Context(), token.UnverifiedHeader())
-	if err != nil || len(found) != 1 {
-		t.Fatalf("found %d keys, %v", len(found), err)
+	found, err := keys.Find(t.Context(), time.Now(), token.UnverifiedHeader())
+	if err != nil || len(found.Keys) != 1 {
+		t.Fatalf("found %d keys, %v", len(found.Keys), err)
 	}
-	if err := found[0].Verify(token); err != nil {
+	if err := found.Keys[0].Verify(token); err != nil {
 		t.Error(err)
 	}
 	for header, want := range map[string]error{
@@ -68,8 +69,8 @@ func TestStatic(t *testing.T) {
 		`{"alg":"ES256","kid":"a"}`: jose.ErrAlgorithm,
 		`{"alg":"HS256","kid":"s"}`: jose.ErrAlgorithm,
 	} {
-		if found, err := keys.Find(t.Context(), sign(t, key, header).UnverifiedHeader()); len(found) != 0 || !errors.Is(err, want) {
-			t.Errorf("%s: %d keys, %v, want %v", header, len(found), err, want)
+		if found, err := keys.Find(t.Context(), time.Now(), sign(t, key, header).UnverifiedHeader()); len(found.Keys) != 0 || !errors.Is(err, want) {
+			t.Errorf("%s: %d keys, %v, want %v", header, len(found.Keys), err, want)
 		}
 	}
 	ignored := keys.Ignored()
@@ -85,16 +86,16 @@ func TestStaticIssuersAreApart(t *testing.T) {
 	a := open(t, jwkscache.Static([]byte(`{"keys":[`+jwkA+`]}`)), jose.EdDSA)
 	b := open(t, jwkscache.Static([]byte(`{"keys":[`+jwkB+`]}`)), jose.EdDSA)
 	for _, row := range []struct {
-		keys jwkscache.Keys
+		keys *jwkscache.Keys
 		key  ed25519.PrivateKey
 		want error
 	}{{a, keyA, nil}, {b, keyB, nil}, {a, keyB, jose.ErrSignature}, {b, keyA, jose.ErrSignature}} {
 		token := sign(t, row.key, `{"alg":"EdDSA","kid":"k"}`)
-		found, err := row.keys.Find(t.Context(), token.UnverifiedHeader())
-		if err != nil || len(found) != 1 {
-			t.Fatalf("found %d keys, %v", len(found), err)
+		found, err := row.keys.Find(t.Context(), time.Now(), token.UnverifiedHeader())
+		if err != nil || len(found.Keys) != 1 {
+			t.Fatalf("found %d keys, %v", len(found.Keys), err)
 		}
-		if err := found[0].Verify(token); !errors.Is(err, row.want) {
+		if err := found.Keys[0].Verify(token); !errors.Is(err, row.want) {
 			t.Errorf("error %v, want %v", err, row.want)
 		}
 	}
@@ -116,7 +117,7 @@ func TestStaticAlgorithms(t *testing.T) {
 		{[]jose.Algorithm{jose.RS256, jose.PS256}, jose.ErrUnknownKey},
 		{[]jose.Algorithm{jose.ES256}, jose.ErrUnknownKey},
 	} {
-		if _, err := open(t, source, row.list...).Find(t.Context(), header); !errors.Is(err, row.want) {
+		if _, err := open(t, source, row.list...).Find(t.Context(), time.Now(), header); !errors.Is(err, row.want) {
 			t.Errorf("%v: error %v, want %v", row.list, err, row.want)
 		}
 	}
@@ -140,7 +141,7 @@ func TestOpenRefuses(t *testing.T) {
 	// A set without usable keys is no error: its tokens are refused.
 	empty := open(t, jwkscache.Static([]byte(`{"keys":[]}`)), jose.EdDSA)
 	key, _ := newKey(t, "a")
-	if _, err := empty.Find(t.Context(), sign(t, key, `{"alg":"EdDSA","kid":"a"}`).UnverifiedHeader()); !errors.Is(err, jose.ErrUnknownKey) {
+	if _, err := empty.Find(t.Context(), time.Now(), sign(t, key, `{"alg":"EdDSA","kid":"a"}`).UnverifiedHeader()); !errors.Is(err, jose.ErrUnknownKey) {
 		t.Errorf("empty set: %v", err)
 	}
 }

@@ -90,6 +90,9 @@ func (g *Guard) Run(ctx context.Context) error { return g.validator.Run(ctx) }
 // Ready is nil if tokens of every issuer can be judged now.
 func (g *Guard) Ready() error { return g.validator.Ready() }
 
+// Validator is what judges the tokens, for its Status and for forbidding keys.
+func (g *Guard) Validator() *validator.Validator { return g.validator }
+
 // Check validates p under the policy's demands and then asks the policy. It
 // answers with a token or with a Denial, never with both. Under
 // [scopes.Public] it answers with neither and does not look at p.

@@ -57,6 +57,9 @@ func (i *Issuer) Behave(e Endpoint, b Behaviour) {
 	i.behaviours[e] = b
 }
 
+// isDocument reports whether the answer is the good document with its status.
+func (b *Behaviour) isDocument() bool { return b.Status == 0 && b.Body == nil && b.Redirect == "" }
+
 // takeBehaviour is the behaviour towards one more request. The lock is held.
 func (i *Issuer) takeBehaviour(e Endpoint) Behaviour {
 	b := i.behaviours[e]
@@ -78,7 +81,12 @@ func (a *arrival) answer(w http.ResponseWriter, r *http.Request, closing <-chan 
 	if held || !pause(r, b.Delay, closing) || b.Abort {
 		panic(http.ErrAbortHandler)
 	}
-	w.WriteHeader(a.writeFields(w.Header()))
+	status := a.writeFields(w.Header())
+	if a.tag != "" && holds(r.Header.Values("If-None-Match"), a.tag) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	w.WriteHeader(status)
 	body := a.document
 	if b.Body != nil {
 		body = b.Body
@@ -98,6 +106,9 @@ func (a *arrival) writeFields(header http.Header) int {
 	header.Set("Content-Type", "application/json")
 	if a.cacheControl != "" {
 		header.Set("Cache-Control", a.cacheControl)
+	}
+	if a.tag != "" {
+		header.Set("ETag", a.tag)
 	}
 	if a.behaviour.Redirect != "" {
 		header.Set("Location", a.behaviour.Redirect)

@@ -71,6 +71,10 @@ func fetch(ctx context.Context, client *http.Client, url string) (answer, error)
 	if err != nil {
 		return answer{}, err
 	}
+	return do(client, request)
+}
+
+func do(client *http.Client, request *http.Request) (answer, error) {
 	response, err := client.Do(request)
 	if err != nil {
 		return answer{}, err

@@ -42,6 +42,10 @@ type Config struct {
 	// CacheControl is the field of that name in answers with the JWK Set.
 	// Empty means none.
 	CacheControl string
+	// ETag serves the JWK Set with a strong ETag of its bytes, and honours
+	// If-None-Match with 304 (RFC 9110 §13.1.2). An answer whose [Behaviour]
+	// has a Status, Body or Redirect has no ETag, and is no 304.
+	ETag bool
 }
 
 const (

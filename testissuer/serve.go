@@ -1,6 +1,8 @@
 package testissuer
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -92,12 +94,30 @@ func (i *Issuer) members(e Endpoint) map[string]any {
 	return members
 }
 
+// tagOf is the strong entity tag of a document (RFC 9110 §8.8.3).
+func tagOf(document []byte) string { return fmt.Sprintf(`"%x"`, sha256.Sum256(document)) }
+
+// holds reports whether the client has what is tagged already, by its
+// If-None-Match fields.
+func holds(fields []string, tag string) bool {
+	for _, field := range fields {
+		for element := range strings.SplitSeq(field, ",") { // no tag of ours has a comma
+			element = strings.TrimSpace(element)
+			if element == "*" || strings.TrimPrefix(element, "W/") == tag {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // arrival is a request that was counted, and what it will be answered. An
 // answer holds what was true when the request arrived, however late it is sent.
 type arrival struct {
 	behaviour    Behaviour
 	document     []byte
 	cacheControl string
+	tag          string // the document's entity tag, or ""
 }
 
 func (i *Issuer) serve(w http.ResponseWriter, r *http.Request) {
@@ -132,6 +152,9 @@ func (i *Issuer) arrive(e Endpoint) *arrival {
 	a := &arrival{behaviour: i.takeBehaviour(e)}
 	if e == JWKS {
 		a.document, a.cacheControl = i.jwks(), i.config.CacheControl
+		if i.config.ETag && a.behaviour.isDocument() {
+			a.tag = tagOf(a.document)
+		}
 		return a
 	}
 	if a.document = i.metadata[e]; a.document == nil {

@@ -1,11 +1,13 @@
 package validator
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/sallyport-auth/sallyport/internal/fetch"
@@ -17,8 +19,30 @@ import (
 // no effect.
 type Config struct {
 	// Issuers are the authorization servers whose tokens are accepted, each
-	// with its own keys. At least one is required.
+	// with its own keys. At least one is required, unless there are Tenants.
 	Issuers []Issuer
+	// Tenants finds the configuration of an issuer that is not among
+	// Issuers, and [ErrUnknownIssuer] if it is none; nil means that there are
+	// no others. It is asked for whatever unverified tokens name, before any
+	// key is fetched: look the string up, and never make an URL of it. The
+	// Issuer.URL of its answer must be that string. Return the same
+	// HTTPClient every time.
+	//
+	// Answers are kept for five minutes, and for an hour while Tenants fails;
+	// misses for ten seconds. It is called at most 100 times a second and
+	// sixteen times at once for issuers that are not known; what exceeds
+	// that, or takes longer than five seconds, cannot be judged
+	// ([Unavailable]). See [Validator.ForgetTenant].
+	Tenants func(ctx context.Context, unverifiedIssuer string) (Issuer, error)
+	// MaxTenants is how many of them are kept, each with its keys. 0 means
+	// 1 000; otherwise 1 to 10 000. If there are more, those none of whose
+	// tokens was accepted yet give way first.
+	MaxTenants int
+	// SnapshotDir is a directory for what a restart needs while an issuer is
+	// down: the last keys of each issuer, and which of them were forbidden.
+	// It is made if it is not there, and must belong to this user alone; see
+	// [jwkscache.Binding]. "" keeps nothing.
+	SnapshotDir string
 	// Leeway is how far clocks may differ. The zero value allows 30 s.
 	Leeway Leeway
 	// MaxTokenBytes is the longest token that is looked at. 0 means 16 384;
@@ -46,6 +70,12 @@ type Issuer struct {
 	// Keys says where the issuer's keys come from. nil means that they are
 	// discovered from URL (RFC 8414, then OpenID Connect Discovery).
 	Keys jwkscache.Source
+	// KeyLimits bound how keys are fetched, and how long they serve while the
+	// issuer is down. The zero value has the defaults.
+	KeyLimits jwkscache.Limits
+	// ForbiddenKeys are never used, wherever they are published; see
+	// [Validator.ForbidKey].
+	ForbiddenKeys []jwkscache.KeyName
 	// HTTPClient replaces the transport of fetches, for TLS roots, a client
 	// certificate or a proxy; redirects stay off and the bounds stay on. nil
 	// means one without environment proxy that refuses link-local and cloud
@@ -93,7 +123,9 @@ type issuer struct {
 	url       string
 	audiences []string
 	allowed   [256]bool // by jose.Algorithm
-	keys      jwkscache.Keys
+	keys      *jwkscache.Keys
+	location  *location
+	tenant    atomic.Pointer[tenant] // nil for one of Config.Issuers
 	profile   Profile
 	marker    []ClaimRule
 	claims    []ClaimRule
@@ -135,24 +167,34 @@ func checkedTokenBytes(n int, f *faults) int {
 	return n
 }
 
-func checkedIssuers(configured []Issuer, trace *Trace, f *faults) []*issuer {
-	if len(configured) == 0 {
+func checkedMaxTenants(n int, f *faults) int {
+	if n == 0 {
+		return defaultTenants
+	}
+	if n < 1 || n > maxTenants {
+		f.addf("MaxTenants is %d; allowed are 1 to %d, or 0 for %d", n, maxTenants, defaultTenants)
+	}
+	return n
+}
+
+func (c *Config) checkedIssuers(trace *Trace, f *faults) []*issuer {
+	if len(c.Issuers) == 0 && c.Tenants == nil {
 		f.addf("Issuers is empty; list the authorization servers whose tokens this API accepts")
 	}
-	issuers := make([]*issuer, 0, len(configured))
-	for i := range configured {
-		field := fmt.Sprintf("Issuers[%d] %q", i, configured[i].URL)
+	issuers := make([]*issuer, 0, len(c.Issuers))
+	for i := range c.Issuers {
+		field := fmt.Sprintf("Issuers[%d] %q", i, c.Issuers[i].URL)
 		for _, earlier := range issuers {
-			if earlier.url == configured[i].URL {
+			if earlier.url == c.Issuers[i].URL {
 				f.addf("%s: listed twice; merge the entries", field)
 			}
 		}
-		issuers = append(issuers, configured[i].checked(field, trace, f))
+		issuers = append(issuers, c.Issuers[i].checked(field, c.SnapshotDir, trace, f))
 	}
 	return issuers
 }
 
-func (c *Issuer) checked(field string, trace *Trace, f *faults) *issuer {
+func (c *Issuer) checked(field, snapshotDir string, trace *Trace, f *faults) *issuer {
 	checkIssuerURL(c.URL, c.InsecureAllowHTTP, field, f)
 	checkAudiences(c.Audiences, field, f)
 	c.checkProfile(field, f)
@@ -168,6 +210,17 @@ func (c *Issuer) checked(field string, trace *Trace, f *faults) *issuer {
 	for _, a := range algorithms {
 		is.allowed[a] = true
 	}
+	is.open(c, algorithms, snapshotDir, trace, field, f)
+	return is
+}
+
+// open binds the issuer's keys to it.
+func (is *issuer) open(c *Issuer, algorithms []jose.Algorithm, snapshotDir string, trace *Trace, field string, f *faults) {
+	client := c.HTTPClient
+	if client == nil || client.Transport == nil { // metadata and keys share their connections
+		client = &http.Client{Transport: fetch.NewTransport()}
+	}
+	is.location = newLocation(c.URL, client, c.InsecureAllowHTTP)
 	source := c.Keys
 	if source == nil {
 		source = jwkscache.Discovered()
@@ -175,20 +228,18 @@ func (c *Issuer) checked(field string, trace *Trace, f *faults) *issuer {
 	keys, err := jwkscache.Open(source, jwkscache.Binding{
 		Issuer:            c.URL,
 		Algorithms:        algorithms,
-		Locate:            c.locator(),
-		HTTPClient:        c.HTTPClient,
+		Locate:            is.location.find,
+		HTTPClient:        client,
 		InsecureAllowHTTP: c.InsecureAllowHTTP,
-		Fetched:           func(fetched jwkscache.Fetched) { trace.keysFetched(is.url, fetched) },
+		Limits:            c.KeyLimits,
+		SnapshotDir:       snapshotDir,
+		Forbidden:         c.ForbiddenKeys,
+		Trace:             trace.keys(),
 	})
 	if err != nil {
 		f.addf("%s: Keys: %w", field, err)
-		return is
 	}
 	is.keys = keys
-	for _, key := range keys.Ignored() {
-		trace.keyIgnored(c.URL, key)
-	}
-	return is
 }
 
 func checkIssuerURL(text string, insecureAllowHTTP bool, field string, f *faults) {
@@ -196,11 +247,15 @@ func checkIssuerURL(text string, insecureAllowHTTP bool, field string, f *faults
 		f.addf("%s: URL is empty; it is the exact iss of the tokens", field)
 		return
 	}
-	_, err := fetch.CheckURL(text, insecureAllowHTTP)
-	if err != nil || strings.ContainsAny(text, "?#") || hasControl(text) {
+	if !isIssuerURL(text, insecureAllowHTTP) {
 		f.addf("%s: URL must be an https URL with a host and without user, query and fragment (RFC 8414 §2); "+
 			"http is for loopback hosts only", field)
 	}
+}
+
+func isIssuerURL(text string, insecureAllowHTTP bool) bool {
+	_, err := fetch.CheckURL(text, insecureAllowHTTP)
+	return err == nil && !strings.ContainsAny(text, "?#") && !hasControl(text)
 }
 
 func checkAudiences(audiences []string, field string, f *faults) {

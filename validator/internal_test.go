@@ -4,7 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
 	"github.com/sallyport-auth/sallyport/jose"
@@ -45,62 +50,55 @@ func TestTranslated(t *testing.T) {
 	}
 }
 
-// fakeKeys answers with what it holds. Nothing but Find may be asked.
-type fakeKeys struct {
-	jwkscache.Keys
+// transport is an http.RoundTripper of one function.
+type transport func(*http.Request) (*http.Response, error)
 
-	keys []*jose.Key
-	err  error
-	ctx  context.Context // what Find was called with
-}
-
-func (k *fakeKeys) Find(ctx context.Context, _ jose.Header) ([]*jose.Key, error) {
-	k.ctx = ctx
-	return k.keys, k.err
-}
-
-// fakeIssuer is a Validator for one issuer with the keys given.
-func fakeIssuer(keys *fakeKeys) *Validator {
-	is := &issuer{url: "https://as.example.com", keys: keys}
-	is.allowed[jose.EdDSA] = true
-	return &Validator{issuers: []*issuer{is}, byURL: map[string]*issuer{is.url: is}, maxBytes: defaultTokenBytes}
-}
-
-// unsigned is a token up to the look-up of its key.
-const unsigned = "eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCJ9.eyJpc3MiOiJodHRwczovL2FzLmV4YW1wbGUuY29tIn0.AAAA"
+func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // TestKeysUnavailable: what keys cannot answer is refused, and which way
 // depends on whether they answered.
 func TestKeysUnavailable(t *testing.T) {
-	type key string
-	ctx := context.WithValue(context.Background(), key("request"), 1)
+	refused := errors.New("connection refused")
+	gone, cancel := context.WithCancel(context.Background())
+	cancel()
+	header := http.Header{"Content-Type": {"application/json"}}
 	for _, row := range []struct {
-		name string
-		keys fakeKeys
-		want Reason
+		name  string
+		ctx   context.Context
+		body  string
+		err   error
+		want  Reason
+		cause error
 	}{
-		{"error", fakeKeys{err: errors.New("connection refused")}, Unavailable},
-		{"cancelled", fakeKeys{err: context.Canceled}, Unavailable},
-		{"unknown", fakeKeys{err: jose.ErrUnknownKey}, UnknownKey},
-		{"error beside keys", fakeKeys{keys: []*jose.Key{{}}, err: context.Canceled}, Unavailable},
-		{"none, without an error", fakeKeys{}, Unavailable},
-		{"nil key", fakeKeys{keys: []*jose.Key{nil}}, UnknownKey},
-		{"zero key", fakeKeys{keys: []*jose.Key{{}, {}}}, UnknownKey},
+		{"error", context.Background(), "", refused, Unavailable, refused},
+		{"the caller gave up", gone, `{"keys":[]}`, nil, Unavailable, context.Canceled},
+		{"no JWK Set", context.Background(), `{}`, nil, Unavailable, jose.ErrNotJWKS},
+		{"unknown", context.Background(), `{"keys":[]}`, nil, UnknownKey, jose.ErrUnknownKey},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			token, err := fakeIssuer(&row.keys).Validate(ctx, Presentation{Scheme: Bearer, Token: unsigned})
-			if token != nil || !errors.Is(err, row.want) || ReasonOf(err) != row.want {
-				t.Errorf("%v, %v, want %q", token, err, row.want)
-			}
-			if row.keys.err != nil && !errors.Is(err, row.keys.err) {
-				t.Errorf("the cause is lost: %v", err)
-			}
-			if row.keys.ctx != ctx {
-				t.Error("Find did not get the request's context")
-			}
+			synctest.Test(t, func(t *testing.T) {
+				v, err := New(Config{Issuers: []Issuer{{
+					URL: "https://as.example.com", Audiences: []string{"a"}, Keys: jwkscache.URL("https://as.example.com/jwks"),
+					HTTPClient: &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) {
+						<-time.After(time.Second)
+						return &http.Response{StatusCode: http.StatusOK, Header: header, Body: io.NopCloser(strings.NewReader(row.body))}, row.err
+					})},
+				}}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				token, err := v.Validate(row.ctx, Presentation{Scheme: Bearer, Token: unsigned})
+				if token != nil || !errors.Is(err, row.want) || ReasonOf(err) != row.want || !errors.Is(err, row.cause) {
+					t.Errorf("%v, %v, want %q by %v", token, err, row.want, row.cause)
+				}
+				<-time.After(time.Second) // until the fetch has ended
+			})
 		})
 	}
 }
+
+// unsigned is a token up to the look-up of its key.
+const unsigned = "eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCJ9.eyJpc3MiOiJodHRwczovL2FzLmV4YW1wbGUuY29tIn0.AAAA"
 
 // TestUnknownRuleType: a rule of a type that New would refuse holds nothing.
 func TestUnknownRuleType(t *testing.T) {

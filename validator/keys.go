@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/sallyport-auth/sallyport/discovery"
+	"github.com/sallyport-auth/sallyport/jwkscache"
 )
 
 // Bounds of an issuer's metadata.
@@ -26,49 +29,71 @@ const (
 	metadataPatience = 3 * time.Second
 )
 
-// locator finds the issuer's key URL by discovery. After a first success, a
-// failure leaves the last known URL in use for a bounded time.
-func (c *Issuer) locator() func(context.Context) (string, error) {
-	l := &location{
-		client: discovery.New(discovery.Config{HTTPClient: c.HTTPClient, InsecureAllowHTTP: c.InsecureAllowHTTP}),
-		issuer: c.URL,
-	}
-	return l.find
-}
-
-// location is where an issuer's keys stand.
+// location is where an issuer's keys stand, by its metadata. After a first
+// success, a failure leaves the last known URL in use for a bounded time
+// (R-DI-07).
 type location struct {
 	client *discovery.Client
 	issuer string
 
-	known string    // the key URL, or empty
-	found time.Time // when it was
-	tried time.Time // when the last attempt failed
+	mu        sync.Mutex // never held across I/O
+	known     *discovery.Metadata
+	found     time.Time // when it was
+	attempted time.Time // when the last attempt failed
 }
 
-// find is called by one fetch at a time; see [jwkscache.Binding].
-func (l *location) find(ctx context.Context) (string, error) {
-	age := time.Since(l.found)
-	usable := age < metadataStale // never, before a first success
-	if usable && (age < metadataFresh || time.Since(l.tried) < metadataRetry) {
-		return l.known, nil
+func newLocation(issuer string, client *http.Client, insecureAllowHTTP bool) *location {
+	return &location{
+		client: discovery.New(discovery.Config{HTTPClient: client, InsecureAllowHTTP: insecureAllowHTTP}),
+		issuer: issuer,
 	}
-	if usable {
+}
+
+// find answers with the key URL; see [jwkscache.Binding].
+func (l *location) find(ctx context.Context) (string, error) {
+	known, due := l.last()
+	if !due {
+		return known.JWKSURI, nil
+	}
+	if known != nil {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, metadataPatience)
 		defer cancel()
 	}
 	metadata, err := l.client.Discover(ctx, l.issuer)
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	switch {
 	case err == nil:
-		l.known, l.found = metadata.JWKSURI, time.Now()
-		return l.known, nil
-	case usable:
-		l.tried = time.Now()
-		return l.known, nil
+		l.known, l.found = metadata, time.Now()
+		return metadata.JWKSURI, nil
+	case known != nil:
+		l.attempted = time.Now()
+		return known.JWKSURI, nil
 	default:
 		return "", err
 	}
+}
+
+// last answers the metadata that may still be used, or nil, and whether it is
+// time to ask again.
+func (l *location) last() (known *discovery.Metadata, due bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	age := time.Since(l.found)
+	if l.known == nil || age >= metadataStale {
+		return nil, true
+	}
+	return l.known, age >= metadataFresh && time.Since(l.attempted) >= metadataRetry
+}
+
+// lists reports whether the metadata read last names one of the audiences as a
+// protected resource, or says nothing of such (R-DI-10).
+func (l *location) lists(audiences []string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.known == nil || l.known.ProtectedResources == nil ||
+		slices.ContainsFunc(audiences, func(a string) bool { return slices.Contains(l.known.ProtectedResources, a) })
 }
 
 // Warm fetches the keys of every issuer that needs it and waits for them, no
@@ -83,14 +108,78 @@ func (v *Validator) Warm(ctx context.Context) error {
 // Run keeps the keys of every issuer fresh until ctx ends, and then returns
 // nil. A Validator that is not run refreshes when tokens ask for it.
 func (v *Validator) Run(ctx context.Context) error {
+	var all sync.WaitGroup
+	if v.tenants != nil {
+		all.Go(func() { v.tenants.run(ctx) })
+	}
 	v.each(func(_ int, is *issuer) { is.keys.Run(ctx) })
+	all.Wait()
 	return nil
 }
 
+// Status tells how the keys of each issuer are, in the order of the
+// configuration, and then of each tenant that is known.
+func (v *Validator) Status() []jwkscache.Status {
+	all := make([]jwkscache.Status, len(v.issuers))
+	for i, is := range v.issuers {
+		all[i] = is.keys.Status()
+	}
+	if v.tenants != nil {
+		all = append(all, v.tenants.status()...)
+	}
+	return all
+}
+
+// ForbidKey stops a key of an issuer now: its tokens are refused as those of
+// an unknown key, whatever a later refresh brings. With Config.SnapshotDir that
+// outlasts a restart; see [jwkscache.Keys.Forbid], also for errors. A tenant
+// that is not known at present is asked for; its key is forbidden even if that
+// fails.
+func (v *Validator) ForbidKey(ctx context.Context, issuer string, key jwkscache.KeyName) error {
+	is, err := v.amended(ctx, issuer, key, true)
+	if err != nil {
+		return err
+	}
+	return is.failure(is.keys.Forbid(ctx, key))
+}
+
+// PermitKey undoes [Validator.ForbidKey].
+func (v *Validator) PermitKey(ctx context.Context, issuer string, key jwkscache.KeyName) error {
+	is, err := v.amended(ctx, issuer, key, false)
+	if err != nil {
+		return err
+	}
+	return is.failure(is.keys.Permit(ctx, key))
+}
+
+// amended is the issuer for which a key is to be forbidden or permitted.
+func (v *Validator) amended(ctx context.Context, issuer string, key jwkscache.KeyName, forbid bool) (*issuer, error) {
+	if is := v.byURL[issuer]; is != nil {
+		return is, nil
+	}
+	if v.tenants == nil {
+		return nil, ErrUnknownIssuer
+	}
+	if err := key.Check(); err != nil {
+		return nil, err
+	}
+	v.tenants.forbid(issuer, key, forbid)
+	return v.tenants.issuer(ctx, issuer)
+}
+
+// ForgetTenant drops what Config.Tenants said of an issuer, with its keys: the
+// next token asks anew, and tokens of a tenant that was removed are refused.
+func (v *Validator) ForgetTenant(issuer string) {
+	if v.tenants != nil {
+		v.tenants.forget(issuer)
+	}
+}
+
 // Ready is nil if tokens of every issuer can be judged now; otherwise it tells
-// all issuers whose tokens cannot.
+// all issuers whose tokens cannot. Stale keys that still serve count as ready;
+// [Validator.Status] tells which those are, and until when.
 func (v *Validator) Ready() error {
-	if len(v.issuers) == 0 {
+	if v.byURL == nil {
 		return errNotMade
 	}
 	var failures []error

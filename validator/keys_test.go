@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/sallyport-auth/sallyport/discovery"
-	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/testissuer"
 	"github.com/sallyport-auth/sallyport/validator"
@@ -320,24 +319,22 @@ func TestFetchesAreTraced(t *testing.T) {
 		issuer := startIssuer(t, "")
 		defer issuer.Close()
 		issuer.ExtraJWKs(`{"kty":"AKP","kid":"pq"}`)
-		var fetched []jwkscache.Fetched
-		var ignored []string
-		trace := &validator.Trace{
-			KeysFetched: func(iss string, f jwkscache.Fetched) {
+		var fetched []jwkscache.FetchDone
+		trace := &validator.Trace{Keys: &jwkscache.Trace{
+			FetchDone: func(iss string, done jwkscache.FetchDone) {
 				if iss != issuer.URL() {
 					t.Errorf("issuer %q", iss)
 				}
-				fetched = append(fetched, f)
+				fetched = append(fetched, done)
 			},
-			KeyIgnored: func(iss string, key jose.IgnoredKey) { ignored = append(ignored, iss+" "+key.KeyID) },
-		}
+		}}
 		v := trusting(t, trace.Join(&validator.Trace{}), issuer)
 		if err := v.Warm(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if len(fetched) != 1 || fetched[0].Keys != 1 || fetched[0].Err != nil || len(ignored) != 1 || ignored[0] != issuer.URL()+" pq" {
-			t.Errorf("fetched %+v, ignored %v", fetched, ignored)
+		if len(fetched) != 1 || fetched[0].Keys != 1 || fetched[0].Err != nil || len(fetched[0].Ignored) != 1 || fetched[0].Ignored[0].KeyID != "pq" {
+			t.Errorf("fetched %+v", fetched)
 		}
 		if warnings := v.Warnings(); len(warnings) != 1 || !strings.Contains(warnings[0], `"pq"`) {
 			t.Errorf("warnings %q", warnings)

@@ -3,7 +3,6 @@ package validator
 import (
 	"context"
 
-	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/jwkscache"
 )
 
@@ -17,12 +16,9 @@ type Trace struct {
 	ValidateStart func(context.Context) context.Context
 	// ValidateDone is called with the verdict.
 	ValidateDone func(context.Context, ValidateDone)
-	// KeyIgnored is called for each published key that is not used; see
-	// [jose.IgnoredKey]. With static keys that is during [New], otherwise
-	// after each fetch.
-	KeyIgnored func(issuer string, key jose.IgnoredKey)
-	// KeysFetched is called when a fetch of an issuer's keys ended.
-	KeysFetched func(issuer string, fetched jwkscache.Fetched)
+	// Keys gets the hooks for what becomes of the issuers' keys. It may be
+	// nil.
+	Keys *jwkscache.Trace
 }
 
 // ValidateDone is a verdict. Issuer is a configured issuer's URL, or empty if
@@ -51,14 +47,7 @@ func (t *Trace) Join(next *Trace) *Trace {
 			t.validateDone(ctx, done)
 			next.validateDone(ctx, done)
 		},
-		KeyIgnored: func(issuer string, key jose.IgnoredKey) {
-			t.keyIgnored(issuer, key)
-			next.keyIgnored(issuer, key)
-		},
-		KeysFetched: func(issuer string, fetched jwkscache.Fetched) {
-			t.reportFetched(issuer, fetched)
-			next.reportFetched(issuer, fetched)
-		},
+		Keys: t.Keys.Join(next.Keys),
 	}
 }
 
@@ -84,22 +73,11 @@ func (t *Trace) validateDone(ctx context.Context, done ValidateDone) {
 	}
 }
 
-func (t *Trace) keyIgnored(issuer string, key jose.IgnoredKey) {
-	if t != nil && t.KeyIgnored != nil {
-		t.KeyIgnored(issuer, key)
+// keys are the hooks for keys, as they are now.
+func (t *Trace) keys() *jwkscache.Trace {
+	if t == nil || t.Keys == nil {
+		return nil
 	}
-}
-
-// keysFetched reports a fetch and the keys it brought that are not used.
-func (t *Trace) keysFetched(issuer string, fetched jwkscache.Fetched) {
-	for _, key := range fetched.Ignored {
-		t.keyIgnored(issuer, key)
-	}
-	t.reportFetched(issuer, fetched)
-}
-
-func (t *Trace) reportFetched(issuer string, fetched jwkscache.Fetched) {
-	if t != nil && t.KeysFetched != nil {
-		t.KeysFetched(issuer, fetched)
-	}
+	hooks := *t.Keys
+	return &hooks
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sallyport-auth/sallyport/internal/clock"
 	"github.com/sallyport-auth/sallyport/jose"
+	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -80,8 +81,9 @@ func TestTraceStart(t *testing.T) {
 	}
 }
 
-// TestTraceKeyIgnored: keys that are not used are told during New, in order.
-func TestTraceKeyIgnored(t *testing.T) {
+// TestTraceIgnoredKeys: static keys that are not used are told during New, in
+// order.
+func TestTraceIgnoredKeys(t *testing.T) {
 	type told struct {
 		issuer  string
 		index   int
@@ -91,12 +93,14 @@ func TestTraceKeyIgnored(t *testing.T) {
 	var all []told
 	config := baseConfig()
 	config.Issuers[0].Keys = someIgnored()
-	config.Trace = &validator.Trace{KeyIgnored: func(issuer string, key jose.IgnoredKey) {
-		if !errors.Is(key.Reason, jose.ErrUnusableKey) {
-			t.Errorf("key %d: %v", key.Index, key.Reason)
+	config.Trace = &validator.Trace{Keys: &jwkscache.Trace{FetchDone: func(issuer string, done jwkscache.FetchDone) {
+		for _, key := range done.Ignored {
+			if !errors.Is(key.Reason, jose.ErrUnusableKey) {
+				t.Errorf("key %d: %v", key.Index, key.Reason)
+			}
+			all = append(all, told{issuer, key.Index, key.KeyID, key.Private})
 		}
-		all = append(all, told{issuer, key.Index, key.KeyID, key.Private})
-	}}
+	}}}
 	v := newValidator(t, config)
 	want := []told{{testIssuer, 0, "enc", false}, {testIssuer, 2, "leaked\n", true}}
 	if !slices.Equal(all, want) {
@@ -114,7 +118,7 @@ func TestTraceOptional(t *testing.T) {
 	for name, trace := range map[string]*validator.Trace{
 		"nil": nil, "none": {}, "joined": (&validator.Trace{}).Join(&validator.Trace{}),
 		"start": {ValidateStart: func(ctx context.Context) context.Context { return ctx }},
-		"done":  {ValidateDone: none}, "ignored": {KeyIgnored: func(string, jose.IgnoredKey) {}},
+		"done":  {ValidateDone: none}, "keys": {Keys: &jwkscache.Trace{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config := baseConfig()
@@ -142,7 +146,7 @@ func TestTraceJoin(t *testing.T) {
 				path, _ := ctx.Value(ctxKey("path")).(string)
 				calls = append(calls, name+" done "+path+" "+string(done.Reason))
 			},
-			KeyIgnored: func(_ string, key jose.IgnoredKey) { calls = append(calls, name+" ignored "+key.KeyID) },
+			Keys: &jwkscache.Trace{FetchDone: func(_ string, done jwkscache.FetchDone) { calls = append(calls, name+" keys "+done.Cause) }},
 		}
 	}
 	config := baseConfig()
@@ -151,7 +155,7 @@ func TestTraceJoin(t *testing.T) {
 	v := newValidator(t, config)
 	expect(t, v, bearer(foreignKey.token(baseClaims)), 0, validator.BadSignature, "")
 	want := []string{
-		"a ignored enc", "b ignored enc", "c ignored enc", "a ignored leaked\n", "b ignored leaked\n", "c ignored leaked\n",
+		"a keys start", "b keys start", "c keys start",
 		"a start", "b start", "c start", "a done abc bad_signature", "b done abc bad_signature", "c done abc bad_signature",
 	}
 	if !slices.Equal(calls, want) {

@@ -2,6 +2,9 @@ package validator
 
 import (
 	"context"
+	"errors"
+	"strconv"
+	"time"
 	"unicode/utf8"
 
 	"github.com/sallyport-auth/sallyport/internal/clock"
@@ -14,6 +17,7 @@ import (
 type Validator struct {
 	issuers  []*issuer
 	byURL    map[string]*issuer
+	tenants  *tenants // nil if there are none
 	leeway   Leeway
 	maxBytes int
 	trace    *Trace
@@ -24,10 +28,11 @@ type Validator struct {
 func New(config Config) (*Validator, error) {
 	var f faults
 	trace := config.Trace.clone()
+	config.MaxTenants = checkedMaxTenants(config.MaxTenants, &f)
 	v := &Validator{
 		leeway:   config.Leeway.checked(&f),
 		maxBytes: checkedTokenBytes(config.MaxTokenBytes, &f),
-		issuers:  checkedIssuers(config.Issuers, trace, &f),
+		issuers:  config.checkedIssuers(trace, &f),
 		trace:    trace,
 	}
 	if err := f.err(); err != nil {
@@ -36,6 +41,13 @@ func New(config Config) (*Validator, error) {
 	v.byURL = make(map[string]*issuer, len(v.issuers))
 	for _, is := range v.issuers {
 		v.byURL[is.url] = is
+	}
+	if config.Tenants != nil {
+		v.tenants = newTenants(&config, func(c *Issuer) (*issuer, error) {
+			var f faults
+			is := c.checked("Tenants: "+strconv.Quote(c.URL), config.SnapshotDir, trace, &f)
+			return is, f.err()
+		})
 	}
 	return v, nil
 }
@@ -99,21 +111,43 @@ func (v *Validator) judge(ctx context.Context, p *Presentation) (*Token, *issuer
 	}
 	// The only claim that is used before the signature verifies: it selects
 	// the configuration by exact match and goes nowhere else.
-	is := v.byURL[unverifiedIssuer(members)]
-	if is == nil {
-		return nil, nil, errIssuer
+	is, refused := v.issuer(ctx, unverifiedIssuer(members))
+	if refused != nil {
+		return nil, nil, refused
 	}
 	if refused := is.authenticate(ctx, &unverified); refused != nil {
 		return nil, is, refused
 	}
 	token, refused := v.judgeClaims(ctx, is, &unverified, members, &p.Demands)
+	if refused == nil && is.tenant.Load() != nil {
+		v.tenants.prove(is)
+	}
 	return token, is, refused
+}
+
+// issuer is the one that is configured under that URL.
+func (v *Validator) issuer(ctx context.Context, unverified string) (*issuer, *Error) {
+	if is := v.byURL[unverified]; is != nil {
+		return is, nil
+	}
+	if v.tenants == nil || unverified == "" {
+		return nil, errIssuer
+	}
+	is, err := v.tenants.issuer(ctx, unverified)
+	switch {
+	case err == nil:
+		return is, nil
+	case errors.Is(err, ErrUnknownIssuer):
+		return nil, errIssuer
+	default:
+		return nil, &Error{reason: Unavailable, cause: err}
+	}
 }
 
 // judgePresentation judges what does not need the token's inside.
 func (v *Validator) judgePresentation(p *Presentation) *Error {
 	switch {
-	case len(v.issuers) == 0:
+	case v.byURL == nil:
 		return errNotMade
 	case p.Scheme == DPoP:
 		return errSchemeDPoP
@@ -171,7 +205,7 @@ func (is *issuer) authenticate(ctx context.Context, unverified *jose.Unverified)
 	if refused := is.judgeType(header); refused != nil {
 		return refused
 	}
-	keys, err := is.keys.Find(ctx, header)
+	found, err := is.keys.Find(ctx, time.Now(), header)
 	if err != nil {
 		refused := translated(err)
 		if refused.reason == Unavailable { // the operator will ask whose keys
@@ -179,7 +213,7 @@ func (is *issuer) authenticate(ctx context.Context, unverified *jose.Unverified)
 		}
 		return refused
 	}
-	for _, key := range keys {
+	for _, key := range found.Keys {
 		if err = key.Verify(unverified); err == nil {
 			return nil
 		}

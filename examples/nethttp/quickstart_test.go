@@ -32,9 +32,9 @@ func Example() { //nolint:testableexamples // it serves for ever
 func observed(issuers []validator.Issuer) (*middleware.Guard, error) {
 	v, err := validator.New(validator.Config{
 		Issuers: issuers,
-		Trace: &validator.Trace{KeysFetched: func(issuer string, fetched jwkscache.Fetched) {
-			slog.Info("keys fetched", "issuer", issuer, "keys", fetched.Keys, "err", fetched.Err)
-		}},
+		Trace: &validator.Trace{Keys: &jwkscache.Trace{FetchDone: func(issuer string, done jwkscache.FetchDone) {
+			slog.Info("keys", "issuer", issuer, "cause", done.Cause, "usable", done.Keys, "err", done.Err)
+		}}},
 	})
 	if err != nil {
 		log.Fatal(err)

@@ -37,6 +37,10 @@ var Rooms = []Room{
 		Why: "bounded, address-guarded HTTP, so that no room opens a connection of its own",
 	},
 	{
+		Dir: "internal/detached", Leaf: true,
+		Why: "work that many wait for, so that no room lets one caller's end fail another",
+	},
+	{
 		Dir: "discovery", Why: "metadata of one issuer; knows nothing of keys",
 	},
 	{
@@ -46,6 +50,7 @@ var Rooms = []Room{
 	{
 		Dir: "jwkscache", Why: "one issuer's keys; knows nothing of tokens",
 		Rooms: []string{"jose"},
+		Std:   []string{"os"}, // key files and snapshots, where the configuration asks for them
 	},
 	{
 		Dir: "validator", Why: "judges tokens; knows nothing of transports or policies",

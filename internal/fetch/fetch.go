@@ -1,11 +1,12 @@
 // Package fetch gets small documents over HTTP from places that a
 // configuration or an issuer's metadata names, within bounds: https (http to
-// loopback only), five seconds, one mebibyte, status 200, no redirects, no
-// cookies, no environment proxy, and no connection to link-local or cloud
-// metadata addresses, whatever a name resolves to.
+// loopback only), a time, a size, status 200, JSON that is not compressed, no
+// redirects, no cookies, no environment proxy, and no connection to link-local
+// or cloud metadata addresses, whatever a name resolves to.
 package fetch
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -16,7 +17,7 @@ import (
 	"time"
 )
 
-// Bounds of one fetch.
+// Bounds of one fetch, where [Config] names no other.
 const (
 	Timeout  = 5 * time.Second
 	MaxBytes = 1 << 20
@@ -26,85 +27,151 @@ const (
 
 // Errors of this package.
 var (
-	ErrURL      = errors.New("fetch: URL must be https with a host and without user and fragment; http is for loopback hosts only")
-	ErrStatus   = errors.New("fetch: status is not 200")
-	ErrTooLarge = errors.New("fetch: document is larger than 1 MiB")
-	ErrRedirect = errors.New("fetch: redirects are not followed")
-	ErrAddress  = errors.New("fetch: address is not allowed")
+	ErrURL       = errors.New("fetch: URL must be https with a host and without user and fragment; http is for loopback hosts only")
+	ErrStatus    = errors.New("fetch: status is not 200")
+	ErrTooLarge  = errors.New("fetch: document is too large")
+	ErrRedirect  = errors.New("fetch: redirects are not followed")
+	ErrAddress   = errors.New("fetch: address is not allowed")
+	ErrMediaType = errors.New("fetch: Content-Type is not JSON; serve the document as application/json, or as a type of application that ends in +json")
+	ErrEncoding  = errors.New("fetch: Content-Encoding was not asked for; serve the document as it is where the request has Accept-Encoding: identity")
 )
 
 // Config is what a [Client] is told.
 type Config struct {
 	// HTTPClient replaces the transport: its TLS settings, proxy and
-	// addresses are then the caller's business. The other bounds stay. nil
-	// means a transport with address checks.
+	// addresses are then the caller's business. The other bounds stay, but
+	// Timeout ends only what ends with the request's context. nil means
+	// [NewTransport], for this Client alone.
 	HTTPClient *http.Client
 	// InsecureAllowHTTP permits plain http to any host.
 	InsecureAllowHTTP bool
+	// Timeout is how long one document may take. 0 means [Timeout], which
+	// also bounds connecting and the TLS handshake of NewTransport, each.
+	Timeout time.Duration
+	// MaxBytes is how large one document may be. 0 means [MaxBytes].
+	MaxBytes int64
 }
 
 // Client fetches documents. Safe for concurrent use.
 type Client struct {
 	http     http.Client
 	insecure bool
+	timeout  time.Duration
+	maxBytes int64
 }
 
 // New makes a Client. It does no I/O.
 func New(config Config) *Client {
-	c := &Client{insecure: config.InsecureAllowHTTP}
+	c := &Client{
+		insecure: config.InsecureAllowHTTP,
+		timeout:  cmp.Or(config.Timeout, Timeout),
+		maxBytes: cmp.Or(config.MaxBytes, MaxBytes),
+	}
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return ErrRedirect }
 	if config.HTTPClient != nil && config.HTTPClient.Transport != nil {
 		c.http.Transport = config.HTTPClient.Transport
-		return c
+	} else {
+		c.http.Transport = NewTransport()
 	}
-	c.http.Transport = &http.Transport{
+	return c
+}
+
+// NewTransport makes the transport of a [Client] that is given none: it checks
+// each address that it connects to, verifies certificates, speaks TLS 1.2 or
+// later, asks no proxy, and reads 64 KiB of header fields at most. As the
+// transport of an HTTPClient it gives several Clients one pool of connections.
+func NewTransport() *http.Transport {
+	return &http.Transport{
 		DialContext:            dialer().DialContext,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    Timeout,
-		ResponseHeaderTimeout:  Timeout,
 		IdleConnTimeout:        time.Minute,
 		MaxIdleConnsPerHost:    1,
 		MaxResponseHeaderBytes: maxHeaderBytes,
 		DisableCompression:     true, // what is bounded is what is read
 		ForceAttemptHTTP2:      true,
 	}
-	return c
+}
+
+// Request is what is asked for.
+type Request struct {
+	URL    string
+	Accept string // the media types that the caller can read
+	// IfNoneMatch is the entity tag of what the caller has, or "". What is no
+	// entity tag (RFC 9110 §8.8.3), or longer than 256 bytes, is not sent.
+	IfNoneMatch string
 }
 
 // Document is what was fetched.
 type Document struct {
 	Body   []byte
 	Header http.Header
+	// NotModified means status 304 to an IfNoneMatch: Body is empty, and what
+	// the caller has still holds.
+	NotModified bool
 }
 
-// Get fetches target, asking for a media type. It takes at most [Timeout], and
-// less if ctx ends before.
-func (c *Client) Get(ctx context.Context, target, accept string) (*Document, error) {
-	u, err := CheckURL(target, c.insecure)
+// StatusError is an answer with another status than 200. It is [ErrStatus].
+type StatusError struct {
+	Code int // the status
+	// RetryAfter is how long the server asks to be left alone (RFC 9110
+	// §10.2.3; a date is compared with the local clock). It is 0 if the field
+	// is absent, unreadable or past, and else whatever the server likes, up to
+	// the largest duration.
+	RetryAfter time.Duration
+
+	target string
+}
+
+func (e *StatusError) Error() string {
+	return fmt.Sprintf("%v: %s answered %d", ErrStatus, e.target, e.Code)
+}
+
+// Is makes every StatusError an [ErrStatus].
+func (e *StatusError) Is(target error) bool { return target == ErrStatus }
+
+// Get fetches a document. It takes at most the Timeout of [Config], and less if
+// ctx ends before; a transport that ignores its context takes what it likes.
+func (c *Client) Get(ctx context.Context, request Request) (*Document, error) {
+	u, err := CheckURL(request.URL, c.insecure)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	if u.Scheme == "http" && !c.insecure {
+	if u.Scheme == "http" && loopbackHost(u.Hostname()) {
 		ctx = onlyLoopback(ctx)
 	}
-	header := http.Header{"Accept": {accept}, "User-Agent": {"sallyport"}}
-	request := &http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: header}
-	response, err := c.http.Do(request.WithContext(ctx))
+	header := http.Header{
+		"Accept":          {request.Accept},
+		"Accept-Encoding": {"identity"}, // or an http.Transport asks for gzip and unpacks it
+		"User-Agent":      {"sallyport"},
+	}
+	conditional := validTag(request.IfNoneMatch)
+	if conditional {
+		header.Set("If-None-Match", request.IfNoneMatch)
+	}
+	get := &http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: header}
+	response, err := c.http.Do(get.WithContext(ctx))
 	if err != nil {
 		return nil, fmt.Errorf("fetch: %w", err)
 	}
 	defer response.Body.Close() //nolint:errcheck // what counts was read
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%w: %s answered %d", ErrStatus, u.Redacted(), response.StatusCode)
+	if conditional && response.StatusCode == http.StatusNotModified {
+		return &Document{Header: response.Header, NotModified: true}, nil
 	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, MaxBytes+1))
+	if response.StatusCode != http.StatusOK {
+		return nil, &StatusError{Code: response.StatusCode, RetryAfter: retryAfter(response.Header), target: u.Redacted()}
+	}
+	if err := checkFields(response.Header); err != nil {
+		return nil, fmt.Errorf("%w: %s", err, u.Redacted())
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, c.maxBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("fetch: %s: %w", u.Redacted(), err)
 	}
-	if len(body) > MaxBytes {
-		return nil, fmt.Errorf("%w: %s", ErrTooLarge, u.Redacted())
+	if int64(len(body)) > c.maxBytes {
+		return nil, fmt.Errorf("%w: %s has more than %d bytes", ErrTooLarge, u.Redacted(), c.maxBytes)
 	}
 	return &Document{Body: body, Header: response.Header}, nil
 }

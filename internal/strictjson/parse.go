@@ -140,3 +140,13 @@ func UnmarshalKnown(doc string, dst any) error {
 	line := 1 + strings.Count(doc[:min(int(offset), len(doc))], "\n")
 	return fmt.Errorf("line %d: %w", line, err)
 }
+
+// Marshal is v as one JSON document that [UnmarshalKnown] reads back. Text that
+// is not UTF-8 is an error, which may quote v.
+func Marshal(v any) (string, error) {
+	doc, err := json.Marshal(v)
+	if err != nil {
+		return "", fmt.Errorf("strictjson: %w", err)
+	}
+	return string(doc), nil
+}

@@ -179,3 +179,19 @@ func TestUnmarshalKnown(t *testing.T) {
 		})
 	}
 }
+
+// What Marshal writes, UnmarshalKnown reads back.
+func TestMarshal(t *testing.T) {
+	want := config{Name: "<\"\\\x00\u2028😀", Count: -1, List: []string{"", "é"}}
+	doc, err := Marshal(&want)
+	if err != nil || strings.Contains(doc, "\n") {
+		t.Fatalf("%s, %v", doc, err)
+	}
+	var c config
+	if err := UnmarshalKnown(doc, &c); err != nil || c.Name != want.Name || c.Count != -1 || !slices.Equal(c.List, want.List) {
+		t.Errorf("%s: %+v, %v", doc, c, err)
+	}
+	if doc, err := Marshal(config{Name: "\xff"}); doc != "" || err == nil || !strings.HasPrefix(err.Error(), "strictjson: ") {
+		t.Errorf("invalid UTF-8: %s, %v", doc, err)
+	}
+}

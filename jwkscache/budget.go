@@ -1,0 +1,81 @@
+package jwkscache
+
+import (
+	"hash/maphash"
+	"time"
+)
+
+const (
+	// maxRemembered bounds the kids that are remembered as asked for in vain.
+	maxRemembered = 1024
+	// quiet is how long no further fetch must be in vain, at least, until those
+	// that were are forgotten.
+	quiet = time.Minute
+)
+
+// budget says when a fetch for an unknown kid is due. The package comment has
+// the argument. It is guarded by the lock of its Keys.
+type budget struct {
+	limits    *Limits
+	seed      maphash.Seed
+	missed    map[uint64]time.Time // when the last fetch for a kid began, which was in vain; an attacker's strings are not kept
+	fruitless int                  // fetches in a row, without further ones for a kid missed before
+	last      time.Time            // when the last of them ended
+}
+
+func newBudget(limits *Limits) budget {
+	return budget{limits: limits, seed: maphash.MakeSeed(), missed: make(map[uint64]time.Time)}
+}
+
+// interval is how far a fetch for kid must be from the one before.
+func (b *budget) interval(kid string, now time.Time) time.Duration {
+	b.forget(now)
+	if _, again := b.missed[b.hash(kid)]; again || b.fruitless >= b.limits.Fruitless {
+		return b.limits.FruitlessInterval
+	}
+	return b.limits.UnknownInterval
+}
+
+// justMissed reports whether a fetch for kid was in vain so short a time ago
+// that neither another one nor joining one is worth it.
+func (b *budget) justMissed(kid string, now time.Time) bool {
+	last, again := b.missed[b.hash(kid)]
+	return again && now.Sub(last) < b.limits.FruitlessInterval
+}
+
+// spent records a fetch for kid that began at start. found says whether it
+// succeeded, gained whether it brought any new key.
+func (b *budget) spent(kid string, start, now time.Time, found, gained bool) {
+	if gained {
+		b.reset()
+		return
+	}
+	_, again := b.missed[b.hash(kid)]
+	if !again {
+		b.fruitless++
+		b.last = now
+	}
+	if !found { // whether the kid exists is still open
+		return
+	}
+	if !again && len(b.missed) >= maxRemembered {
+		clear(b.missed)
+	}
+	b.missed[b.hash(kid)] = start
+}
+
+// forget ends the row of fetches in vain after a while without any. The kids
+// stay remembered: those that keep being asked for would start it anew.
+func (b *budget) forget(now time.Time) {
+	if now.Sub(b.last) >= max(quiet, 2*b.limits.FruitlessInterval) {
+		b.fruitless = 0
+	}
+}
+
+// reset is for when the world has changed: a fetch brought a new key.
+func (b *budget) reset() {
+	b.fruitless = 0
+	clear(b.missed)
+}
+
+func (b *budget) hash(kid string) uint64 { return maphash.String(b.seed, kid) }

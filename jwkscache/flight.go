@@ -1,0 +1,274 @@
+package jwkscache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sallyport-auth/sallyport/internal/detached"
+	"github.com/sallyport-auth/sallyport/internal/fetch"
+	"github.com/sallyport-auth/sallyport/jose"
+)
+
+// Why a fetch began; see [FetchDone].
+const (
+	causeMissing    = "missing"
+	causeSchedule   = "schedule"
+	causeStale      = "stale"
+	causeUnknownKid = "unknown_kid"
+)
+
+const (
+	// maxAbandoned bounds the fetches that do not return although their time
+	// is over.
+	maxAbandoned = 4
+	// documents is how many are fetched one after the other in a flight: the
+	// metadata, and the set.
+	documents = 2
+)
+
+// flight is work that many may wait for: one fetch, or reading the store.
+type flight struct {
+	*detached.Flight
+
+	cause string
+	kid   string // that it began for, if the cause is an unknown one
+	start time.Time
+}
+
+// wait waits for the work, but no longer than ctx.
+func (f *flight) wait(ctx context.Context, maxWaiters int) error {
+	err := f.Wait(ctx, maxWaiters)
+	if err != nil && !errors.Is(err, ErrUnavailable) {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return err
+}
+
+// catch is what a flight brings home.
+type catch struct {
+	location string
+	version  *version // not yet in use
+	same     bool     // its set is the one in use
+	store    *contents
+}
+
+// begin joins the work under way or starts some, if that is allowed now for
+// that cause; otherwise the flight is nil. What the store says comes first.
+func (k *Keys) begin(ctx context.Context, cause, kid string) (f *flight, joined bool) {
+	now := time.Now()
+	k.mu.Lock()
+	decision := k.decide(cause, kid, now)
+	switch decision {
+	case joins:
+		f, joined = k.flight, true
+	case starts:
+		f = &flight{detached.NewFlight(), cause, kid, now}
+		k.flight, k.schedule.started = f, now
+		busy := now.Add(detached.Longest(k.flightTimeout()))
+		k.retry.Store(&busy)
+	}
+	interval, loaded := k.budget.interval(kid, now), k.loaded
+	k.mu.Unlock()
+
+	if decision == starts { // before the hook, which may ask the keys itself
+		go k.fly(ctx, f, loaded)
+	}
+	if cause == causeUnknownKid {
+		k.binding.Trace.unknownKid(k.binding.Issuer, UnknownKid{Decision: string(decision), Interval: interval})
+	}
+	return f, joined
+}
+
+// decision is what becomes of a wish for a fetch.
+type decision string
+
+const (
+	starts    decision = "starts"
+	joins     decision = "joins"
+	waits     decision = "waits"      // not yet
+	justAsked decision = "just_asked" // in vain, for this kid
+)
+
+// decide is called under the lock.
+func (k *Keys) decide(cause, kid string, now time.Time) decision {
+	if cause == causeUnknownKid && k.budget.justMissed(kid, now) {
+		return justAsked
+	}
+	if k.flight != nil {
+		return joins
+	}
+	allowed := k.abandoned < maxAbandoned && (k.origin != nil || !k.loaded)
+	switch cause {
+	case causeStale:
+		allowed = allowed && !now.Before(k.schedule.retry)
+	case causeMissing:
+		allowed = allowed && !now.Before(k.schedule.urgent)
+	case causeUnknownKid:
+		allowed = allowed && now.Sub(k.schedule.started) >= k.budget.interval(kid, now) && !now.Before(k.schedule.hold)
+	}
+	if allowed {
+		return starts
+	}
+	return waits
+}
+
+func (k *Keys) flightTimeout() time.Duration { return documents * k.limits.FetchTimeout }
+
+// fly does one piece of work for all its waiters, and lands in bounded time
+// even if the work does not end.
+func (k *Keys) fly(ctx context.Context, f *flight, loaded bool) {
+	work := k.readStore
+	if loaded {
+		work = func(ctx context.Context) (catch, error) {
+			k.binding.Trace.fetchStart(k.binding.Issuer, f.cause) // in here, so that it cannot hold the flight either
+			return k.fetch(ctx)
+		}
+	}
+	c, over, err := detached.Do(ctx, k.flightTimeout(), work)
+	if !errors.Is(err, detached.ErrAbandoned) {
+		k.land(f, c, err)
+		return
+	}
+	k.abandon(1)
+	defer func() { // even if a hook ends this goroutine
+		<-over // an older answer never replaces a newer one
+		k.abandon(-1)
+	}()
+	k.land(f, c, err)
+}
+
+func (k *Keys) abandon(n int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.abandoned += n
+}
+
+// fetch asks the origin.
+func (k *Keys) fetch(ctx context.Context) (catch, error) {
+	now := time.Now()
+	have := k.current.Load()
+	if have != nil && have.origin == "fallback" {
+		have = nil
+	}
+	a, err := k.origin.fetch(ctx, have)
+	if err != nil {
+		return catch{location: a.location}, err
+	}
+	v := &version{origin: "fetched", document: a.document, etag: a.etag, location: a.location, fetched: now}
+	same := have != nil && (a.unchanged || a.document == have.document)
+	if same {
+		v.document, v.published = have.document, have.published
+	} else if v.published, err = k.parse(a.document); err != nil {
+		return catch{location: a.location}, fmt.Errorf("%s: %w", a.location, err)
+	}
+	fresh := min(a.fresh, k.limits.MaxAge)
+	v.renewal = until(now.Add(renewalAfter(fresh)))
+	v.fresh = until(now.Add(fresh))
+	v.usable = until(now.Add(min(fresh+k.limits.Stale, k.limits.MaxAge)))
+	return catch{version: v, location: a.location, same: same}, nil
+}
+
+// parse reads a JWK Set within the limits.
+func (k *Keys) parse(document string) (*jose.Set, error) {
+	set, err := jose.ParseSet([]byte(document), k.binding.Algorithms)
+	if err != nil {
+		return nil, err
+	}
+	if n := len(set.Keys()) + len(set.Ignored()); n > k.limits.Keys {
+		return nil, fmt.Errorf("%w: it has %d keys; Limits.Keys is %d", jose.ErrNotJWKS, n, k.limits.Keys)
+	}
+	return set, nil
+}
+
+// change is what a version differs in from the one before.
+type change struct {
+	added   []*jose.Key
+	removed []*jose.Key
+}
+
+// publish puts a version into use, less what is forbidden, and withdraws the
+// keys that it has not. The lock is held.
+func (k *Keys) publish(v *version) change {
+	v = v.without(k.forbidden)
+	added, removed := v.succeed(k.current.Load())
+	k.current.Store(v)
+	c := change{added: added}
+	for key, l := range removed {
+		l.withdrawn.Store(true)
+		c.removed = append(c.removed, key)
+	}
+	return c
+}
+
+// drop takes the version in use out of it. The lock is held.
+func (k *Keys) drop() change {
+	var c change
+	for key, l := range k.current.Swap(nil).lives {
+		l.withdrawn.Store(true)
+		c.removed = append(c.removed, key)
+	}
+	return c
+}
+
+// land publishes what a flight brought, lets its waiters go and tells the hooks.
+func (k *Keys) land(f *flight, c catch, err error) {
+	if err != nil {
+		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	done := FetchDone{Cause: f.cause, Err: err, Location: c.location, Unchanged: c.same, Took: time.Since(f.start)}
+	k.mu.Lock()
+	moved := k.moved(c.location)
+	var changed change
+	if c.store != nil {
+		changed = k.landStore(c.store, err)
+	} else {
+		changed = k.landFetch(f, c, err)
+	}
+	k.flight, k.failure = nil, err
+	retry := k.schedule.retry
+	k.retry.Store(&retry)
+	if v := k.current.Load(); v != nil && err == nil {
+		done.Keys, done.Ignored = len(v.set.Keys()), v.set.Ignored()
+	}
+	done.Added, done.Removed = changed.added, changed.removed
+	k.mu.Unlock()
+	f.Land(err)
+	k.tell(done, moved, c)
+}
+
+// landFetch is what a fetch changes. The lock is held.
+func (k *Keys) landFetch(f *flight, c catch, err error) change {
+	now := time.Now()
+	unknown := f.cause == causeUnknownKid
+	if err != nil {
+		k.failed = now
+		k.schedule.failed(now, retryAfter(err))
+		if unknown {
+			k.budget.spent(f.kid, f.start, now, false, false)
+		}
+		// A snapshot of another place than the one that is valid now.
+		if v := k.current.Load(); v != nil && v.origin == "snapshot" && c.location != "" && c.location != v.location {
+			return k.drop()
+		}
+		return change{}
+	}
+	k.schedule.succeeded(c.version.renewal)
+	changed := k.publish(c.version)
+	switch gained := len(changed.added) > 0; {
+	case unknown:
+		k.budget.spent(f.kid, f.start, now, true, gained)
+	case gained:
+		k.budget.reset()
+	}
+	return changed
+}
+
+// retryAfter is how long the issuer asked to be left alone.
+func retryAfter(err error) time.Duration {
+	if status, ok := errors.AsType[*fetch.StatusError](err); ok {
+		return status.RetryAfter
+	}
+	return 0
+}

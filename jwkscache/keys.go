@@ -1,0 +1,331 @@
+package jwkscache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sallyport-auth/sallyport/jose"
+)
+
+// ErrUnavailable means that it could not be determined which keys the issuer
+// has. It is no verdict on a token.
+var ErrUnavailable = errors.New("jwkscache: the issuer's keys are unavailable")
+
+var (
+	errNone      = fmt.Errorf("%w: none were fetched yet", ErrUnavailable)
+	errStale     = fmt.Errorf("%w: the last ones are too old to trust", ErrUnavailable)
+	errNotOpened = fmt.Errorf("%w: not made by Open", ErrUnavailable)
+	errWithdrawn = fmt.Errorf("%w: it was withdrawn or forbidden", jose.ErrUnknownKey)
+	errForbidden = fmt.Errorf("%w: the kid is forbidden", jose.ErrUnknownKey)
+)
+
+// Keys are the keys of one issuer. They are made by [Open] and safe for
+// concurrent use.
+type Keys struct {
+	binding   Binding
+	limits    Limits
+	source    string
+	location  string   // of the source, if the configuration says it
+	origin    origin   // nil for static keys
+	initial   *version // what there is without asking, or nil
+	remembers bool     // what was fetched is kept in the store
+	store     *store   // or nil
+	storing   chan struct{}
+
+	current atomic.Pointer[version]
+	retry   atomic.Pointer[time.Time] // schedule.retry, or far off while a flight is under way
+
+	mu        sync.Mutex // never held across I/O or in a hook
+	flight    *flight    // the work under way, or nil
+	loaded    bool       // what the store says of forbidden keys is known
+	abandoned int        // fetches that do not return
+	failure   error      // of the last work, or nil
+	failed    time.Time  // when
+	schedule  schedule
+	budget    budget
+	forbidden map[KeyName]bool // and whether the store keeps it
+	kept      keeping
+	known     string // where the keys stood last
+}
+
+func newKeys(binding Binding, limits Limits) *Keys {
+	k := &Keys{
+		binding:   binding,
+		limits:    limits,
+		storing:   make(chan struct{}, 1),
+		loaded:    true,
+		forbidden: make(map[KeyName]bool),
+	}
+	k.schedule = schedule{limits: &k.limits, cap: limits.MaxBackoff}
+	k.budget = newBudget(&k.limits)
+	k.retry.Store(new(time.Time))
+	for _, name := range binding.Forbidden {
+		k.forbidden[name] = false
+	}
+	if binding.SnapshotDir != "" {
+		k.store, k.loaded = newStore(binding.SnapshotDir, binding.Issuer), false
+	}
+	return k
+}
+
+// start puts what there is without asking into use, unless the store must be
+// asked first which keys are forbidden.
+func (k *Keys) start() {
+	if k.initial == nil || !k.loaded {
+		return
+	}
+	k.mu.Lock()
+	change := k.publish(k.initial)
+	k.mu.Unlock()
+	k.binding.Trace.fetchDone(k.binding.Issuer, FetchDone{Cause: "start", Keys: len(change.added), Added: change.added, Ignored: k.Ignored()})
+}
+
+// Found is the answer of [Keys.Find].
+type Found struct {
+	// Keys are those to try, at most four; see [jose.Set.Find]. Not to be
+	// modified.
+	Keys []*jose.Key
+
+	owner   *Keys
+	version *version
+}
+
+// Find returns the keys to try for a token with header h; see [jose.Set.Find].
+// now is the current time, which the caller has read already. Where keys must
+// be fetched first, it waits no longer than ctx; the error is [ErrUnavailable]
+// if it could not be found out which keys there are.
+func (k *Keys) Find(ctx context.Context, now time.Time, h jose.Header) (Found, error) {
+	v := k.current.Load()
+	switch {
+	case v == nil || v.usable.passed(now):
+		var err error
+		if v, err = k.renew(ctx); err != nil {
+			return Found{}, err
+		}
+	case v.fresh.passed(now):
+		k.refreshStale(ctx, now)
+	}
+	keys, err := v.set.Find(h)
+	if err != nil {
+		if k.origin != nil && errors.Is(err, jose.ErrUnknownKey) && v.set.MightGain(h) {
+			return k.findUnknown(ctx, h)
+		}
+		return Found{}, err
+	}
+	return Found{keys, k, v}, nil
+}
+
+// renew waits for keys where there are none to use.
+func (k *Keys) renew(ctx context.Context) (*version, error) {
+	const rounds = 3 // the store, then the issuer, and one for what changed meanwhile
+	for range rounds {
+		f, _ := k.begin(ctx, causeMissing, "")
+		if f != nil {
+			if err := f.wait(ctx, k.limits.Waiters); err != nil {
+				return nil, err
+			}
+		}
+		if v := k.current.Load(); v != nil && !v.usable.passed(time.Now()) {
+			return v, nil
+		}
+		if f == nil {
+			break
+		}
+	}
+	return nil, k.Ready()
+}
+
+// refreshStale starts a refresh unless one failed a short time ago or is under
+// way, which an atomic load tells.
+func (k *Keys) refreshStale(ctx context.Context, now time.Time) {
+	if !now.Before(*k.retry.Load()) {
+		k.begin(ctx, causeStale, "")
+	}
+}
+
+// findUnknown looks a kid up that is not in the set.
+func (k *Keys) findUnknown(ctx context.Context, h jose.Header) (Found, error) {
+	kid, _ := h.KeyID()
+	if k.forbidsID(kid) {
+		return Found{}, errForbidden
+	}
+	const rounds = 2 // what was under way may have read the set before the key was published
+	for range rounds {
+		f, joined := k.begin(ctx, causeUnknownKid, kid)
+		if f != nil {
+			if err := f.wait(ctx, k.limits.Waiters); err != nil {
+				return Found{}, err
+			}
+		}
+		v := k.current.Load() // also without a fetch: one may have ended since the set was read
+		if v == nil {
+			return Found{}, k.Ready()
+		}
+		keys, err := v.set.Find(h)
+		if err == nil {
+			return Found{keys, k, v}, nil
+		}
+		if f == nil {
+			return Found{}, k.unknown()
+		}
+		if !joined || !errors.Is(err, jose.ErrUnknownKey) {
+			return Found{}, err
+		}
+	}
+	return Found{}, jose.ErrUnknownKey
+}
+
+// unknown is the answer about an unknown kid when no fetch is allowed: what the
+// last one said.
+func (k *Keys) unknown() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.failure != nil {
+		return k.failure
+	}
+	return jose.ErrUnknownKey
+}
+
+// Handle holds on to one of the keys found, which must be among f.Keys: a
+// verdict that is kept asks it, on every use, whether it may still be used.
+func (f Found) Handle(key *jose.Key) Handle {
+	if f.version == nil {
+		return Handle{}
+	}
+	return Handle{f.owner, f.version.lives[key]}
+}
+
+// Handle tells whether a key that was found once may still be relied upon. It
+// costs two atomic loads. The zero Handle may not.
+type Handle struct {
+	keys *Keys
+	life *life
+}
+
+// Check is nil as long as the key is published and not forbidden, and its
+// issuer's keys are not too old to trust; stale ones are refreshed in the
+// background, as by [Keys.Find]. Otherwise the error wraps
+// [jose.ErrUnknownKey] or [ErrUnavailable]. It never waits.
+func (h Handle) Check(ctx context.Context, now time.Time) error {
+	if h.life == nil {
+		return errNotOpened
+	}
+	if h.life.withdrawn.Load() {
+		return errWithdrawn
+	}
+	if v := h.keys.current.Load(); v == nil || v.fresh.passed(now) {
+		return h.keys.checkStale(ctx, now, v)
+	}
+	return nil
+}
+
+// checkStale is Check for what is not fresh.
+func (k *Keys) checkStale(ctx context.Context, now time.Time, v *version) error {
+	if v == nil || v.usable.passed(now) {
+		return errStale
+	}
+	k.refreshStale(ctx, now)
+	return nil
+}
+
+// Ignored tells which keys of the current set are not used, and why.
+func (k *Keys) Ignored() []jose.IgnoredKey {
+	if v := k.current.Load(); v != nil {
+		return v.set.Ignored()
+	}
+	return nil
+}
+
+// Warm gets the keys unless they are there and fresh, and waits for them, no
+// longer than ctx. Keys that are stale and cannot be refreshed are no error, as
+// long as they serve.
+func (k *Keys) Warm(ctx context.Context) error {
+	if k.Ready() != nil {
+		if _, err := k.renew(ctx); err != nil {
+			return err
+		}
+	}
+	if v := k.current.Load(); v == nil || v.fresh.passed(time.Now()) {
+		if f, _ := k.begin(ctx, causeStale, ""); f != nil {
+			_ = f.wait(ctx, k.limits.Waiters) // the stale ones serve
+		}
+	}
+	return k.Ready()
+}
+
+// Ready is nil if tokens can be judged now, with stale keys too: an issuer that
+// is down for a while must not take its relying parties out of service.
+// [Keys.Status] tells the difference, and until when they serve.
+func (k *Keys) Ready() error {
+	v := k.current.Load()
+	if v != nil && !v.usable.passed(time.Now()) {
+		return nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case k.failure != nil:
+		return k.failure
+	case v == nil:
+		return errNone
+	default:
+		return errStale
+	}
+}
+
+// Run keeps the keys fresh until ctx ends: it asks ahead of expiry, and again
+// after failures, at times that are spread at random.
+func (k *Keys) Run(ctx context.Context) {
+	if k.origin == nil {
+		_ = k.load(ctx) // a request will try again, and be told
+		<-ctx.Done()
+		return
+	}
+	for {
+		nap := k.nap()
+		if nap == 0 {
+			f, _ := k.begin(ctx, causeSchedule, "")
+			if f != nil && !awaited(ctx, f.Done()) {
+				return
+			}
+			if f != nil {
+				continue
+			}
+			nap = shortestNap
+		}
+		timer := time.NewTimer(nap)
+		if !awaited(ctx, timer.C) {
+			timer.Stop()
+			return
+		}
+	}
+}
+
+// awaited waits for c, and reports whether ctx did not end before.
+func awaited[T any](ctx context.Context, c <-chan T) bool {
+	select {
+	case <-c:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// nap is how long Run sleeps: not at all if a refresh is due.
+func (k *Keys) nap() time.Duration {
+	now := time.Now()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case k.origin == nil && k.loaded:
+		return longestNap // nobody to ask
+	case k.schedule.due.passed(now) && k.abandoned < maxAbandoned:
+		return 0
+	default:
+		return k.schedule.nap(now)
+	}
+}

@@ -1,0 +1,106 @@
+package jwkscache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/sallyport-auth/sallyport/internal/fetch"
+)
+
+// origin is where the document comes from.
+type origin interface {
+	// fetch gets the document unless it is still have, which may be nil. An
+	// answer may come with the error; then it has the location only. It may
+	// be called while an abandoned call is still under way.
+	fetch(ctx context.Context, have *version) (answer, error)
+}
+
+// answer is what an origin says.
+type answer struct {
+	location  string
+	unchanged bool // what the caller has still holds
+	document  string
+	etag      string
+	fresh     time.Duration
+}
+
+// remote is an origin on the network.
+type remote struct {
+	locate  func(context.Context) (string, error)
+	fetcher *fetch.Client
+	limits  *Limits
+}
+
+const accept = "application/jwk-set+json, application/json"
+
+func (r *remote) fetch(ctx context.Context, have *version) (answer, error) {
+	location, err := r.locate(ctx)
+	if err != nil {
+		return answer{}, err
+	}
+	request := fetch.Request{URL: location, Accept: accept}
+	if have != nil && have.location == location {
+		request.IfNoneMatch = have.etag
+	}
+	document, err := r.fetcher.Get(ctx, request)
+	if err != nil {
+		return answer{location: location}, err
+	}
+	a := answer{
+		location:  location,
+		unchanged: document.NotModified,
+		document:  string(document.Body),
+		etag:      document.Header.Get("ETag"),
+		fresh:     r.limits.freshness(document.Header, time.Now()),
+	}
+	if a.unchanged && a.etag == "" {
+		a.etag = have.etag
+	}
+	return a, nil
+}
+
+// file is an origin on disk. Symbolic links are followed: that is how mounted
+// configuration is exchanged.
+type file struct {
+	path   string
+	limits *Limits
+}
+
+var errNotFile = errors.New("jwkscache: not a regular file")
+
+func (f *file) fetch(_ context.Context, _ *version) (answer, error) {
+	a := answer{location: f.path, fresh: f.limits.FilePoll}
+	document, err := f.read()
+	if err != nil {
+		return a, fmt.Errorf("jwkscache: %w", err)
+	}
+	a.document = string(document)
+	return a, nil
+}
+
+func (f *file) read() ([]byte, error) {
+	info, err := os.Stat(f.path) // before opening, which would wait for the writer of a pipe
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: %w", f.path, errNotFile)
+	}
+	opened, err := os.Open(f.path)
+	if err != nil {
+		return nil, err
+	}
+	defer opened.Close() //nolint:errcheck // nothing was written
+	document, err := io.ReadAll(io.LimitReader(opened, int64(f.limits.DocumentBytes)+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(document) > f.limits.DocumentBytes {
+		return nil, fmt.Errorf("%s: %w", f.path, fetch.ErrTooLarge)
+	}
+	return document, nil
+}

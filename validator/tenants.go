@@ -1,0 +1,493 @@
+package validator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sallyport-auth/sallyport/internal/detached"
+	"github.com/sallyport-auth/sallyport/jwkscache"
+)
+
+// Bounds of dynamic tenants.
+const (
+	defaultTenants = 1000
+	maxTenants     = 10_000
+	// maxIssuerBytes is the longest iss that Tenants is asked for.
+	maxIssuerBytes = 512
+
+	tenantRenewal = 4 * time.Minute  // after which an answer is asked for again in the background
+	tenantFresh   = 5 * time.Minute  // after which requests wait for that
+	tenantStale   = time.Hour        // how long an answer serves while Tenants fails
+	tenantRetry   = 5 * time.Second  // after Tenants failed
+	tenantMissed  = 10 * time.Second // how long an issuer stays unknown
+	tenantIdle    = time.Hour        // after which an unused tenant is forgotten
+	tenantTimeout = 5 * time.Second  // of one call
+
+	maxMisses       = 4096 // that are remembered
+	maxAsked        = 16   // calls under way at once
+	askedPerSecond  = 100
+	maxAskedWaiters = 1000 // for one answer
+)
+
+// ErrUnknownIssuer means that no issuer of that URL is configured. It is what
+// Config.Tenants answers for an issuer that is no tenant.
+var ErrUnknownIssuer = errors.New("validator: no such issuer is configured")
+
+var (
+	errTenant       = errors.New("validator: Tenants answered with another issuer than it was asked for")
+	errTooManyAsked = errors.New("validator: Tenants is asked too often at present")
+)
+
+// tenants are the issuers that Config.Tenants knows. Who is asked for is chosen
+// by tokens that nobody has verified yet: so what is known is found without a
+// lock, calls are limited in number and rate, and a tenant none of whose tokens
+// was ever accepted gives way to others first.
+type tenants struct {
+	find func(context.Context, string) (Issuer, error)
+	open func(*Issuer) (*issuer, error)
+	max  int
+
+	known sync.Map // from URL to *tenant
+	added chan struct{}
+
+	mu        sync.Mutex // never held across I/O
+	size      int
+	asked     map[string]*asking
+	missed    map[uint64]miss // by URL: an attacker's strings are not kept
+	seed      maphash.Seed
+	calls     int // under way
+	second    time.Time
+	inSecond  int
+	forbidden map[string]map[jwkscache.KeyName]struct{} // since a tenant that gives way must not forget
+	amended   int                                       // how often that has changed
+}
+
+// miss is why there is no tenant, and until when nobody is asked again.
+type miss struct {
+	err   error
+	until time.Time
+}
+
+// tenant is one issuer that Tenants knows.
+type tenant struct {
+	url     string
+	answer  atomic.Pointer[answer]
+	proven  atomic.Bool  // a token of it was accepted
+	used    atomic.Int64 // s since 1970
+	running atomic.Bool  // its keys are kept fresh
+	gone    chan struct{}
+	evicted bool // had to give way; guarded by the lock
+}
+
+// answer is what Tenants said of a tenant. It is immutable.
+type answer struct {
+	config                Issuer
+	issuer                *issuer
+	renewal, fresh, stale time.Time
+}
+
+// asking is a call of Tenants that many may wait for.
+type asking struct {
+	*detached.Flight
+
+	issuer *issuer // set before it lands
+}
+
+func newTenants(config *Config, open func(*Issuer) (*issuer, error)) *tenants {
+	return &tenants{
+		find:      config.Tenants,
+		open:      open,
+		max:       config.MaxTenants,
+		added:     make(chan struct{}, 1),
+		asked:     make(map[string]*asking),
+		missed:    make(map[uint64]miss),
+		seed:      maphash.MakeSeed(),
+		forbidden: make(map[string]map[jwkscache.KeyName]struct{}),
+	}
+}
+
+// issuer answers the tenant of that URL.
+func (ts *tenants) issuer(ctx context.Context, url string) (*issuer, error) {
+	if len(url) > maxIssuerBytes || !isIssuerURL(url, true) {
+		return nil, ErrUnknownIssuer
+	}
+	now := time.Now()
+	t := ts.get(url)
+	if t != nil {
+		if s := now.Unix(); t.used.Load() != s {
+			t.used.Store(s)
+		}
+		a := t.answer.Load()
+		if now.Before(a.renewal) {
+			return a.issuer, nil
+		}
+		if now.Before(a.fresh) {
+			_, _ = ts.ask(ctx, url, t) // in the background
+			return a.issuer, nil
+		}
+	}
+	call, err := ts.ask(ctx, url, t)
+	if err == nil {
+		err = call.Wait(ctx, maxAskedWaiters)
+	}
+	if err == nil {
+		return call.issuer, nil
+	}
+	if t != nil && !errors.Is(err, ErrUnknownIssuer) {
+		if a := t.answer.Load(); now.Before(a.stale) {
+			return a.issuer, nil
+		}
+	}
+	return nil, err
+}
+
+func (ts *tenants) get(url string) *tenant {
+	found, ok := ts.known.Load(url)
+	if !ok {
+		return nil
+	}
+	return found.(*tenant) //nolint:forcetypeassert // nothing else is in there
+}
+
+// ask joins the call under way for url or starts one, if that is allowed.
+func (ts *tenants) ask(ctx context.Context, url string, t *tenant) (*asking, error) {
+	now := time.Now()
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if call := ts.asked[url]; call != nil {
+		return call, nil
+	}
+	if m, ok := ts.missed[ts.hash(url)]; ok && now.Before(m.until) {
+		return nil, m.err
+	}
+	if !ts.mayAsk(now, t != nil) {
+		return nil, errTooManyAsked
+	}
+	ts.calls++
+	url = strings.Clone(url) // of the token, which must not be kept
+	call := &asking{Flight: detached.NewFlight()}
+	ts.asked[url] = call
+	go ts.call(ctx, url, t, call)
+	return call, nil
+}
+
+// mayAsk reports whether one more call is allowed. Those for known tenants,
+// which are few, have a share of their own, so that a flood of unknown ones
+// does not keep a tenant from being withdrawn. The lock is held.
+func (ts *tenants) mayAsk(now time.Time, known bool) bool {
+	if known {
+		return ts.calls < 2*maxAsked
+	}
+	if now.Sub(ts.second) >= time.Second {
+		ts.second, ts.inSecond = now, 0
+	}
+	if ts.calls >= maxAsked || ts.inSecond >= askedPerSecond {
+		return false
+	}
+	ts.inSecond++
+	return true
+}
+
+// call asks Tenants and lands the call.
+func (ts *tenants) call(ctx context.Context, url string, t *tenant, call *asking) {
+	config, over, err := detached.Do(ctx, tenantTimeout, func(ctx context.Context) (Issuer, error) { return ts.find(ctx, url) })
+	if err == nil && config.URL != url {
+		err = fmt.Errorf("%w: Issuer.URL %q, asked for %q", errTenant, config.URL, url)
+	}
+	call.issuer, err = ts.settle(url, t, call, &config, err)
+	call.Land(err)
+	<-over // a call that does not end counts until it does
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	ts.calls--
+}
+
+// settle makes what Tenants said the answer for url, where t stands at present.
+func (ts *tenants) settle(url string, t *tenant, call *asking, config *Issuer, err error) (*issuer, error) {
+	for {
+		var a *answer
+		names, amended := ts.names(url)
+		if err == nil {
+			a, err = ts.accept(config, names, t)
+		}
+		if ts.settled(url, t, call, a, err, amended) {
+			if err != nil {
+				return nil, err
+			}
+			return a.issuer, nil
+		}
+	}
+}
+
+// names are the forbidden keys of url, and the version of that list.
+func (ts *tenants) names(url string) ([]jwkscache.KeyName, int) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	return slices.Collect(maps.Keys(ts.forbidden[url])), ts.amended
+}
+
+// settled is false if keys were forbidden meanwhile, which a must know of.
+func (ts *tenants) settled(url string, t *tenant, call *asking, a *answer, err error, amended int) bool {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	switch {
+	case ts.asked[url] != call: // what it says may be older than what was forgotten
+		return true
+	case err == nil && amended != ts.amended:
+		return false
+	case err == nil:
+		ts.put(url, a)
+	case errors.Is(err, ErrUnknownIssuer):
+		if known := ts.get(url); known != nil {
+			ts.remove(known)
+		}
+		ts.miss(url, ErrUnknownIssuer, tenantMissed)
+	case t != nil && t.postpone():
+	default:
+		ts.miss(url, err, tenantRetry)
+	}
+	delete(ts.asked, url)
+	return true
+}
+
+// accept makes an answer of a configuration. One that has not changed keeps its
+// keys.
+func (ts *tenants) accept(config *Issuer, forbidden []jwkscache.KeyName, t *tenant) (*answer, error) {
+	now := time.Now()
+	a := &answer{
+		config:  config.clone(),
+		renewal: now.Add(tenantRenewal), fresh: now.Add(tenantFresh), stale: now.Add(tenantStale),
+	}
+	if t != nil {
+		if before := t.answer.Load(); before.config.equal(a.config) {
+			a.issuer = before.issuer
+			return a, nil
+		}
+	}
+	a.config.ForbiddenKeys = slices.Concat(config.ForbiddenKeys, forbidden)
+	var err error
+	a.issuer, err = ts.open(&a.config)
+	a.config.ForbiddenKeys = slices.Clone(config.ForbiddenKeys)
+	return a, err
+}
+
+func (c *Issuer) clone() Issuer {
+	clone := *c
+	clone.Audiences = slices.Clone(c.Audiences)
+	clone.Algorithms = slices.Clone(c.Algorithms)
+	clone.ForbiddenKeys = slices.Clone(c.ForbiddenKeys)
+	clone.Marker = slices.Clone(c.Marker)
+	clone.Claims = slices.Clone(c.Claims)
+	return clone
+}
+
+// equal compares configurations, and clients by address: what is in them is in
+// use.
+func (c Issuer) equal(other Issuer) bool {
+	same := c.HTTPClient == other.HTTPClient
+	c.HTTPClient, other.HTTPClient = nil, nil
+	return same && reflect.DeepEqual(c, other)
+}
+
+// postpone keeps the last answer in use for a moment, after Tenants failed, so
+// that not every request asks. It is false once that is too old.
+func (t *tenant) postpone() bool {
+	a := *t.answer.Load()
+	retry := time.Now().Add(tenantRetry)
+	if !retry.Before(a.stale) {
+		return false
+	}
+	a.renewal, a.fresh = retry, retry
+	t.answer.Store(&a)
+	return true
+}
+
+// put makes an answer the one of url. The lock is held.
+func (ts *tenants) put(url string, a *answer) {
+	delete(ts.missed, ts.hash(url))
+	next := &tenant{url: url, gone: make(chan struct{})}
+	if t := ts.get(url); t != nil {
+		if t.answer.Load().issuer == a.issuer {
+			t.answer.Store(a)
+			return
+		}
+		next.proven.Store(t.proven.Load())
+		ts.remove(t) // with its keys
+	}
+	next.answer.Store(a)
+	ts.insert(next)
+}
+
+// insert makes room for t, and lets it in. The lock is held.
+func (ts *tenants) insert(t *tenant) {
+	t.used.Store(time.Now().Unix())
+	if ts.size >= ts.max {
+		worst := ts.victim()
+		worst.evicted = true
+		ts.remove(worst)
+	}
+	t.answer.Load().issuer.tenant.Store(t)
+	ts.known.Store(t.url, t)
+	ts.size++
+	select {
+	case ts.added <- struct{}{}:
+	default: // Run will look anyway
+	}
+}
+
+// victim is who gives way: of those without an accepted token the one unused
+// for longest, or of all if there are no such. So whoever names one tenant
+// after the other, without having tokens of them, displaces one that is in use
+// at most.
+func (ts *tenants) victim() *tenant {
+	var worst *tenant
+	for _, found := range ts.known.Range {
+		t := found.(*tenant) //nolint:forcetypeassert // as in get
+		if worst == nil || worse(t, worst) {
+			worst = t
+		}
+	}
+	return worst
+}
+
+func worse(t, than *tenant) bool {
+	if a, b := t.proven.Load(), than.proven.Load(); a != b {
+		return b
+	}
+	return t.used.Load() < than.used.Load()
+}
+
+// remove forgets a tenant and its keys. The lock is held.
+func (ts *tenants) remove(t *tenant) {
+	if ts.known.CompareAndDelete(t.url, t) {
+		ts.size--
+		close(t.gone)
+	}
+}
+
+// miss remembers that url is no tenant, or cannot be asked for. The lock is
+// held.
+func (ts *tenants) miss(url string, err error, howLong time.Duration) {
+	if len(ts.missed) >= maxMisses {
+		clear(ts.missed)
+	}
+	ts.missed[ts.hash(url)] = miss{err, time.Now().Add(howLong)}
+}
+
+func (ts *tenants) hash(url string) uint64 { return maphash.String(ts.seed, url) }
+
+// prove records that a token of a tenant was accepted. A tenant that had to give
+// way before that is let in again.
+func (ts *tenants) prove(is *issuer) {
+	t := is.tenant.Load()
+	if t.proven.Load() {
+		return
+	}
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	t.proven.Store(true)
+	if t.evicted && ts.get(t.url) == nil {
+		again := &tenant{url: t.url, gone: make(chan struct{})}
+		again.proven.Store(true)
+		again.answer.Store(t.answer.Load())
+		ts.insert(again)
+	}
+}
+
+// forget drops what is known of url, so that the next token asks anew.
+func (ts *tenants) forget(url string) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	delete(ts.missed, ts.hash(url))
+	delete(ts.asked, url)
+	if t := ts.get(url); t != nil {
+		ts.remove(t)
+	}
+}
+
+// forbid remembers a forbidden key for as long as the process lives, or forgets
+// it again.
+func (ts *tenants) forbid(url string, name jwkscache.KeyName, forbid bool) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	names := ts.forbidden[url]
+	ts.amended++
+	if !forbid {
+		delete(names, name)
+		return
+	}
+	if names == nil {
+		names = make(map[jwkscache.KeyName]struct{})
+		ts.forbidden[url] = names
+	}
+	names[name] = struct{}{}
+}
+
+// run keeps the keys of all tenants fresh until ctx ends, and forgets those that
+// are not used.
+func (ts *tenants) run(ctx context.Context) {
+	var all sync.WaitGroup
+	defer all.Wait()
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		for _, found := range ts.known.Range {
+			t := found.(*tenant) //nolint:forcetypeassert // as in get
+			if t.running.CompareAndSwap(false, true) {
+				all.Go(func() { t.run(ctx) })
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ts.added:
+		case now := <-tick.C:
+			ts.forgetIdle(now)
+		}
+	}
+}
+
+// run keeps the tenant's keys fresh until it is gone.
+func (t *tenant) run(ctx context.Context) {
+	defer t.running.Store(false)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		defer cancel()
+		select {
+		case <-t.gone:
+		case <-ctx.Done():
+		}
+	}()
+	t.answer.Load().issuer.keys.Run(ctx)
+}
+
+func (ts *tenants) forgetIdle(now time.Time) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	for _, found := range ts.known.Range {
+		t := found.(*tenant) //nolint:forcetypeassert // as in get
+		if now.Sub(time.Unix(t.used.Load(), 0)) >= tenantIdle {
+			ts.remove(t)
+		}
+	}
+}
+
+// status tells how the keys of the tenants are, by URL.
+func (ts *tenants) status() []jwkscache.Status {
+	var all []jwkscache.Status
+	for _, found := range ts.known.Range {
+		all = append(all, found.(*tenant).answer.Load().issuer.keys.Status()) //nolint:forcetypeassert // as in get
+	}
+	slices.SortFunc(all, func(a, b jwkscache.Status) int { return strings.Compare(a.Issuer, b.Issuer) })
+	return all
+}
