@@ -68,6 +68,7 @@ func (k *Keys) begin(ctx context.Context, cause, kid string) (f *flight, joined 
 		k.flight, k.schedule.started = f, now
 		busy := now.Add(detached.Longest(k.flightTimeout()))
 		k.retry.Store(&busy)
+	case waits, justAsked: // answered from what the last one said
 	}
 	interval, loaded := k.budget.interval(kid, now), k.loaded
 	k.mu.Unlock()

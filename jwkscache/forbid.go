@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/sallyport-auth/sallyport/jose"
 )
@@ -33,6 +34,8 @@ func (n KeyName) Check() error {
 		return errors.New("jwkscache: KeyName: set either KeyID or Thumbprint")
 	case len(n.KeyID) > maxKeyID:
 		return fmt.Errorf("jwkscache: KeyName: KeyID is longer than %d bytes, and no key has such a kid", maxKeyID)
+	case !utf8.ValidString(n.KeyID):
+		return errors.New("jwkscache: KeyName: KeyID is not UTF-8, and no key has such a kid")
 	case n.Thumbprint != "":
 		if b, err := base64.RawURLEncoding.Strict().DecodeString(n.Thumbprint); err != nil || len(b) != thumbprintBytes {
 			return errors.New("jwkscache: KeyName: Thumbprint is not a SHA-256 thumbprint (RFC 7638) in base64url, which has 43 characters")

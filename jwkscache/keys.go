@@ -52,15 +52,15 @@ type Keys struct {
 	known     string // where the keys stood last
 }
 
-func newKeys(binding Binding, limits Limits) *Keys {
+func newKeys(binding Binding) *Keys {
 	k := &Keys{
 		binding:   binding,
-		limits:    limits,
+		limits:    binding.Limits,
 		storing:   make(chan struct{}, 1),
 		loaded:    true,
 		forbidden: make(map[KeyName]bool),
 	}
-	k.schedule = schedule{limits: &k.limits, cap: limits.MaxBackoff}
+	k.schedule = schedule{limits: &k.limits, cap: k.limits.MaxBackoff}
 	k.budget = newBudget(&k.limits)
 	k.retry.Store(new(time.Time))
 	for _, name := range binding.Forbidden {

@@ -57,7 +57,7 @@ type number struct {
 }
 
 // checked fills in the defaults and reports every field that is out of bounds.
-func (l Limits) checked() (Limits, error) {
+func (l *Limits) checked() error {
 	const day = 24 * time.Hour
 	var faults []error
 	for _, s := range []span{
@@ -96,5 +96,5 @@ func (l Limits) checked() (Limits, error) {
 	if len(faults) == 0 && (l.MinFresh > l.MaxFresh || l.UnknownInterval > l.FruitlessInterval) {
 		faults = append(faults, errors.New("jwkscache: Limits: MinFresh may not exceed MaxFresh, nor UnknownInterval FruitlessInterval"))
 	}
-	return l, errors.Join(faults...)
+	return errors.Join(faults...)
 }

@@ -51,15 +51,14 @@ var errNoSource = errors.New("jwkscache: no key source")
 // Open binds source to one issuer. It does no I/O and starts no goroutine. The
 // error tells every fault of both.
 func Open(source Source, binding Binding) (*Keys, error) {
-	limits, err := binding.Limits.checked()
-	faults := []error{err}
+	faults := []error{binding.Limits.checked()}
 	for _, name := range binding.Forbidden {
 		faults = append(faults, name.Check())
 	}
 	if source == nil {
 		return nil, errors.Join(append(faults, errNoSource)...)
 	}
-	k := newKeys(binding, limits)
+	k := newKeys(binding)
 	if err := errors.Join(append(faults, source.open(k))...); err != nil {
 		return nil, fmt.Errorf("jwkscache: keys of %q: %w", binding.Issuer, err)
 	}

@@ -120,9 +120,9 @@ func (v *Validator) Run(ctx context.Context) error {
 // Status tells how the keys of each issuer are, in the order of the
 // configuration, and then of each tenant that is known.
 func (v *Validator) Status() []jwkscache.Status {
-	all := make([]jwkscache.Status, len(v.issuers))
-	for i, is := range v.issuers {
-		all[i] = is.keys.Status()
+	var all []jwkscache.Status
+	for _, is := range v.issuers {
+		all = append(all, is.keys.Status())
 	}
 	if v.tenants != nil {
 		all = append(all, v.tenants.status()...)

@@ -268,7 +268,7 @@ func (ts *tenants) accept(config *Issuer, forbidden []jwkscache.KeyName, t *tena
 		renewal: now.Add(tenantRenewal), fresh: now.Add(tenantFresh), stale: now.Add(tenantStale),
 	}
 	if t != nil {
-		if before := t.answer.Load(); before.config.equal(a.config) {
+		if before := t.answer.Load(); before.config.equal(&a.config) {
 			a.issuer = before.issuer
 			return a, nil
 		}
@@ -292,10 +292,10 @@ func (c *Issuer) clone() Issuer {
 
 // equal compares configurations, and clients by address: what is in them is in
 // use.
-func (c Issuer) equal(other Issuer) bool {
-	same := c.HTTPClient == other.HTTPClient
-	c.HTTPClient, other.HTTPClient = nil, nil
-	return same && reflect.DeepEqual(c, other)
+func (c *Issuer) equal(other *Issuer) bool {
+	a, b := *c, *other
+	a.HTTPClient, b.HTTPClient = nil, nil
+	return c.HTTPClient == other.HTTPClient && reflect.DeepEqual(a, b)
 }
 
 // postpone keeps the last answer in use for a moment, after Tenants failed, so

@@ -28,7 +28,7 @@ func TestDo(t *testing.T) {
 		"an error": {func(context.Context) (int, error) { return 0, errWork }, 0, errWork},
 		"a panic":  {func(context.Context) (int, error) { panic("injected") }, 0, detached.ErrPanic},
 		"panic(nil)": {func(context.Context) (int, error) {
-			panic(nil) //nolint:govet // what a careless caller may do
+			panic(nil) // what a careless caller may do
 		}, 0, detached.ErrPanic},
 		"the end of its goroutine": {func(context.Context) (int, error) { runtime.Goexit(); return 0, nil }, 0, detached.ErrPanic},
 		"its time is over": {func(ctx context.Context) (int, error) {
