@@ -11,8 +11,13 @@ import (
 
 var (
 	errNoAnswer = errors.New("no answer in time")
+	errPending  = errors.New("earlier requests do not end; does the HTTP transport heed the request's context?")
 	errPanic    = errors.New("the HTTP transport panicked or ended its goroutine")
 )
+
+// maxPending is how many requests may be under way when further ones begin:
+// those of a transport that does not end them in time pile up.
+const maxPending = 12
 
 // answer is what became of one location: a document that can be used, or err.
 type answer struct {
@@ -27,14 +32,19 @@ type answer struct {
 func (c *Client) ask(ctx context.Context, issuer string, locations []string) []answer {
 	ctx, cancel := context.WithTimeout(ctx, fetch.Timeout)
 	defer cancel()
+	if c.pending.Load() > maxPending {
+		return []answer{{err: errPending}}
+	}
 	arrivals := make(chan answer, len(locations)) // so that none who is late waits for a reader
 	answers := make([]answer, len(locations))
 	for at, location := range locations {
 		answers[at] = answer{at, location, nil, errNoAnswer}
+		c.pending.Add(1)
 		go func() {
 			a := answer{at, location, nil, errPanic}
 			defer func() {
 				_ = recover() // a says so
+				c.pending.Add(-1)
 				arrivals <- a
 			}()
 			a.metadata, a.err = c.get(ctx, issuer, location)

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/sallyport-auth/sallyport/internal/fetch"
@@ -62,6 +63,7 @@ type Config struct {
 type Client struct {
 	fetcher  *fetch.Client
 	insecure bool
+	pending  atomic.Int64 // requests under way
 }
 
 // New makes a Client. It does no I/O.

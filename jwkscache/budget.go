@@ -8,9 +8,8 @@ import (
 const (
 	// maxRemembered bounds the kids that are remembered as asked for in vain.
 	maxRemembered = 1024
-	// quiet is how long no further fetch must be in vain, at least, until those
-	// that were are forgotten.
-	quiet = time.Minute
+	// quiet is how long fetches in vain count, at least.
+	quiet = 5 * time.Minute
 )
 
 // budget says when a fetch for an unknown kid is due. The package comment has
@@ -19,7 +18,7 @@ type budget struct {
 	limits    *Limits
 	seed      maphash.Seed
 	missed    map[uint64]time.Time // when the last fetch for a kid began, which was in vain; an attacker's strings are not kept
-	fruitless int                  // fetches in a row, without further ones for a kid missed before
+	fruitless int                  // fetches in a row, but for further ones for a kid that was missed
 	last      time.Time            // when the last of them ended
 }
 
@@ -51,7 +50,7 @@ func (b *budget) spent(kid string, start, now time.Time, found, gained bool) {
 		return
 	}
 	_, again := b.missed[b.hash(kid)]
-	if !again {
+	if !again { // counted once, or five retired keys would look like a flood of ten
 		b.fruitless++
 		b.last = now
 	}
@@ -65,7 +64,8 @@ func (b *budget) spent(kid string, start, now time.Time, found, gained bool) {
 }
 
 // forget ends the row of fetches in vain after a while without any. The kids
-// stay remembered: those that keep being asked for would start it anew.
+// stay remembered: of several that keep being asked for, only one is fetched
+// for at a time, and the others would start the row anew.
 func (b *budget) forget(now time.Time) {
 	if now.Sub(b.last) >= max(quiet, 2*b.limits.FruitlessInterval) {
 		b.fruitless = 0

@@ -42,7 +42,7 @@
 //
 // One fetch is allowed a second after the one before, whatever that was for. Once
 // ten of them in a row were in vain, it is one in five seconds, until one brings
-// a new key or nobody has asked for a minute. In between, unknown kids are
+// a new key or none was in vain for five minutes. In between, unknown kids are
 // answered from what the last fetch said: unknown if it succeeded, unavailable
 // if it failed. Bad signatures under a known kid never cause a fetch.
 //
@@ -53,19 +53,19 @@
 // asked, a fetch that begins after the key was published begins at most one
 // interval later, and flood or not the key verifies within that interval (one
 // second; five in a flood) and the time of one fetch. The flood itself helps:
-// somebody always asks.
+// somebody always asks. Only the issuer can ask for more time, by Retry-After.
 //
 // Nor can it take more: fetches are bounded as said, those who wait by
 // Limits.Waiters (the others hear at once that the keys are unavailable, which a
 // client may retry), and memory since what is remembered is one number for each
-// kid that a fetch was spent on, of which there is at most one a second and at
-// most 1 024 in all.
+// kid that a fetch was spent on, and at most 1 024 in all.
 //
 // That memory is there for kids that keep being asked for: tokens under a key
 // that was retired, or of another environment. A kid that was missed is not
-// asked for again, and its tokens do not wait, until its interval is over; one
-// that was missed twice has the interval of five seconds, and its further misses
-// are not counted as fetches in vain, so that old tokens do not slow down a
-// rotation for new ones. What is remembered is never a verdict: the set is
-// looked up first, so that a fetch that brings the key is what counts.
+// asked for again, and its tokens do not wait, for five seconds, and its further
+// misses are not counted as fetches in vain, so that old tokens do not slow down
+// a rotation for new ones. A key whose tokens came before it was published may
+// so take five seconds, as in a flood. What is remembered is never a verdict:
+// the set is looked up first, and any fetch that brings the key, whoever asked,
+// makes it known.
 package jwkscache

@@ -23,9 +23,6 @@ const (
 	// maxAbandoned bounds the fetches that do not return although their time
 	// is over.
 	maxAbandoned = 4
-	// documents is how many are fetched one after the other in a flight: the
-	// metadata, and the set.
-	documents = 2
 )
 
 // flight is work that many may wait for: one fetch, or reading the store.
@@ -57,6 +54,9 @@ type catch struct {
 // begin joins the work under way or starts some, if that is allowed now for
 // that cause; otherwise the flight is nil. What the store says comes first.
 func (k *Keys) begin(ctx context.Context, cause, kid string) (f *flight, joined bool) {
+	if k.storing == nil { // not made by Open
+		return nil, false
+	}
 	now := time.Now()
 	k.mu.Lock()
 	decision := k.decide(cause, kid, now)
@@ -66,7 +66,7 @@ func (k *Keys) begin(ctx context.Context, cause, kid string) (f *flight, joined 
 	case starts:
 		f = &flight{detached.NewFlight(), cause, kid, now}
 		k.flight, k.schedule.started = f, now
-		busy := now.Add(detached.Longest(k.flightTimeout()))
+		busy := now.Add(detached.Longest(k.patience))
 		k.retry.Store(&busy)
 	case waits, justAsked: // answered from what the last one said
 	}
@@ -97,6 +97,9 @@ func (k *Keys) decide(cause, kid string, now time.Time) decision {
 	if cause == causeUnknownKid && k.budget.justMissed(kid, now) {
 		return justAsked
 	}
+	if v := k.current.Load(); cause == causeMissing && v != nil && !v.usable.passed(now) {
+		return waits // for nothing: they have come since the caller looked
+	}
 	if k.flight != nil {
 		return joins
 	}
@@ -115,8 +118,6 @@ func (k *Keys) decide(cause, kid string, now time.Time) decision {
 	return waits
 }
 
-func (k *Keys) flightTimeout() time.Duration { return documents * k.limits.FetchTimeout }
-
 // fly does one piece of work for all its waiters, and lands in bounded time
 // even if the work does not end.
 func (k *Keys) fly(ctx context.Context, f *flight, loaded bool) {
@@ -127,7 +128,7 @@ func (k *Keys) fly(ctx context.Context, f *flight, loaded bool) {
 			return k.fetch(ctx)
 		}
 	}
-	c, over, err := detached.Do(ctx, k.flightTimeout(), work)
+	c, over, err := detached.Do(ctx, k.patience, work)
 	if !errors.Is(err, detached.ErrAbandoned) {
 		k.land(f, c, err)
 		return

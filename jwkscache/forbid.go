@@ -96,8 +96,11 @@ func (k *Keys) Permit(ctx context.Context, name KeyName) error {
 
 // amend changes what is forbidden, in memory.
 func (k *Keys) amend(name KeyName, forbid bool) error {
+	if k.storing == nil {
+		return errNotOpened
+	}
 	k.mu.Lock()
-	if forbid && len(k.forbidden) >= maxForbidden {
+	if _, already := k.forbidden[name]; forbid && !already && len(k.forbidden) >= maxForbidden {
 		k.mu.Unlock()
 		return fmt.Errorf("jwkscache: %d keys are forbidden already; an issuer with more wants another jwks_uri", maxForbidden)
 	}
@@ -149,13 +152,13 @@ func (k *Keys) keepForbidden(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("jwkscache: what is forbidden holds until the process ends, and could not be written: %w", context.Cause(ctx))
 	}
-	defer func() { <-k.storing }()
 	k.mu.Lock()
 	names := slices.Collect(maps.Keys(k.forbidden))
 	names = slices.DeleteFunc(names, func(name KeyName) bool { return !k.forbidden[name] })
 	k.mu.Unlock()
 	slices.SortFunc(names, KeyName.compare)
 	err := k.store.saveForbidden(names)
+	<-k.storing
 	k.toldStore("forbid", err)
 	return err
 }

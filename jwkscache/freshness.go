@@ -28,7 +28,13 @@ func (l *Limits) freshness(header http.Header, now time.Time) time.Duration {
 	if told == notTold {
 		return max(l.MinFresh, min(l.DefaultFresh, l.MaxFresh))
 	}
-	return max(l.MinFresh, min(age-seconds(header.Get("Age")), l.MaxFresh))
+	spent := time.Duration(0)
+	if text := header.Get("Age"); text != "" {
+		if spent = seconds(text); spent == 0 && text != "0" {
+			return l.MinFresh
+		}
+	}
+	return max(l.MinFresh, min(max(age, 0)-spent, l.MaxFresh))
 }
 
 // telling is what says how long a response is fresh.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,12 +30,14 @@ type Keys struct {
 	binding   Binding
 	limits    Limits
 	source    string
-	location  string   // of the source, if the configuration says it
-	origin    origin   // nil for static keys
-	initial   *version // what there is without asking, or nil
-	remembers bool     // what was fetched is kept in the store
-	store     *store   // or nil
-	storing   chan struct{}
+	location  string        // of the source, if the configuration says it
+	origin    origin        // nil for static keys
+	initial   *version      // what there is without asking, or nil
+	patience  time.Duration // that fetching has in all
+	remembers bool          // what was fetched is kept in the store
+	store     *store        // or nil
+	storing   chan struct{} // holds one while the store is written to
+	queued    atomic.Bool   // somebody waits to write the set in use
 
 	current atomic.Pointer[version]
 	retry   atomic.Pointer[time.Time] // schedule.retry, or far off while a flight is under way
@@ -53,6 +56,7 @@ type Keys struct {
 }
 
 func newKeys(binding Binding) *Keys {
+	binding.Algorithms = slices.Clone(binding.Algorithms)
 	k := &Keys{
 		binding:   binding,
 		limits:    binding.Limits,
@@ -62,6 +66,7 @@ func newKeys(binding Binding) *Keys {
 	}
 	k.schedule = schedule{limits: &k.limits, cap: k.limits.MaxBackoff}
 	k.budget = newBudget(&k.limits)
+	k.patience = k.limits.FetchTimeout
 	k.retry.Store(new(time.Time))
 	for _, name := range binding.Forbidden {
 		k.forbidden[name] = false
@@ -100,13 +105,13 @@ type Found struct {
 // if it could not be found out which keys there are.
 func (k *Keys) Find(ctx context.Context, now time.Time, h jose.Header) (Found, error) {
 	v := k.current.Load()
-	switch {
-	case v == nil || v.usable.passed(now):
+	if v == nil || v.usable.passed(now) {
 		var err error
 		if v, err = k.renew(ctx); err != nil {
 			return Found{}, err
 		}
-	case v.fresh.passed(now):
+	}
+	if v.fresh.passed(now) { // so may be what was renewed: from the store
 		k.refreshStale(ctx, now)
 	}
 	keys, err := v.set.Find(h)
@@ -124,19 +129,21 @@ func (k *Keys) renew(ctx context.Context) (*version, error) {
 	const rounds = 3 // the store, then the issuer, and one for what changed meanwhile
 	for range rounds {
 		f, _ := k.begin(ctx, causeMissing, "")
+		var err error
 		if f != nil {
-			if err := f.wait(ctx, k.limits.Waiters); err != nil {
-				return nil, err
-			}
+			err = f.wait(ctx, k.limits.Waiters)
 		}
 		if v := k.current.Load(); v != nil && !v.usable.passed(time.Now()) {
-			return v, nil
+			return v, nil // whatever became of a fetch
+		}
+		if err != nil {
+			return nil, err
 		}
 		if f == nil {
 			break
 		}
 	}
-	return nil, k.Ready()
+	return nil, k.unready(nil)
 }
 
 // refreshStale starts a refresh unless one failed a short time ago or is under
@@ -163,7 +170,7 @@ func (k *Keys) findUnknown(ctx context.Context, h jose.Header) (Found, error) {
 		}
 		v := k.current.Load() // also without a fetch: one may have ended since the set was read
 		if v == nil {
-			return Found{}, k.Ready()
+			return Found{}, k.unready(nil)
 		}
 		keys, err := v.set.Find(h)
 		if err == nil {
@@ -265,6 +272,11 @@ func (k *Keys) Ready() error {
 	if v != nil && !v.usable.passed(time.Now()) {
 		return nil
 	}
+	return k.unready(v)
+}
+
+// unready says why v cannot be used, and is never nil.
+func (k *Keys) unready(v *version) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	switch {

@@ -93,7 +93,7 @@ func (l *Limits) checked() error {
 			faults = append(faults, fmt.Errorf("jwkscache: Limits.%s is %d; allowed are %d to %d", n.name, *n.field, n.smallest, n.largest))
 		}
 	}
-	if len(faults) == 0 && (l.MinFresh > l.MaxFresh || l.UnknownInterval > l.FruitlessInterval) {
+	if l.MinFresh > l.MaxFresh || l.UnknownInterval > l.FruitlessInterval {
 		faults = append(faults, errors.New("jwkscache: Limits: MinFresh may not exceed MaxFresh, nor UnknownInterval FruitlessInterval"))
 	}
 	return errors.Join(faults...)

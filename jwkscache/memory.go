@@ -63,6 +63,7 @@ func (k *Keys) restored(kept *saved) (*version, error) {
 	fetched := kept.Fetched
 	fresh := earlier(kept.Fresh, fetched.Add(k.limits.MaxFresh))
 	usable := earlier(earlier(kept.Usable, fresh.Add(k.limits.Stale)), fetched.Add(k.limits.MaxAge))
+	fresh = earlier(fresh, usable)
 	if fetched.After(now.Add(time.Minute)) || !now.Before(usable) {
 		return nil, errTooOld
 	}
@@ -93,7 +94,7 @@ func (k *Keys) landStore(found *contents, err error) change {
 	k.kept = keeping{err: found.err}
 	switch {
 	case found.version != nil:
-		k.schedule.due = found.version.renewal
+		k.schedule.due, k.known = found.version.renewal, found.version.location
 		return k.publish(found.version)
 	case k.initial != nil && (found.empty || k.initial.origin == "static"):
 		return k.publish(k.initial)
@@ -102,28 +103,39 @@ func (k *Keys) landStore(found *contents, err error) change {
 	}
 }
 
-// keep writes the set in use to the store. If that is being written to, the
-// next fetch will do.
+// keep writes the set in use to the store. Who finds another one waiting for
+// that need not wait as well.
 func (k *Keys) keep() {
-	if k.store == nil || !k.remembers {
+	if k.store == nil || !k.remembers || !k.queued.CompareAndSwap(false, true) {
 		return
 	}
-	select {
-	case k.storing <- struct{}{}:
-	default:
-		return
+	k.storing <- struct{}{}
+	k.queued.Store(false)
+	v, err := k.save()
+	<-k.storing
+	if v != nil {
+		k.toldStore("save", err)
 	}
-	defer func() { <-k.storing }()
+}
+
+// save writes the set in use, unless it stands there already, and answers it if
+// it did.
+func (k *Keys) save() (*version, error) {
 	v := k.current.Load()
 	if v == nil || v.origin != "fetched" {
-		return
+		return nil, nil //nolint:nilnil // nothing was to be done
 	}
 	k.mu.Lock()
 	last := k.kept
 	k.mu.Unlock()
 	if last.err == nil && last.saved != nil && last.saved.document == v.document && last.saved.etag == v.etag &&
 		last.saved.location == v.location && time.Since(last.at) < saveInterval {
-		return
+		return nil, nil //nolint:nilnil // as above
+	}
+	// Another one of this issuer may have written meanwhile: that of the
+	// configuration before, whose fetch took longer, or the one after.
+	if there, err := k.store.load(); err == nil && there.Fetched.After(v.fetched) && !there.Fetched.After(time.Now()) {
+		return nil, nil //nolint:nilnil // as above
 	}
 	err := k.store.save(&saved{
 		Issuer: k.binding.Issuer, Source: k.source, Location: v.location, ETag: v.etag, Document: v.document,
@@ -132,7 +144,7 @@ func (k *Keys) keep() {
 	k.mu.Lock()
 	k.kept.saved, k.kept.at = v, time.Now()
 	k.mu.Unlock()
-	k.toldStore("save", err)
+	return v, err
 }
 
 // toldStore remembers how a use of the store ended, and tells the hook.
@@ -167,7 +179,7 @@ func (k *Keys) tell(done FetchDone, from string, c catch) {
 		if len(done.Added) == 0 {
 			return
 		}
-		done.Cause = "start"
+		done.Cause, done.Took = "start", 0
 	}
 	if from != "" {
 		k.binding.Trace.moved(k.binding.Issuer, from, done.Location)

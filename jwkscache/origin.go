@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/sallyport-auth/sallyport/internal/fetch"
@@ -47,6 +49,10 @@ func (r *remote) fetch(ctx context.Context, have *version) (answer, error) {
 		request.IfNoneMatch = have.etag
 	}
 	document, err := r.fetcher.Get(ctx, request)
+	if err == nil && document.NotModified && !confirms(document.Header, have.etag) {
+		request.IfNoneMatch = ""
+		document, err = r.fetcher.Get(ctx, request)
+	}
 	if err != nil {
 		return answer{location: location}, err
 	}
@@ -57,10 +63,17 @@ func (r *remote) fetch(ctx context.Context, have *version) (answer, error) {
 		etag:      document.Header.Get("ETag"),
 		fresh:     r.limits.freshness(document.Header, time.Now()),
 	}
-	if a.unchanged && a.etag == "" {
+	if a.unchanged {
 		a.etag = have.etag
 	}
 	return a, nil
+}
+
+// confirms reports whether a 304 is about what has that tag: one that names
+// another tag is about something that was never sent to us (RFC 9111 §4.3.4).
+func confirms(header http.Header, tag string) bool {
+	said := header.Get("ETag")
+	return said == "" || strings.TrimPrefix(said, "W/") == strings.TrimPrefix(tag, "W/")
 }
 
 // file is an origin on disk. Symbolic links are followed: that is how mounted

@@ -3,7 +3,6 @@ package jwkscache_test
 import (
 	"errors"
 	"net/http"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -61,22 +60,6 @@ func TestDeadIssuerIsLeftAlone(t *testing.T) {
 		}
 		if *requests < 10 || *requests > 16 {
 			t.Errorf("%d requests in a minute", *requests)
-		}
-	})
-}
-
-// TestUnknownKidsInAnOutage shows that failed fetches count as fruitless.
-func TestUnknownKidsInAnOutage(t *testing.T) {
-	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys *jwkscache.Keys) {
-		wants(t, "warm", keys.Warm(t.Context()), nil)
-		issuer.Behave(testissuer.JWKS, testissuer.Behaviour{Status: http.StatusInternalServerError})
-		advance(time.Second)
-		for i := range 600 {
-			wants(t, "a made-up kid", judge(t.Context(), keys, unknown(issuer, i)), jwkscache.ErrUnavailable)
-			advance(100 * time.Millisecond)
-		}
-		if n := issuer.Requests(testissuer.JWKS) - 1; n > 10+11 {
-			t.Errorf("%d fetches in a minute", n)
 		}
 	})
 }
@@ -170,30 +153,5 @@ func TestPanickingHook(t *testing.T) {
 		keys, _ := counted(t, func(jwkscache.FetchDone) { panic("injected") })
 		wants(t, "warm", keys.Warm(t.Context()), jwkscache.ErrUnavailable)
 		synctest.Wait()
-	})
-}
-
-// TestFetchThatEndsItsGoroutine shows that waiters are let go, and the next
-// fetch can start, whatever a transport does.
-func TestFetchThatEndsItsGoroutine(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		calls := 0
-		keys, err := jwkscache.Open(jwkscache.URL("https://issuer.test/jwks"), jwkscache.Binding{
-			HTTPClient: &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) {
-				calls++
-				runtime.Goexit()
-				return nil, errRefused
-			})},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for range 2 {
-			wants(t, "warm", keys.Warm(t.Context()), jwkscache.ErrUnavailable)
-			advance(time.Minute)
-		}
-		if calls != 2 {
-			t.Errorf("%d calls, want 2", calls)
-		}
 	})
 }

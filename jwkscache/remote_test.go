@@ -31,13 +31,17 @@ func bubble(t *testing.T, do func(*testing.T, *testissuer.Issuer, *jwkscache.Key
 	})
 }
 
-func openKeys(t *testing.T, issuer *testissuer.Issuer) *jwkscache.Keys {
+func openKeys(t *testing.T, issuer *testissuer.Issuer, changes ...func(*jwkscache.Binding)) *jwkscache.Keys {
 	t.Helper()
-	keys, err := jwkscache.Open(jwkscache.URL(issuer.JWKSURL()), jwkscache.Binding{
+	binding := jwkscache.Binding{
 		Issuer:     issuer.URL(),
 		Algorithms: []jose.Algorithm{jose.ES256},
 		HTTPClient: issuer.Client(),
-	})
+	}
+	for _, change := range changes {
+		change(&binding)
+	}
+	keys, err := jwkscache.Open(jwkscache.URL(issuer.JWKSURL()), binding)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,41 +162,6 @@ func TestNoFetchFor(t *testing.T) {
 	})
 }
 
-// TestFloodOfKids covers R-JK-10: one fetch a second, one in five seconds after
-// ten fruitless ones, and a real rotation gets through all the same.
-func TestFloodOfKids(t *testing.T) {
-	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys *jwkscache.Keys) {
-		wants(t, "warm", keys.Warm(t.Context()), nil)
-		flood := func(d time.Duration) (fetches int) {
-			before := issuer.Requests(testissuer.JWKS)
-			for i := range int(d / (100 * time.Millisecond)) {
-				wants(t, "a made-up kid", judge(t.Context(), keys, unknown(issuer, i)), jose.ErrUnknownKey)
-				advance(100 * time.Millisecond)
-			}
-			return issuer.Requests(testissuer.JWKS) - before
-		}
-		if n := flood(10 * time.Second); n > 10 {
-			t.Errorf("%d fetches in the first ten seconds", n)
-		}
-		flood(2 * time.Second)
-		if n := flood(50 * time.Second); n > 11 {
-			t.Errorf("%d fetches in fifty seconds of flood", n)
-		}
-		issuer.Rotate()
-		start := time.Now()
-		for judge(t.Context(), keys, issuer.Sign(testissuer.Token{})) != nil {
-			flood(200 * time.Millisecond)
-			if time.Since(start) > 6*time.Second {
-				t.Fatal("the new key is still refused")
-			}
-		}
-		advance(time.Second)
-		if n := flood(3 * time.Second); n < 2 {
-			t.Errorf("%d fetches in three seconds: the new key did not end the long interval", n)
-		}
-	})
-}
-
 // TestSharedFetch covers R-JK-10: many wait for one fetch, and the first
 // caller's cancellation fails nobody else.
 func TestSharedFetch(t *testing.T) {
@@ -236,55 +205,6 @@ func TestTooManyWaiters(t *testing.T) {
 	})
 }
 
-// TestFreshKeysNeverWait covers R-JK-08: while an issuer answers slowly, or not
-// at all, requests with a known kid are answered at once.
-func TestFreshKeysNeverWait(t *testing.T) {
-	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys *jwkscache.Keys) {
-		wants(t, "warm", keys.Warm(t.Context()), nil)
-		issuer.Behave(testissuer.JWKS, testissuer.Behaviour{Delay: 4 * time.Second})
-		advance(11 * time.Minute) // no longer fresh
-		token := issuer.Sign(testissuer.Token{})
-		start := time.Now()
-		for range 1000 {
-			wants(t, "during the refresh", judge(t.Context(), keys, token), nil)
-		}
-		if time.Since(start) != 0 {
-			t.Errorf("requests waited %v", time.Since(start))
-		}
-		advance(5 * time.Second)
-		wantRequests(t, "one refresh", issuer, 2)
-		issuer.Behave(testissuer.JWKS, testissuer.Behaviour{})
-		advance(time.Minute)
-		wants(t, "after it", judge(t.Context(), keys, token), nil)
-		wantRequests(t, "fresh again", issuer, 2)
-	})
-}
-
-// TestStaleness covers R-JK-12: the last keys serve for a bounded time, then the
-// answer is unavailable, and the first success restores service.
-func TestStaleness(t *testing.T) {
-	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys *jwkscache.Keys) {
-		wants(t, "warm", keys.Warm(t.Context()), nil)
-		start := time.Now()
-		issuer.Down(true)
-		const bound = 10*time.Minute + time.Hour
-		for time.Since(start) < bound-time.Second {
-			wants(t, "inside the bound", judge(t.Context(), keys, issuer.Sign(testissuer.Token{})), nil)
-			wants(t, "ready", keys.Ready(), nil)
-			advance(37 * time.Second)
-		}
-		advance(bound - time.Since(start))
-		for range 5 {
-			wants(t, "after the bound", judge(t.Context(), keys, issuer.Sign(testissuer.Token{})), jwkscache.ErrUnavailable)
-			wants(t, "not ready", keys.Ready(), jwkscache.ErrUnavailable)
-			advance(10 * time.Minute)
-		}
-		issuer.Down(false)
-		wants(t, "back", judge(t.Context(), keys, issuer.Sign(testissuer.Token{})), nil)
-		wants(t, "ready again", keys.Ready(), nil)
-	})
-}
-
 // TestWithdrawnKey covers R-JK-13: a key that a refresh does not bring any more
 // stops verifying; an empty set is honoured.
 func TestWithdrawnKey(t *testing.T) {
@@ -323,61 +243,6 @@ func TestRun(t *testing.T) {
 		}
 		cancel()
 		<-ended
-	})
-}
-
-// TestBadAnswers shows that what is not a JWK Set leaves the last one serving,
-// and that without one the answer is unavailable.
-func TestBadAnswers(t *testing.T) {
-	for name, behaviour := range map[string]testissuer.Behaviour{
-		"status 500":   {Status: http.StatusInternalServerError},
-		"status 204":   {Status: http.StatusNoContent},
-		"HTML":         {Body: []byte("<html>"), Header: http.Header{"Content-Type": {"text/html"}}},
-		"truncated":    {Body: []byte(`{"keys":[{"kty":"EC"`)},
-		"no keys":      {Body: []byte(`{}`)},
-		"redirect":     {Redirect: "http://169.254.169.254/"},
-		"endless":      {Endless: true, Trickle: time.Millisecond},
-		"slow":         {Delay: time.Minute},
-		"aborted":      {Abort: true},
-		"drop by drop": {Trickle: time.Second},
-	} {
-		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys *jwkscache.Keys) {
-				issuer.Behave(testissuer.JWKS, behaviour)
-				start := time.Now()
-				wants(t, "no keys yet", judge(t.Context(), keys, issuer.Sign(testissuer.Token{})), jwkscache.ErrUnavailable)
-				if took := time.Since(start); took > fetchBound {
-					t.Errorf("took %v", took)
-				}
-				issuer.Behave(testissuer.JWKS, testissuer.Behaviour{})
-				advance(time.Second)
-				wants(t, "recovered", judge(t.Context(), keys, issuer.Sign(testissuer.Token{})), nil)
-				issuer.Behave(testissuer.JWKS, behaviour)
-				advance(15 * time.Minute)
-				for range 3 {
-					wants(t, "the last keys", judge(t.Context(), keys, issuer.Sign(testissuer.Token{})), nil)
-					advance(time.Minute)
-				}
-			})
-		})
-	}
-}
-
-type panicking struct{}
-
-func (panicking) RoundTrip(*http.Request) (*http.Response, error) { panic("injected") }
-
-// TestPanicInTransport covers R-BT-13 for the shared fetch: an error for all
-// who wait, and no crash.
-func TestPanicInTransport(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		keys, err := jwkscache.Open(jwkscache.URL("https://issuer.example"), jwkscache.Binding{
-			HTTPClient: &http.Client{Transport: panicking{}},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		wants(t, "warm", keys.Warm(t.Context()), jwkscache.ErrUnavailable)
 	})
 }
 

@@ -40,7 +40,7 @@ func (s *schedule) failed(now time.Time, retryAfter time.Duration) {
 	pause := jittered(s.backoff())
 	s.hold = now.Add(min(retryAfter, s.limits.MaxRetryAfter))
 	s.retry = later(now.Add(pause), s.hold)
-	s.urgent = later(s.started.Add(min(pause, s.limits.FruitlessInterval)), now.Add(min(retryAfter, s.limits.MaxBackoff)))
+	s.urgent = later(s.started.Add(min(pause, s.limits.FruitlessInterval)), now.Add(min(retryAfter, s.limits.MaxRetryAfter, s.limits.MaxBackoff)))
 	if s.due.at.Before(s.retry) || s.due.passed(now) { // either clock
 		s.due = until(s.retry)
 	}

@@ -55,6 +55,9 @@ func Open(source Source, binding Binding) (*Keys, error) {
 	for _, name := range binding.Forbidden {
 		faults = append(faults, name.Check())
 	}
+	if len(binding.Forbidden) > maxForbidden {
+		faults = append(faults, fmt.Errorf("jwkscache: Forbidden names %d keys; at most %d can be forbidden", len(binding.Forbidden), maxForbidden))
+	}
 	if source == nil {
 		return nil, errors.Join(append(faults, errNoSource)...)
 	}
@@ -127,13 +130,15 @@ func (discovered) open(k *Keys) error {
 		return errNoSource
 	}
 	k.source, k.remembers = "discovery", true
+	k.patience += fetch.Timeout // of the metadata
 	k.origin = k.remote(k.binding.Locate)
 	return nil
 }
 
 // WithFallback is the source given, with a JWK Set document that serves until
 // the first time it answers, and never after: what the issuer has withdrawn
-// since must not come back. A disk snapshot is proof that it has answered.
+// since must not come back. A disk snapshot is proof that it has answered; of a
+// File there is none, so that its fallback serves again after a restart.
 func WithFallback(source Source, jwks []byte) Source {
 	return fallback{source, slices.Clone(jwks)}
 }

@@ -18,11 +18,11 @@ const issuer = "https://issuer.example"
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 // newKey is a key and its JWK.
-func newKey(t *testing.T, kid string) (ed25519.PrivateKey, string) {
-	t.Helper()
+func newKey(tb testing.TB, kid string) (ed25519.PrivateKey, string) {
+	tb.Helper()
 	public, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return private, fmt.Sprintf(`{"kty":"OKP","crv":"Ed25519","kid":%q,"x":%q}`, kid, encode(public))
 }

@@ -9,8 +9,9 @@ import (
 // Trace is a set of hooks, each optional, in the manner of net/http/httptrace.
 // They are told the issuer first, and may be called from several goroutines at
 // once. They must be quick, and what they panic with is lost. No lock is held
-// meanwhile, so that they may ask the keys themselves; those who waited for a
-// fetch are let go before FetchDone is called. What they get never holds bytes
+// meanwhile, so that they may ask the keys themselves, but for FetchStart, which
+// must not wait for what it announces; those who waited for a fetch are let go
+// before FetchDone is called. What they get never holds bytes
 // of a token, except a kid where it says so.
 type Trace struct {
 	// FetchStart is called when the issuer is about to be asked; the cause is
@@ -19,8 +20,9 @@ type Trace struct {
 	// FetchDone is called when that has ended, and whenever else the set in
 	// use has changed.
 	FetchDone func(issuer string, done FetchDone)
-	// UnknownKid is called whenever a kid was asked for that is not in the
-	// set: with every such token.
+	// UnknownKid is called whenever a token wishes for a fetch because its kid
+	// is not in the set: with every such token, and twice where the fetch
+	// that it joined was not enough.
 	UnknownKid func(issuer string, asked UnknownKid)
 	// Moved is called when metadata names another URL for the keys than
 	// before: who can change that can mint tokens (RFC 8414 §6).

@@ -125,7 +125,8 @@ type issuer struct {
 	allowed   [256]bool // by jose.Algorithm
 	keys      *jwkscache.Keys
 	location  *location
-	tenant    atomic.Pointer[tenant] // nil for one of Config.Issuers
+	dynamic   bool                   // by Config.Tenants
+	tenant    atomic.Pointer[tenant] // where it stands, if it is dynamic
 	profile   Profile
 	marker    []ClaimRule
 	claims    []ClaimRule

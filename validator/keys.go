@@ -24,9 +24,6 @@ const (
 	// metadataRetry keeps failed attempts apart, so that they do not delay
 	// every fetch of keys.
 	metadataRetry = time.Minute
-	// metadataPatience bounds an attempt for which the last known key URL can
-	// step in: the keys are to be had in the same flight.
-	metadataPatience = 3 * time.Second
 )
 
 // location is where an issuer's keys stand, by its metadata. After a first
@@ -54,11 +51,6 @@ func (l *location) find(ctx context.Context) (string, error) {
 	known, due := l.last()
 	if !due {
 		return known.JWKSURI, nil
-	}
-	if known != nil {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, metadataPatience)
-		defer cancel()
 	}
 	metadata, err := l.client.Discover(ctx, l.issuer)
 	l.mu.Lock()
@@ -164,6 +156,9 @@ func (v *Validator) amended(ctx context.Context, issuer string, key jwkscache.Ke
 		return nil, err
 	}
 	v.tenants.forbid(issuer, key, forbid)
+	if t := v.tenants.get(issuer); t != nil { // also if Tenants fails
+		return t.answer.Load().issuer, nil
+	}
 	return v.tenants.issuer(ctx, issuer)
 }
 

@@ -33,6 +33,7 @@ const (
 	tenantTimeout = 5 * time.Second  // of one call
 
 	maxMisses       = 4096 // that are remembered
+	dropSlots       = 4096 // in which drops are counted
 	maxAsked        = 16   // calls under way at once
 	askedPerSecond  = 100
 	maxAskedWaiters = 1000 // for one answer
@@ -45,6 +46,9 @@ var ErrUnknownIssuer = errors.New("validator: no such issuer is configured")
 var (
 	errTenant       = errors.New("validator: Tenants answered with another issuer than it was asked for")
 	errTooManyAsked = errors.New("validator: Tenants is asked too often at present")
+	errForgotten    = errors.New("validator: the tenant was forgotten or changed meanwhile")
+	errGaveWay      = errors.New("validator: the tenant had to give way to others before a token of it was accepted")
+	errOpen         = errors.New("validator: the answer of Tenants made its own use panic")
 )
 
 // tenants are the issuers that Config.Tenants knows. Who is asked for is chosen
@@ -55,6 +59,7 @@ type tenants struct {
 	find func(context.Context, string) (Issuer, error)
 	open func(*Issuer) (*issuer, error)
 	max  int
+	born time.Time
 
 	known sync.Map // from URL to *tenant
 	added chan struct{}
@@ -64,9 +69,10 @@ type tenants struct {
 	asked     map[string]*asking
 	missed    map[uint64]miss // by URL: an attacker's strings are not kept
 	seed      maphash.Seed
-	calls     int // under way
-	second    time.Time
-	inSecond  int
+	dropped   [dropSlots]uint32                         // how often tenants were forgotten, withdrawn or lost keys, by hash of the URL
+	calls     map[bool]int                              // under way, for known tenants or others
+	begun     [askedPerSecond]time.Time                 // the last calls for others, in a ring
+	oldest    int                                       // of them
 	forbidden map[string]map[jwkscache.KeyName]struct{} // since a tenant that gives way must not forget
 	amended   int                                       // how often that has changed
 }
@@ -82,10 +88,11 @@ type tenant struct {
 	url     string
 	answer  atomic.Pointer[answer]
 	proven  atomic.Bool  // a token of it was accepted
-	used    atomic.Int64 // s since 1970
+	used    atomic.Int64 // s since the tenants began
 	running atomic.Bool  // its keys are kept fresh
 	gone    chan struct{}
-	evicted bool // had to give way; guarded by the lock
+	evicted bool   // had to give way; guarded by the lock
+	drops   uint32 // of its URL when that happened
 }
 
 // answer is what Tenants said of a tenant. It is immutable.
@@ -107,10 +114,12 @@ func newTenants(config *Config, open func(*Issuer) (*issuer, error)) *tenants {
 		find:      config.Tenants,
 		open:      open,
 		max:       config.MaxTenants,
+		born:      time.Now(),
 		added:     make(chan struct{}, 1),
 		asked:     make(map[string]*asking),
 		missed:    make(map[uint64]miss),
 		seed:      maphash.MakeSeed(),
+		calls:     make(map[bool]int),
 		forbidden: make(map[string]map[jwkscache.KeyName]struct{}),
 	}
 }
@@ -123,7 +132,7 @@ func (ts *tenants) issuer(ctx context.Context, url string) (*issuer, error) {
 	now := time.Now()
 	t := ts.get(url)
 	if t != nil {
-		if s := now.Unix(); t.used.Load() != s {
+		if s := ts.seconds(now); t.used.Load() != s {
 			t.used.Store(s)
 		}
 		a := t.answer.Load()
@@ -131,24 +140,30 @@ func (ts *tenants) issuer(ctx context.Context, url string) (*issuer, error) {
 			return a.issuer, nil
 		}
 		if now.Before(a.fresh) {
-			_, _ = ts.ask(ctx, url, t) // in the background
+			_, _ = ts.ask(ctx, url, true) // in the background
 			return a.issuer, nil
 		}
 	}
-	call, err := ts.ask(ctx, url, t)
+	call, err := ts.ask(ctx, url, t != nil)
 	if err == nil {
 		err = call.Wait(ctx, maxAskedWaiters)
 	}
 	if err == nil {
 		return call.issuer, nil
 	}
-	if t != nil && !errors.Is(err, ErrUnknownIssuer) {
+	if errors.Is(err, errForgotten) {
+		return ts.issuer(ctx, url)
+	}
+	if t != nil && ts.get(url) == t && !errors.Is(err, ErrUnknownIssuer) { // not if it was forgotten meanwhile
 		if a := t.answer.Load(); now.Before(a.stale) {
 			return a.issuer, nil
 		}
 	}
 	return nil, err
 }
+
+// seconds is now on the monotonic clock, which nobody can set.
+func (ts *tenants) seconds(now time.Time) int64 { return int64(now.Sub(ts.born) / time.Second) }
 
 func (ts *tenants) get(url string) *tenant {
 	found, ok := ts.known.Load(url)
@@ -159,7 +174,7 @@ func (ts *tenants) get(url string) *tenant {
 }
 
 // ask joins the call under way for url or starts one, if that is allowed.
-func (ts *tenants) ask(ctx context.Context, url string, t *tenant) (*asking, error) {
+func (ts *tenants) ask(ctx context.Context, url string, known bool) (*asking, error) {
 	now := time.Now()
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
@@ -169,60 +184,64 @@ func (ts *tenants) ask(ctx context.Context, url string, t *tenant) (*asking, err
 	if m, ok := ts.missed[ts.hash(url)]; ok && now.Before(m.until) {
 		return nil, m.err
 	}
-	if !ts.mayAsk(now, t != nil) {
+	if !ts.mayAsk(now, known) {
 		return nil, errTooManyAsked
 	}
-	ts.calls++
+	ts.calls[known]++
 	url = strings.Clone(url) // of the token, which must not be kept
 	call := &asking{Flight: detached.NewFlight()}
 	ts.asked[url] = call
-	go ts.call(ctx, url, t, call)
+	go ts.call(ctx, url, known, call)
 	return call, nil
 }
 
 // mayAsk reports whether one more call is allowed. Those for known tenants,
-// which are few, have a share of their own, so that a flood of unknown ones
-// does not keep a tenant from being withdrawn. The lock is held.
+// which are few, and those for others each have their share, so that a flood of
+// unknown ones does not keep a tenant from being withdrawn, nor many renewals a
+// new one from being known. The lock is held.
 func (ts *tenants) mayAsk(now time.Time, known bool) bool {
-	if known {
-		return ts.calls < 2*maxAsked
-	}
-	if now.Sub(ts.second) >= time.Second {
-		ts.second, ts.inSecond = now, 0
-	}
-	if ts.calls >= maxAsked || ts.inSecond >= askedPerSecond {
+	if ts.calls[known] >= maxAsked {
 		return false
 	}
-	ts.inSecond++
+	if known {
+		return true
+	}
+	if now.Sub(ts.begun[ts.oldest]) < time.Second {
+		return false
+	}
+	ts.begun[ts.oldest] = now
+	ts.oldest = (ts.oldest + 1) % askedPerSecond
 	return true
 }
 
 // call asks Tenants and lands the call.
-func (ts *tenants) call(ctx context.Context, url string, t *tenant, call *asking) {
+func (ts *tenants) call(ctx context.Context, url string, known bool, call *asking) {
 	config, over, err := detached.Do(ctx, tenantTimeout, func(ctx context.Context) (Issuer, error) { return ts.find(ctx, url) })
 	if err == nil && config.URL != url {
 		err = fmt.Errorf("%w: Issuer.URL %q, asked for %q", errTenant, config.URL, url)
 	}
-	call.issuer, err = ts.settle(url, t, call, &config, err)
+	call.issuer, err = ts.settle(url, call, &config, err)
 	call.Land(err)
 	<-over // a call that does not end counts until it does
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	ts.calls--
+	ts.calls[known]--
 }
 
-// settle makes what Tenants said the answer for url, where t stands at present.
-func (ts *tenants) settle(url string, t *tenant, call *asking, config *Issuer, err error) (*issuer, error) {
+// settle makes what Tenants said the answer for url.
+func (ts *tenants) settle(url string, call *asking, config *Issuer, err error) (*issuer, error) {
 	for {
 		var a *answer
 		names, amended := ts.names(url)
 		if err == nil {
-			a, err = ts.accept(config, names, t)
+			a, err = ts.accept(config, names)
 		}
-		if ts.settled(url, t, call, a, err, amended) {
-			if err != nil {
-				return nil, err
-			}
+		again, err := ts.settled(url, call, a, err, amended)
+		switch {
+		case again:
+		case err != nil:
+			return nil, err
+		default:
 			return a.issuer, nil
 		}
 	}
@@ -235,46 +254,55 @@ func (ts *tenants) names(url string) ([]jwkscache.KeyName, int) {
 	return slices.Collect(maps.Keys(ts.forbidden[url])), ts.amended
 }
 
-// settled is false if keys were forbidden meanwhile, which a must know of.
-func (ts *tenants) settled(url string, t *tenant, call *asking, a *answer, err error, amended int) bool {
+// settled puts an answer or an error into effect, and answers which error the
+// callers get: another one if the tenant was forgotten meanwhile, since what was
+// said may be older than that. It is again if keys were forbidden meanwhile,
+// which a must know of.
+func (ts *tenants) settled(url string, call *asking, a *answer, err error, amended int) (again bool, _ error) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
+	known := ts.get(url)
 	switch {
-	case ts.asked[url] != call: // what it says may be older than what was forgotten
-		return true
+	case ts.asked[url] != call:
+		return false, errForgotten
 	case err == nil && amended != ts.amended:
-		return false
+		return true, nil
 	case err == nil:
 		ts.put(url, a)
 	case errors.Is(err, ErrUnknownIssuer):
-		if known := ts.get(url); known != nil {
+		if known != nil {
 			ts.remove(known)
 		}
+		ts.drop(url)
 		ts.miss(url, ErrUnknownIssuer, tenantMissed)
-	case t != nil && t.postpone():
+	case known != nil && known.postpone():
 	default:
 		ts.miss(url, err, tenantRetry)
 	}
 	delete(ts.asked, url)
-	return true
+	return false, err
 }
 
 // accept makes an answer of a configuration. One that has not changed keeps its
 // keys.
-func (ts *tenants) accept(config *Issuer, forbidden []jwkscache.KeyName, t *tenant) (*answer, error) {
+func (ts *tenants) accept(config *Issuer, forbidden []jwkscache.KeyName) (accepted *answer, err error) {
+	defer func() {
+		if recover() != nil {
+			accepted, err = nil, errOpen
+		}
+	}()
 	now := time.Now()
 	a := &answer{
 		config:  config.clone(),
 		renewal: now.Add(tenantRenewal), fresh: now.Add(tenantFresh), stale: now.Add(tenantStale),
 	}
-	if t != nil {
+	if t := ts.get(config.URL); t != nil {
 		if before := t.answer.Load(); before.config.equal(&a.config) {
 			a.issuer = before.issuer
 			return a, nil
 		}
 	}
 	a.config.ForbiddenKeys = slices.Concat(config.ForbiddenKeys, forbidden)
-	var err error
 	a.issuer, err = ts.open(&a.config)
 	a.config.ForbiddenKeys = slices.Clone(config.ForbiddenKeys)
 	return a, err
@@ -299,14 +327,18 @@ func (c *Issuer) equal(other *Issuer) bool {
 }
 
 // postpone keeps the last answer in use for a moment, after Tenants failed, so
-// that not every request asks. It is false once that is too old.
+// that not every request asks, and that those of a busy tenant do not wait for
+// calls which fail slowly. It is false once that is too old.
 func (t *tenant) postpone() bool {
 	a := *t.answer.Load()
 	retry := time.Now().Add(tenantRetry)
 	if !retry.Before(a.stale) {
 		return false
 	}
-	a.renewal, a.fresh = retry, retry
+	a.renewal, a.fresh = retry, retry.Add(tenantFresh-tenantRenewal)
+	if a.stale.Before(a.fresh) {
+		a.fresh = a.stale
+	}
 	t.answer.Store(&a)
 	return true
 }
@@ -329,11 +361,14 @@ func (ts *tenants) put(url string, a *answer) {
 
 // insert makes room for t, and lets it in. The lock is held.
 func (ts *tenants) insert(t *tenant) {
-	t.used.Store(time.Now().Unix())
+	t.used.Store(ts.seconds(time.Now()))
 	if ts.size >= ts.max {
 		worst := ts.victim()
-		worst.evicted = true
+		worst.evicted, worst.drops = true, *ts.drops(worst.url)
 		ts.remove(worst)
+		if !worst.proven.Load() { // or naming it again would fetch its keys again
+			ts.miss(worst.url, errGaveWay, tenantMissed)
+		}
 	}
 	t.answer.Load().issuer.tenant.Store(t)
 	ts.known.Store(t.url, t)
@@ -385,28 +420,49 @@ func (ts *tenants) miss(url string, err error, howLong time.Duration) {
 
 func (ts *tenants) hash(url string) uint64 { return maphash.String(ts.seed, url) }
 
-// prove records that a token of a tenant was accepted. A tenant that had to give
-// way before that is let in again.
-func (ts *tenants) prove(is *issuer) {
+// prove records that a token of a tenant was accepted. It is false if the tenant
+// was forgotten, withdrawn or changed, or keys of it forbidden, since it was
+// found. A tenant that had to give way before its first accepted token is let in
+// again, and asked for again soon, since it may have changed.
+func (ts *tenants) prove(is *issuer) bool {
 	t := is.tenant.Load()
-	if t.proven.Load() {
-		return
+	if t == nil {
+		return false
+	}
+	if t.proven.Load() && ts.get(t.url) == t {
+		return true
 	}
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	t.proven.Store(true)
-	if t.evicted && ts.get(t.url) == nil {
-		again := &tenant{url: t.url, gone: make(chan struct{})}
-		again.proven.Store(true)
-		again.answer.Store(t.answer.Load())
-		ts.insert(again)
+	switch {
+	case ts.get(t.url) == t:
+		t.proven.Store(true)
+		return true
+	case !t.evicted || t.drops != *ts.drops(t.url) || ts.get(t.url) != nil:
+		return false
 	}
+	again := &tenant{url: t.url, gone: make(chan struct{})}
+	again.proven.Store(true)
+	a := *t.answer.Load()
+	a.renewal = time.Now()
+	again.answer.Store(&a)
+	delete(ts.missed, ts.hash(t.url))
+	ts.insert(again)
+	return true
 }
+
+// drop keeps who had to give way from being let in again. The lock is held.
+func (ts *tenants) drop(url string) { *ts.drops(url)++ }
+
+// drops is how often url was dropped, or others that share its counter. The lock
+// is held.
+func (ts *tenants) drops(url string) *uint32 { return &ts.dropped[ts.hash(url)%dropSlots] }
 
 // forget drops what is known of url, so that the next token asks anew.
 func (ts *tenants) forget(url string) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
+	ts.drop(url)
 	delete(ts.missed, ts.hash(url))
 	delete(ts.asked, url)
 	if t := ts.get(url); t != nil {
@@ -421,6 +477,8 @@ func (ts *tenants) forbid(url string, name jwkscache.KeyName, forbid bool) {
 	defer ts.mu.Unlock()
 	names := ts.forbidden[url]
 	ts.amended++
+	ts.drop(url)
+	delete(ts.missed, ts.hash(url)) // who asks for this is no attacker
 	if !forbid {
 		delete(names, name)
 		return
@@ -476,7 +534,7 @@ func (ts *tenants) forgetIdle(now time.Time) {
 	defer ts.mu.Unlock()
 	for _, found := range ts.known.Range {
 		t := found.(*tenant) //nolint:forcetypeassert // as in get
-		if now.Sub(time.Unix(t.used.Load(), 0)) >= tenantIdle {
+		if ts.seconds(now)-t.used.Load() >= int64(tenantIdle/time.Second) {
 			ts.remove(t)
 		}
 	}

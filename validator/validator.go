@@ -46,6 +46,7 @@ func New(config Config) (*Validator, error) {
 		v.tenants = newTenants(&config, func(c *Issuer) (*issuer, error) {
 			var f faults
 			is := c.checked("Tenants: "+strconv.Quote(c.URL), config.SnapshotDir, trace, &f)
+			is.dynamic = true
 			return is, f.err()
 		})
 	}
@@ -68,6 +69,9 @@ func (v *Validator) Warnings() []string {
 func (v *Validator) Validate(ctx context.Context, p Presentation) (*Token, error) {
 	ctx = v.trace.validateStart(ctx)
 	token, is, refused := v.judge(ctx, &p)
+	if refused == errTenantGone { // what it was judged by has changed meanwhile
+		token, is, refused = v.judge(ctx, &p)
+	}
 	done := ValidateDone{Token: token}
 	if is != nil {
 		done.Issuer = is.url
@@ -88,6 +92,7 @@ var (
 	errPayload       = refusal(MalformedToken, "the payload is not one JSON object with unique member names, or exceeds its limits")
 	errIssuer        = refusal(UnknownIssuer, "iss is missing, not a string, or not a configured issuer")
 	errAlgorithm     = refusal(AlgorithmNotAllowed, "alg is not in the issuer's list")
+	errTenantGone    = &Error{reason: Unavailable, cause: errForgotten}
 	errBound         = refusal(BindingMismatch, "the token has cnf, and the binding cannot be checked")
 )
 
@@ -119,8 +124,8 @@ func (v *Validator) judge(ctx context.Context, p *Presentation) (*Token, *issuer
 		return nil, is, refused
 	}
 	token, refused := v.judgeClaims(ctx, is, &unverified, members, &p.Demands)
-	if refused == nil && is.tenant.Load() != nil {
-		v.tenants.prove(is)
+	if refused == nil && is.dynamic && !v.tenants.prove(is) {
+		return nil, is, errTenantGone
 	}
 	return token, is, refused
 }
@@ -213,6 +218,7 @@ func (is *issuer) authenticate(ctx context.Context, unverified *jose.Unverified)
 		}
 		return refused
 	}
+	err = jose.ErrUnknownKey // never nothing to try without an error, and then still no accept
 	for _, key := range found.Keys {
 		if err = key.Verify(unverified); err == nil {
 			return nil

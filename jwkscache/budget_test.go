@@ -1,0 +1,81 @@
+package jwkscache
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+func testLimits(t *testing.T, changes ...func(*Limits)) *Limits {
+	t.Helper()
+	var l Limits
+	for _, change := range changes {
+		change(&l)
+	}
+	if err := l.checked(); err != nil {
+		t.Fatal(err)
+	}
+	return &l
+}
+
+// TestBudgetForgets shows that the memory of kids that were missed is bounded
+// whatever they are (R-JK-10), that what is asked for again takes no further
+// room, and that failures take none.
+func TestBudgetForgets(t *testing.T) {
+	b := newBudget(testLimits(t))
+	now := time.Now()
+	for i := range 10 * maxRemembered {
+		b.spent(fmt.Sprint(i), now, now, true, false)
+		if n := len(b.missed); n == 0 || n > maxRemembered {
+			t.Fatalf("%d kids are remembered after %d", n, i)
+		}
+	}
+	last := fmt.Sprint(10*maxRemembered - 1)
+	if !b.justMissed(last, now) {
+		t.Error("the last one is not remembered")
+	}
+	b.spent(last, now, now, true, false)
+	b.spent("failed", now, now, false, false)
+	if n := len(b.missed); n != maxRemembered {
+		t.Errorf("%d kids are remembered, want %d", n, maxRemembered)
+	}
+	if b.justMissed("failed", now) {
+		t.Error("a kid is taken for missed that nothing is known of")
+	}
+	b.spent("gained", now, now, true, true)
+	if len(b.missed) != 0 || b.fruitless != 0 {
+		t.Errorf("%d kids, %d fetches in vain after a new key", len(b.missed), b.fruitless)
+	}
+}
+
+// TestBudgetCountsEachKidOnce shows what counts as a flood, and for how long
+// (R-JK-10): failures, and kids that were not missed before.
+func TestBudgetCountsEachKidOnce(t *testing.T) {
+	b := newBudget(testLimits(t))
+	now := time.Now()
+	want := func(what, kid string, fruitless int, interval time.Duration) {
+		t.Helper()
+		if got := b.interval(kid, now); got != interval || b.fruitless != fruitless {
+			t.Errorf("%s: %d in vain, %v; want %d, %v", what, b.fruitless, got, fruitless, interval)
+		}
+	}
+	want("at first", "a", 0, time.Second)
+	for range 20 {
+		b.spent("a", now, now, true, false)
+	}
+	want("one kid", "a", 1, 5*time.Second)
+	want("another", "b", 1, time.Second)
+	for range 8 {
+		b.spent("b", now, now, false, false)
+	}
+	want("nine", "b", 9, time.Second)
+	now = now.Add(quiet - 1)
+	b.spent("c", now, now, true, false)
+	want("ten", "d", 10, 5*time.Second)
+	b.spent("a", now.Add(quiet/2), now.Add(quiet/2), true, false) // must not prolong it
+	now = now.Add(quiet - 1)
+	want("not yet", "d", 10, 5*time.Second)
+	now = now.Add(1)
+	want("after a quiet time", "d", 0, time.Second)
+	want("that kid", "a", 0, 5*time.Second)
+}

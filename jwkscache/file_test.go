@@ -1,0 +1,365 @@
+//go:build unix
+
+package jwkscache_test
+
+import (
+	"errors"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sallyport-auth/sallyport/internal/fetch"
+	"github.com/sallyport-auth/sallyport/jose"
+	"github.com/sallyport-auth/sallyport/jwkscache"
+)
+
+// fileOf opens keys of a file in a new directory, with that content.
+func fileOf(t *testing.T, content string, changes ...func(*jwkscache.Binding)) (path string, keys *jwkscache.Keys) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "jwks.json")
+	if content != "" {
+		write(t, path, content)
+	}
+	return path, bindTo(t, jwkscache.File(path), changes...)
+}
+
+// TestFileIsReadAgain shows that a change is seen within FilePoll, with Run and
+// without, and that a handle of a key that is gone ends then (R-JK-13).
+func TestFileIsReadAgain(t *testing.T) {
+	for name, run := range map[string]bool{"Run": true, "on demand": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, b := jwk(t, "a"), jwk(t, "b")
+				path, keys := fileOf(t, setOf(a))
+				if run {
+					go keys.Run(t.Context())
+					synctest.Wait()
+				}
+				found, err := keys.Find(t.Context(), time.Now(), headerOf(t, "a"))
+				wants(t, "a", err, nil)
+				handle := found.Handle(found.Keys[0])
+				for i, set := range []string{setOf(a, b), setOf(b), setOf(b, a)} {
+					hasA, hasB := i != 1, true
+					write(t, path, set)
+					if !run {
+						advance(4 * time.Second) // and a token comes after it at the latest
+						_ = find(t, keys, "a")
+						advance(time.Second)
+						_ = find(t, keys, "a")
+						synctest.Wait()
+					} else {
+						advance(5 * time.Second)
+						synctest.Wait()
+					}
+					for kid, has := range map[string]bool{"a": hasA, "b": hasB} {
+						want := jose.ErrUnknownKey
+						if has {
+							want = nil
+						}
+						wants(t, set+" "+kid, find(t, keys, kid), want)
+					}
+					want := jose.ErrUnknownKey
+					if i == 0 {
+						want = nil
+					}
+					wants(t, set+": the handle", handle.Check(t.Context(), time.Now()), want)
+				}
+				if s := keys.Status(); s.Source != "file" || s.Location != path || s.Origin != "fetched" {
+					t.Errorf("%+v", s)
+				}
+			})
+		})
+	}
+}
+
+// TestFileForUnknownKid shows that a kid which is not known has the file read at
+// once, however long FilePoll is (R-JK-09), and that this is bounded as ever.
+func TestFileForUnknownKid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reads := 0
+		path, keys := fileOf(t, setOf(jwk(t, "a")), within(jwkscache.Limits{FilePoll: time.Hour}), traced(&jwkscache.Trace{
+			FetchStart: func(string, string) { reads++ },
+		}))
+		wants(t, "a", find(t, keys, "a"), nil)
+		write(t, path, setOf(jwk(t, "b")))
+		advance(time.Second)
+		wants(t, "a, which nobody asked about", find(t, keys, "a"), nil)
+		wants(t, "b, at once", find(t, keys, "b"), nil)
+		wants(t, "a", find(t, keys, "a"), jose.ErrUnknownKey)
+		for i := range 100 {
+			wants(t, "made up", find(t, keys, strings.Repeat("x", i+1)), jose.ErrUnknownKey)
+		}
+		if reads != 2 {
+			t.Errorf("read %d times", reads)
+		}
+	})
+}
+
+// TestFileInConfigMap changes a file as Kubernetes does in a mounted ConfigMap:
+// the name is a link into a directory whose name is a link that is exchanged.
+func TestFileInConfigMap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		mount := func(revision, content string) {
+			must(t, os.Mkdir(filepath.Join(dir, revision), 0o700))
+			write(t, filepath.Join(dir, revision, "jwks.json"), content)
+			must(t, os.Symlink(revision, filepath.Join(dir, "..data_tmp")), os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")))
+		}
+		mount("..1", setOf(jwk(t, "a")))
+		must(t, os.Symlink("..data/jwks.json", filepath.Join(dir, "jwks.json")))
+		keys := bindTo(t, jwkscache.File(filepath.Join(dir, "jwks.json")))
+		go keys.Run(t.Context())
+		synctest.Wait()
+		wants(t, "a", find(t, keys, "a"), nil)
+		mount("..2", setOf(jwk(t, "b")))
+		must(t, os.RemoveAll(filepath.Join(dir, "..1")))
+		advance(5 * time.Second)
+		synctest.Wait()
+		wants(t, "a", find(t, keys, "a"), jose.ErrUnknownKey)
+		wants(t, "b", find(t, keys, "b"), nil)
+	})
+}
+
+// TestFileThatIsNone shows that what cannot be read, or is no JWK Set, leaves
+// the last keys serving for a bounded time and is told, and that the next good
+// file is seen within FilePoll however long it was bad (R-JK-04, R-JK-12).
+func TestFileThatIsNone(t *testing.T) {
+	replaced := func(content string) func(*testing.T, string) {
+		return func(t *testing.T, path string) { write(t, path, content) }
+	}
+	instead := func(put func(path string) error) func(*testing.T, string) {
+		return func(t *testing.T, path string) { must(t, os.Remove(path), put(path)) }
+	}
+	for name, row := range map[string]struct {
+		damage func(*testing.T, string)
+		want   error
+	}{
+		"missing":          {instead(func(string) error { return nil }), fs.ErrNotExist},
+		"empty":            {replaced(" "), jose.ErrNotJWKS},
+		"truncated":        {replaced(setOf(`{"kty":"OKP"`)[:20]), jose.ErrNotJWKS},
+		"not JSON":         {replaced("keys: []"), jose.ErrNotJWKS},
+		"no keys":          {replaced("{}"), jose.ErrNotJWKS},
+		"many keys":        {replaced(setOf(strings.Repeat(`{},`, 100) + `{}`)), jose.ErrNotJWKS},
+		"too large":        {replaced(setOf() + strings.Repeat(" ", 4<<10)), fetch.ErrTooLarge},
+		"a directory":      {instead(func(path string) error { return os.Mkdir(path, 0o700) }), jwkscache.ErrUnavailable},
+		"a pipe":           {instead(func(path string) error { return syscall.Mkfifo(path, 0o600) }), jwkscache.ErrUnavailable},
+		"a dead link":      {instead(func(path string) error { return os.Symlink("nowhere", path) }), fs.ErrNotExist},
+		"a link to itself": {instead(func(path string) error { return os.Symlink(filepath.Base(path), path) }), syscall.ELOOP},
+		"a device":         {instead(func(path string) error { return os.Symlink("/dev/zero", path) }), jwkscache.ErrUnavailable},
+		"a file within": {instead(func(path string) error {
+			return errors.Join(os.RemoveAll(filepath.Dir(path)), os.WriteFile(filepath.Dir(path), nil, 0o600))
+		}), syscall.ENOTDIR},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				path, keys := fileOf(t, setOf(jwk(t, "a")), within(jwkscache.Limits{DocumentBytes: 4 << 10, Stale: 10 * time.Minute}))
+				go keys.Run(t.Context())
+				synctest.Wait()
+				row.damage(t, path)
+				for range 10 {
+					advance(time.Minute)
+					synctest.Wait()
+					wants(t, "the last keys", find(t, keys, "a"), nil)
+					status := keys.Status()
+					if !errors.Is(status.LastError, row.want) || !errors.Is(status.LastError, jwkscache.ErrUnavailable) ||
+						status.Failures == 0 || status.State != "stale" || time.Since(status.LastFailure) > 5*time.Second {
+						t.Fatalf("%+v", status)
+					}
+					if !strings.Contains(status.LastError.Error(), path) {
+						t.Errorf("the error does not name the file: %v", status.LastError)
+					}
+					wants(t, "a kid that is not known", find(t, keys, "b"), jwkscache.ErrUnavailable)
+				}
+				advance(time.Minute)
+				wants(t, "past the bound", find(t, keys, "a"), jwkscache.ErrUnavailable)
+				wants(t, "past the bound", keys.Ready(), row.want)
+
+				must(t, os.RemoveAll(filepath.Dir(path)), os.MkdirAll(filepath.Dir(path), 0o700))
+				write(t, path, setOf(jwk(t, "b")))
+				advance(5 * time.Second)
+				synctest.Wait()
+				wants(t, "mended", find(t, keys, "b"), nil)
+				if status := keys.Status(); status.State != "fresh" || status.LastError != nil || status.Failures != 0 {
+					t.Errorf("%+v", status)
+				}
+			})
+		})
+	}
+}
+
+// TestFileMissingAtStart shows that without any keys the answer is unavailable,
+// and that a file which comes later is seen when it is asked for.
+func TestFileMissingAtStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path, keys := fileOf(t, "")
+		wants(t, "warm", keys.Warm(t.Context()), fs.ErrNotExist)
+		wants(t, "a token", find(t, keys, "a"), jwkscache.ErrUnavailable)
+		write(t, path, setOf(jwk(t, "a")))
+		advance(5 * time.Second)
+		wants(t, "a token", find(t, keys, "a"), nil)
+	})
+}
+
+// TestFileIsBounded shows that the size is that of Limits exactly.
+func TestFileIsBounded(t *testing.T) {
+	document := setOf(jwk(t, "a"))
+	for size, good := range map[int]bool{2000: true, 2001: false} {
+		_, keys := fileOf(t, document+strings.Repeat(" ", size-len(document)), within(jwkscache.Limits{DocumentBytes: 2000}))
+		if err := keys.Warm(t.Context()); (err == nil) != good {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+	}
+}
+
+// TestFileStaysWhereItWas shows that a relative path means what it meant when
+// the source was opened.
+func TestFileStaysWhereItWas(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	write(t, "jwks.json", setOf(jwk(t, "a")))
+	keys := bindTo(t, jwkscache.File("jwks.json"))
+	t.Chdir(t.TempDir())
+	wants(t, "warm", keys.Warm(t.Context()), nil)
+	if got := keys.Status().Location; !filepath.IsAbs(got) || filepath.Base(got) != "jwks.json" {
+		t.Errorf("it is said to be at %s", got)
+	}
+}
+
+// TestFallback shows that the fallback serves until the issuer answers for the
+// first time, which every token and Run go on trying for, and never after: not
+// in a long outage, not where the issuer withdrew everything.
+func TestFallback(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var added, removed int
+		s := new(site)
+		both := jwk(t, "both")
+		document := []byte(setOf(jwk(t, "old"), both))
+		source := jwkscache.WithFallback(jwkscache.URL(siteURL), document)
+		clear(document)
+		keys := bindTo(t, source, func(b *jwkscache.Binding) { b.HTTPClient = &http.Client{Transport: s} }, traced(&jwkscache.Trace{
+			FetchDone: func(_ string, d jwkscache.FetchDone) {
+				if d.Unchanged {
+					t.Error("what was fetched is told as unchanged")
+				}
+				added, removed = added+len(d.Added), removed+len(d.Removed)
+			},
+		}))
+		wants(t, "ready at once", keys.Ready(), nil)
+		if status := keys.Status(); status.Origin != "fallback" || status.State != "stale" || !status.UsableUntil.IsZero() || added != 2 {
+			t.Errorf("%d added; %+v", added, status)
+		}
+		s.wantVisits(t, "before a token", 0)
+		var handles []jwkscache.Handle
+		for _, kid := range []string{"old", "both"} {
+			found, err := keys.Find(t.Context(), time.Now(), headerOf(t, kid))
+			wants(t, kid, err, nil)
+			handles = append(handles, found.Handle(found.Keys[0]))
+		}
+		synctest.Wait()
+		s.wantVisits(t, "a token", 1)
+		for range 200 {
+			wants(t, "in a long outage", find(t, keys, "old"), nil)
+			wants(t, "a handle", handles[0].Check(t.Context(), time.Now()), nil)
+			advance(10 * time.Minute)
+		}
+		wants(t, "an unknown kid", find(t, keys, "new"), jwkscache.ErrUnavailable)
+		wants(t, "warm", keys.Warm(t.Context()), nil)
+		if n := len(s.visited()); n < 200 {
+			t.Errorf("asked %d times", n)
+		}
+
+		s.answers(200, setOf(both, jwk(t, "new")))
+		advance(time.Minute)
+		wants(t, "an unknown kid once there is an answer", find(t, keys, "new"), nil)
+		synctest.Wait()
+		wants(t, "a key of the fallback", find(t, keys, "old"), jose.ErrUnknownKey)
+		wants(t, "its handle", handles[0].Check(t.Context(), time.Now()), jose.ErrUnknownKey)
+		wants(t, "the handle of a key that stays", handles[1].Check(t.Context(), time.Now()), nil)
+		if status := keys.Status(); status.Origin != "fetched" || added != 3 || removed != 1 {
+			t.Errorf("%d added, %d removed; %+v", added, removed, status)
+		}
+		s.down()
+		advance(2 * time.Hour)
+		for _, kid := range []string{"old", "both", "new"} {
+			wants(t, "after the bound: "+kid, find(t, keys, kid), jwkscache.ErrUnavailable)
+		}
+		s.answers(200, setOf())
+		advance(time.Minute)
+		wants(t, "everything withdrawn", find(t, keys, "both"), jose.ErrUnknownKey)
+		wants(t, "ready", keys.Ready(), nil)
+	})
+}
+
+// TestFallbackAndRun shows that Run asks at once, and that an answer which is
+// the same as the fallback counts as one.
+func TestFallbackAndRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		document := setOf(jwk(t, "a"))
+		s := new(site)
+		s.answers(200, document)
+		keys := fallbackOf(t, s, document)
+		found, err := keys.Find(t.Context(), time.Now(), headerOf(t, "a"))
+		wants(t, "find", err, nil)
+		go keys.Run(t.Context())
+		synctest.Wait()
+		s.wantVisits(t, "Run", 1)
+		if status := keys.Status(); status.Origin != "fetched" || status.State != "fresh" || s.last(t).have != "" {
+			t.Errorf("%+v", status)
+		}
+		wants(t, "a handle", found.Handle(found.Keys[0]).Check(t.Context(), time.Now()), nil)
+	})
+}
+
+// TestFallbackOfFile shows a file that comes later than its fallback.
+func TestFallbackOfFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "jwks.json")
+		keys := bindTo(t, jwkscache.WithFallback(jwkscache.File(path), []byte(setOf(jwk(t, "old")))))
+		wants(t, "warm", keys.Warm(t.Context()), nil)
+		wants(t, "the fallback", find(t, keys, "old"), nil)
+		write(t, path, setOf(jwk(t, "new")))
+		advance(5 * time.Second)
+		wants(t, "the file", find(t, keys, "new"), nil)
+		must(t, os.Remove(path))
+		advance(5 * time.Second)
+		wants(t, "the fallback", find(t, keys, "old"), jwkscache.ErrUnavailable)
+		wants(t, "the last of the file", find(t, keys, "new"), nil)
+	})
+}
+
+// TestFallbackRefuses shows what cannot have a fallback or be one, and that the
+// faults of both are told.
+func TestFallbackRefuses(t *testing.T) {
+	good := []byte(setOf(jwk(t, "a")))
+	const which = "a fallback is for the sources URL, Discovered and File"
+	for name, row := range map[string]struct {
+		source jwkscache.Source
+		want   []string
+	}{
+		"none":        {jwkscache.WithFallback(nil, good), []string{which}},
+		"static":      {jwkscache.WithFallback(jwkscache.Static(good), good), []string{which}},
+		"nested":      {jwkscache.WithFallback(jwkscache.WithFallback(jwkscache.URL(siteURL), good), good), []string{which}},
+		"no JWK Set":  {jwkscache.WithFallback(jwkscache.URL(siteURL), []byte("{}")), []string{jose.ErrNotJWKS.Error()}},
+		"many keys":   {jwkscache.WithFallback(jwkscache.URL(siteURL), []byte(setOf("{}", "{}", "{}"))), []string{"it has 3 keys; Limits.Keys is 2"}},
+		"both faulty": {jwkscache.WithFallback(jwkscache.URL("ftp://x"), nil), []string{jose.ErrNotJWKS.Error(), fetch.ErrURL.Error()}},
+		"discovery":   {jwkscache.WithFallback(jwkscache.Discovered(), good), []string{"no key source"}},
+		"file":        {jwkscache.WithFallback(jwkscache.File(""), good), []string{"the path of the key file is empty"}},
+	} {
+		keys, err := jwkscache.Open(row.source, jwkscache.Binding{Limits: jwkscache.Limits{Keys: 2}})
+		if keys != nil || err == nil {
+			t.Errorf("%s: opened", name)
+			continue
+		}
+		for _, want := range row.want {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v, want %s", name, err, want)
+			}
+		}
+	}
+}
