@@ -38,8 +38,7 @@ func (b *budget) interval(kid string, now time.Time) time.Duration {
 // justMissed reports whether a fetch for kid was in vain so short a time ago
 // that neither another one nor joining one is worth it.
 func (b *budget) justMissed(kid string, now time.Time) bool {
-	last, again := b.missed[b.hash(kid)]
-	return again && now.Sub(last) < b.limits.FruitlessInterval
+	return now.Sub(b.missed[b.hash(kid)]) < b.limits.FruitlessInterval // for one that was not: since the year 1
 }
 
 // spent records a fetch for kid that began at start. found says whether it

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -582,40 +584,43 @@ func TestStuckFetchesAreBounded(t *testing.T) {
 
 // TestFleetSpreads covers the jitter of R-JK-08: processes that got their keys at
 // the same instant do not ask again at the same instant, and all before the keys
-// cease to be fresh; nor do they when the issuer comes back.
+// cease to be fresh; nor do those that failed at the same instant.
 func TestFleetSpreads(t *testing.T) {
 	const fleet, fresh = 20, 10 * time.Minute
-	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, _ *jwkscache.Keys) {
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		start := time.Now()
-		journals := make([]journal, fleet)
-		for i := range journals {
-			go openKeys(t, issuer, journals[i].keep).Run(ctx)
-		}
-		advance(fresh)
-		// instants checks the nth fetch of each.
-		instants := func(n int, earliest, latest time.Duration) {
-			t.Helper()
-			different := make(map[time.Time]bool)
-			for i := range journals {
-				at := journals[i].began("schedule")[n]
-				different[at] = true
-				if since := at.Sub(start); since < earliest || since >= latest {
-					t.Errorf("fetch %d after %v, want %v to %v", n, since, earliest, latest)
+	for name, row := range map[string]struct {
+		down             bool
+		n                int // which fetch of each
+		earliest, latest time.Duration
+	}{
+		"renewal":       {false, 1, fresh * 8 / 10, fresh*9/10 + time.Second},
+		"after failure": {true, 2, 2 * time.Second, 3*time.Second + 1},
+		"much later":    {true, 9, time.Minute, fresh},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, issuer *testissuer.Issuer, _ *jwkscache.Keys) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				issuer.Down(row.down)
+				start := time.Now()
+				journals := make([]journal, fleet)
+				for i := range journals {
+					go openKeys(t, issuer, journals[i].keep).Run(ctx)
 				}
-			}
-			if len(different) < fleet-2 {
-				t.Errorf("fetch %d at %d instants of %d", n, len(different), fleet)
-			}
-		}
-		instants(1, fresh*8/10, fresh*9/10+time.Second)
-		issuer.Down(true)
-		advance(20 * time.Minute)
-		for n := 3; n < 8; n++ {
-			instants(n, fresh, 3*fresh)
-		}
-	})
+				advance(fresh)
+				different := make(map[time.Time]bool)
+				for i := range journals {
+					at := journals[i].began("schedule")[row.n]
+					different[at] = true
+					if since := at.Sub(start); since < row.earliest || since >= row.latest {
+						t.Errorf("asked after %v, want %v to %v", since, row.earliest, row.latest)
+					}
+				}
+				if len(different) < fleet-2 {
+					t.Errorf("%d instants of %d", len(different), fleet)
+				}
+			})
+		})
+	}
 }
 
 // TestRunEndsWithItsContext shows that Run ends at once, asleep or waiting.
@@ -743,6 +748,71 @@ func TestHooksMayAskTheKeys(t *testing.T) {
 	})
 }
 
+// TestSlowHookHoldsNothing shows that a hook which does not return holds neither
+// those who wait nor later fetches.
+func TestSlowHookHoldsNothing(t *testing.T) {
+	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, _ *jwkscache.Keys) {
+		released := make(chan struct{})
+		keys := openKeys(t, issuer, func(b *jwkscache.Binding) {
+			b.Trace = &jwkscache.Trace{FetchDone: func(string, jwkscache.FetchDone) { <-released }}
+		})
+		for range 10 {
+			atOnce(t, "a new key", func() { wants(t, "a new key", judge(t.Context(), keys, issuer.Sign(testissuer.Token{})), nil) })
+			issuer.Rotate()
+			advance(time.Second)
+		}
+		close(released)
+	})
+}
+
+// TestKeysDroppedMeanwhile covers R-DI-07: a token that is being looked up in a
+// snapshot while that turns out to be of another jwks_uri is not decided.
+func TestKeysDroppedMeanwhile(t *testing.T) {
+	directory := filepath.Join(t.TempDir(), "keys")
+	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, _ *jwkscache.Keys) {
+		var where atomic.Pointer[string]
+		where.Store(new(issuer.JWKSURL()))
+		meanwhile := func() {}
+		openHere := func() *jwkscache.Keys {
+			return openFaulty(t, func(b *jwkscache.Binding) {
+				b.Issuer, b.SnapshotDir, b.HTTPClient = issuer.URL(), directory, issuer.Client()
+				b.Locate = func(context.Context) (string, error) {
+					if url := where.Load(); url != nil {
+						return *url, nil
+					}
+					return "", errRefused
+				}
+				b.Trace = &jwkscache.Trace{UnknownKid: func(_ string, asked jwkscache.UnknownKid) {
+					if asked.Decision == "waits" {
+						meanwhile()
+					}
+				}}
+			})
+		}
+		wants(t, "warm", openHere().Warm(t.Context()), nil)
+		synctest.Wait() // for the snapshot
+		where.Store(nil)
+		keys := openHere()
+		wants(t, "restarted", ask(t.Context(), keys, issuer.SigningKey()), nil)
+		wants(t, "an unknown kid", ask(t.Context(), keys, "x"), jwkscache.ErrUnavailable)
+		meanwhile = func() {
+			advance(time.Second)
+			where.Store(new(issuer.URL() + "/elsewhere"))
+			_ = ask(t.Context(), keys, "y")
+		}
+		wants(t, "another, while the snapshot is dropped", ask(t.Context(), keys, "z"), jwkscache.ErrUnavailable)
+		wantState(t, "in the end", keys, "unavailable")
+	})
+}
+
+// TestKeysNotOpened shows that the zero Keys decide nothing.
+func TestKeysNotOpened(t *testing.T) {
+	var keys jwkscache.Keys
+	wants(t, "a kid", ask(t.Context(), &keys, "x"), jwkscache.ErrUnavailable)
+	wants(t, "warm", keys.Warm(t.Context()), jwkscache.ErrUnavailable)
+	wants(t, "ready", keys.Ready(), jwkscache.ErrUnavailable)
+}
+
 // TestVerdictIsOfTheNewestKeys shows that a kid which was fetched between the
 // look-up and the answer is not refused (R-JK-09).
 func TestVerdictIsOfTheNewestKeys(t *testing.T) {
@@ -766,4 +836,114 @@ func TestVerdictIsOfTheNewestKeys(t *testing.T) {
 		wants(t, "a key that another caller's fetch brought", judge(t.Context(), keys, token), nil)
 		wantRequests(t, "that one", issuer, 2)
 	})
+}
+
+// TestAnythingGoes covers R-OP-04: whatever the transport does, and whoever asks
+// meanwhile, every question is answered in bounded time with one of three
+// answers, and once the faults end, so do their effects.
+func TestAnythingGoes(t *testing.T) {
+	for seed := range uint64(6) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			directory := ""
+			if seed == 0 {
+				directory = filepath.Join(t.TempDir(), "keys")
+			}
+			synctest.Test(t, func(t *testing.T) { anythingGoes(t, seed, directory) })
+		})
+	}
+}
+
+func anythingGoes(t *testing.T, seed uint64, directory string) {
+	issuer := inMemory(t, "max-age=60")
+	defer issuer.Close()
+	var calm atomic.Bool
+	released := make(chan struct{})
+	keys := openKeys(t, issuer, over(func(r *http.Request) (*http.Response, error) {
+		if calm.Load() {
+			return issuer.Transport().RoundTrip(r)
+		}
+		switch n := rand.IntN(100); { // nobody can say which of the fetches gets which
+		case n < 50:
+			advance(time.Duration(n*n) * time.Millisecond)
+			return issuer.Transport().RoundTrip(r)
+		case n < 70:
+			return nil, errRefused
+		case n < 80:
+			return answering(gigabyte()), nil
+		case n < 85:
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		case n < 90:
+			panic("injected")
+		case n < 95:
+			runtime.Goexit()
+		default:
+			select {
+			case <-released:
+			case <-time.After(time.Duration(n) * time.Second):
+			}
+		}
+		return issuer.Transport().RoundTrip(r)
+	}), limited(jwkscache.Limits{Stale: time.Minute}), func(b *jwkscache.Binding) { b.SnapshotDir = directory })
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	if seed%3 == 0 {
+		go keys.Run(ctx)
+	}
+	var all sync.WaitGroup
+	for worker := range uint64(20) {
+		all.Go(func() {
+			random := rand.New(rand.NewPCG(seed, worker))
+			for range 150 {
+				start := time.Now()
+				if err := anyQuestion(ctx, random, keys, issuer); err != nil && !undecided(err) {
+					t.Error(err)
+				}
+				if took := time.Since(start); took > 3*flightBound {
+					t.Errorf("answered after %v", took)
+				}
+				advance(time.Duration(random.IntN(4000)) * time.Millisecond)
+			}
+		})
+	}
+	all.Wait()
+	calm.Store(true)
+	close(released)
+	issuer.Rotate()
+	for range 70 { // the longest pause, and a flight
+		advance(time.Second)
+		_ = judge(ctx, keys, issuer.Sign(testissuer.Token{}))
+	}
+	wants(t, "in the end", judge(ctx, keys, issuer.Sign(testissuer.Token{})), nil)
+	if s := keys.Status(); s.State != "fresh" || s.Waiting != 0 || s.LastError != nil || s.SnapshotError != nil {
+		t.Errorf("in the end: %s, %d wait, %v, %v", s.State, s.Waiting, s.LastError, s.SnapshotError)
+	}
+}
+
+// anyQuestion asks something, or rotates.
+func anyQuestion(ctx context.Context, random *rand.Rand, keys *jwkscache.Keys, issuer *testissuer.Issuer) error {
+	name := jwkscache.KeyName{KeyID: fmt.Sprint("forbidden-", random.IntN(3))}
+	switch n := random.IntN(100); {
+	case n < 40:
+		return judge(ctx, keys, issuer.Sign(testissuer.Token{}))
+	case n < 70:
+		return ask(ctx, keys, fmt.Sprint(random.IntN(1<<random.IntN(20))))
+	case n < 75:
+		return keys.Warm(ctx)
+	case n < 80:
+		return keys.Forbid(ctx, name)
+	case n < 85:
+		return keys.Permit(ctx, name)
+	case n < 90:
+		_ = keys.Status()
+		return keys.Ready()
+	case n < 95:
+		limited, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		keys.Run(limited)
+		return nil
+	default:
+		issuer.Retire(issuer.Rotate()) // which signs still, until the next one does
+		return nil
+	}
 }

@@ -332,12 +332,8 @@ func (k *Keys) nap() time.Duration {
 	now := time.Now()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	switch {
-	case k.origin == nil && k.loaded:
-		return longestNap // nobody to ask
-	case k.schedule.due.passed(now) && k.abandoned < maxAbandoned:
+	if k.schedule.due.passed(now) && k.abandoned < maxAbandoned {
 		return 0
-	default:
-		return k.schedule.nap(now)
 	}
+	return k.schedule.nap(now)
 }

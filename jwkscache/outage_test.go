@@ -101,6 +101,23 @@ func TestOneFetchIsEnough(t *testing.T) {
 	})
 }
 
+// TestJoinedFetchDecides shows that a caller who joined a fetch which brought the
+// kid, for another algorithm, does not ask again.
+func TestJoinedFetchDecides(t *testing.T) {
+	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys *jwkscache.Keys) {
+		wants(t, "warm", keys.Warm(t.Context()), nil)
+		advance(time.Second)
+		issuer.Behave(testissuer.JWKS, testissuer.Behaviour{Delay: 2 * time.Second})
+		other := issuer.AddKey(testissuer.Key{Algorithm: jose.ES384})
+		var all sync.WaitGroup
+		for range 2 {
+			all.Go(func() { wants(t, "a key of another algorithm", judge(t.Context(), keys, unknown(issuer, other)), jose.ErrAlgorithm) })
+		}
+		all.Wait()
+		wantRequests(t, "one fetch for both", issuer, 2)
+	})
+}
+
 // TestCauseIsTold shows that the error of an operator's log names what went
 // wrong, also while no fetch is allowed.
 func TestCauseIsTold(t *testing.T) {

@@ -15,9 +15,6 @@ import (
 	"github.com/sallyport-auth/sallyport/testissuer"
 )
 
-// fetchBound is how long one fetch can take (5 s), with discovery.
-const fetchBound = 10 * time.Second
-
 // bubble runs a test with a fake clock, an issuer in memory and its keys.
 func bubble(t *testing.T, do func(*testing.T, *testissuer.Issuer, *jwkscache.Keys)) {
 	t.Helper()
@@ -112,6 +109,18 @@ func TestWarm(t *testing.T) {
 		advance(time.Minute)
 		wants(t, "again", keys.Warm(t.Context()), nil)
 		wantRequests(t, "warmed twice", issuer, 1)
+	})
+}
+
+// TestWarmEndsWithItsContext shows that Warm says so if it was not given the time.
+func TestWarmEndsWithItsContext(t *testing.T) {
+	bubble(t, func(t *testing.T, issuer *testissuer.Issuer, keys *jwkscache.Keys) {
+		issuer.Behave(testissuer.JWKS, testissuer.Behaviour{Delay: time.Second})
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		err := keys.Warm(ctx)
+		wants(t, "given up", err, jwkscache.ErrUnavailable)
+		wants(t, "given up", err, context.Canceled)
 	})
 }
 
