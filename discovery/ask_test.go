@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -270,6 +271,35 @@ func TestDeafTransport(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestDeafTransportIsLeftAlone shows that requests which do not end are bounded in
+// number, and that discovery works again once they have ended.
+func TestDeafTransportIsLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		issuer := startIssuer(t)
+		defer issuer.Close()
+		var under atomic.Int64
+		released := make(chan struct{})
+		client := discovery.New(discovery.Config{HTTPClient: &http.Client{Transport: transportFunc(func(r *http.Request) (*http.Response, error) {
+			under.Add(1)
+			<-released
+			return issuer.Transport().RoundTrip(r)
+		})}})
+		for range 50 {
+			if _, err := client.Discover(t.Context(), issuer.URL()); !errors.Is(err, discovery.ErrNoMetadata) {
+				t.Error(err)
+			}
+		}
+		if n := under.Load(); n > 15 {
+			t.Errorf("%d requests are under way", n)
+		}
+		close(released)
+		synctest.Wait()
+		if _, err := client.Discover(t.Context(), issuer.URL()); err != nil {
+			t.Errorf("after they have ended: %v", err)
+		}
+	})
 }
 
 // TestPanics shows that a transport that panics, or ends its goroutine, costs

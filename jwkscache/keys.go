@@ -332,7 +332,7 @@ func (k *Keys) nap() time.Duration {
 	now := time.Now()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.schedule.due.passed(now) && k.abandoned < maxAbandoned {
+	if k.schedule.due.passed(now) {
 		return 0
 	}
 	return k.schedule.nap(now)

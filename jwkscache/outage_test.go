@@ -111,7 +111,9 @@ func TestJoinedFetchDecides(t *testing.T) {
 		other := issuer.AddKey(testissuer.Key{Algorithm: jose.ES384})
 		var all sync.WaitGroup
 		for range 2 {
-			all.Go(func() { wants(t, "a key of another algorithm", judge(t.Context(), keys, unknown(issuer, other)), jose.ErrAlgorithm) })
+			all.Go(func() {
+				wants(t, "a key of another algorithm", judge(t.Context(), keys, unknown(issuer, other)), jose.ErrAlgorithm)
+			})
 		}
 		all.Wait()
 		wantRequests(t, "one fetch for both", issuer, 2)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -785,5 +786,36 @@ func TestManyAtTheStart(t *testing.T) {
 			all.Wait()
 		}
 		s.wantVisits(t, "it is fresh", 1)
+	})
+}
+
+// TestSnapshotIsNotReplacedByAnOlderOne shows that of two Keys of one issuer, such
+// as those of a tenant before and after a change of its configuration, the one
+// whose fetch began later is kept, whichever ends last.
+func TestSnapshotIsNotReplacedByAnOlderOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := snapshots(t)
+		answering := func(document string, after time.Duration) *jwkscache.Keys {
+			return bindTo(t, jwkscache.URL(siteURL), kept(dir), func(b *jwkscache.Binding) {
+				b.HTTPClient = &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) {
+					advance(after)
+					return &http.Response{
+						StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}},
+						Body: io.NopCloser(strings.NewReader(document)),
+					}, nil
+				})}
+			})
+		}
+		older, newer := answering(setOf(jwk(t, "a")), 3*time.Second), answering(setOf(jwk(t, "b")), 0)
+		go func() { _ = older.Warm(t.Context()) }()
+		advance(time.Second)
+		must(t, newer.Warm(t.Context()))
+		advance(4 * time.Second)
+		wants(t, "the older one serves what it has", find(t, older, "a"), nil)
+		restarted := bindTo(t, jwkscache.URL(siteURL), kept(dir), func(b *jwkscache.Binding) {
+			b.HTTPClient = &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) { return nil, errRefused })}
+		})
+		wants(t, "after a restart", find(t, restarted, "b"), nil)
+		wants(t, "what was withdrawn", find(t, restarted, "a"), jwkscache.ErrUnavailable)
 	})
 }

@@ -207,6 +207,41 @@ func TestHungLocation(t *testing.T) {
 	})
 }
 
+// TestSlowLocation covers R-DI-07: a changed key URL is found although one place
+// where metadata may stand hangs and the other is slow, and however short keys
+// may take.
+func TestSlowLocation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		issuer := startIssuer(t, "")
+		defer issuer.Close()
+		issuer.Behave(testissuer.OAuthMetadata, testissuer.Behaviour{Delay: time.Hour})
+		issuer.Behave(testissuer.OpenIDMetadata, testissuer.Behaviour{Delay: 2 * time.Second})
+		moved := 0
+		v, err := validator.New(validator.Config{
+			Issuers: []validator.Issuer{{
+				URL: issuer.URL(), Audiences: []string{"https://api.test"}, HTTPClient: issuer.Client(),
+				KeyLimits: jwkscache.Limits{FetchTimeout: time.Second},
+			}},
+			Trace: &validator.Trace{Keys: &jwkscache.Trace{Moved: func(string, string, string) { moved++ }}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := v.Warm(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		issuer.Metadata(testissuer.OpenIDMetadata, func(members map[string]any) { members["jwks_uri"] = issuer.JWKSURL() + "?2" })
+		for range 8 {
+			advance(10 * time.Minute)
+			wantReason(t, "meanwhile", judged(t, v, issuer, testissuer.Token{}), "")
+		}
+		advance(20 * time.Second)
+		if moved != 1 {
+			t.Errorf("told of %d moves", moved)
+		}
+	})
+}
+
 // TestMetadataThatNamesAnother covers R-DI-03: the last known key URL serves for
 // a bounded time.
 func TestMetadataThatNamesAnother(t *testing.T) {
