@@ -2,6 +2,7 @@ package jose
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
 )
@@ -20,15 +21,14 @@ const (
 type Set struct {
 	keys    []*Key
 	ignored []IgnoredKey
-	ids     map[string]bool // whether keys of that kid are there, or were left out by Without
-	named   map[name][]*Key
+	byID    map[string][]group // none of a kid whose keys were all left out by Without
 	byAlg   [algorithms][]*Key
 }
 
-// name is what a token says of its key.
-type name struct {
-	id        string
+// group is the keys of one kid and one algorithm, at most maxCandidates.
+type group struct {
 	algorithm Algorithm
+	keys      []*Key
 }
 
 // IgnoredKey tells why one key of a document is not used.
@@ -51,7 +51,7 @@ func ParseSet(document []byte, algorithms []Algorithm) (*Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotJWKS, err)
 	}
-	set := &Set{ids: make(map[string]bool), named: make(map[name][]*Key)}
+	set := &Set{byID: make(map[string][]group)}
 	for _, m := range members {
 		if m.Name != "keys" {
 			continue
@@ -110,10 +110,13 @@ func (s *Set) add(key *Key) {
 	if !key.hasID {
 		return
 	}
-	s.ids[key.id] = true
-	n := name{key.id, key.algorithm}
-	if len(s.named[n]) < maxCandidates {
-		s.named[n] = append(s.named[n], key)
+	groups := s.byID[key.id]
+	i := slices.IndexFunc(groups, func(g group) bool { return g.algorithm == key.algorithm })
+	switch {
+	case i < 0:
+		s.byID[key.id] = append(groups, group{key.algorithm, []*Key{key}})
+	case len(groups[i].keys) < maxCandidates:
+		groups[i].keys = append(groups[i].keys, key)
 	}
 }
 
@@ -127,16 +130,16 @@ func (s *Set) Ignored() []IgnoredKey { return append([]IgnoredKey(nil), s.ignore
 // token with header h: whether h has a kid that can be looked up and that no
 // key of the set has. For a source that can fetch.
 func (s *Set) MightGain(h Header) bool {
-	_, known := s.ids[h.keyID]
+	_, known := s.byID[h.keyID]
 	return h.hasKeyID && len(h.keyID) <= maxKeyID && !known
 }
 
 // Without returns the set less the keys that drop names. Their kids stay known,
 // so that [Set.MightGain] does not hope for them, and find nothing.
 func (s *Set) Without(drop func(*Key) bool) *Set {
-	rest := &Set{ignored: s.ignored, ids: make(map[string]bool), named: make(map[name][]*Key)}
-	for id := range s.ids {
-		rest.ids[id] = false
+	rest := &Set{ignored: s.ignored, byID: make(map[string][]group, len(s.byID))}
+	for id := range s.byID {
+		rest.byID[id] = nil
 	}
 	for _, key := range s.keys {
 		if !drop(key) {
@@ -162,10 +165,13 @@ func (s *Set) Find(h Header) ([]*Key, error) {
 		}
 		return nil, ErrUnknownKey
 	}
-	if keys := s.named[name{h.keyID, h.algorithm}]; len(keys) > 0 {
-		return keys, nil
+	groups := s.byID[h.keyID]
+	for i := range groups {
+		if groups[i].algorithm == h.algorithm {
+			return groups[i].keys, nil
+		}
 	}
-	if s.ids[h.keyID] {
+	if len(groups) > 0 {
 		return nil, ErrAlgorithm
 	}
 	return nil, ErrUnknownKey

@@ -105,14 +105,11 @@ type Found struct {
 // if it could not be found out which keys there are.
 func (k *Keys) Find(ctx context.Context, now time.Time, h jose.Header) (Found, error) {
 	v := k.current.Load()
-	if v == nil || v.usable.passed(now) {
+	if v == nil || v.fresh.passed(now) {
 		var err error
-		if v, err = k.renew(ctx); err != nil {
+		if v, err = k.renewed(ctx, now, v); err != nil {
 			return Found{}, err
 		}
-	}
-	if v.fresh.passed(now) { // so may be what was renewed: from the store
-		k.refreshStale(ctx, now)
 	}
 	keys, err := v.set.Find(h)
 	if err != nil {
@@ -122,6 +119,20 @@ func (k *Keys) Find(ctx context.Context, now time.Time, h jose.Header) (Found, e
 		return Found{}, err
 	}
 	return Found{keys, k, v}, nil
+}
+
+// renewed is what to use instead of v, which is nil or not fresh.
+func (k *Keys) renewed(ctx context.Context, now time.Time, v *version) (*version, error) {
+	if v == nil || v.usable.passed(now) {
+		var err error
+		if v, err = k.renew(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if v.fresh.passed(now) { // so may be what was renewed: from the store
+		k.refreshStale(ctx, now)
+	}
+	return v, nil
 }
 
 // renew waits for keys where there are none to use.
@@ -224,7 +235,7 @@ func (h Handle) Check(ctx context.Context, now time.Time) error {
 	if h.life.withdrawn.Load() {
 		return errWithdrawn
 	}
-	if v := h.keys.current.Load(); v == nil || v.fresh.passed(now) {
+	if v := h.keys.current.Load(); v == nil || v.fresh.passedWall(now) || v.fresh.passedClock(now) {
 		return h.keys.checkStale(ctx, now, v)
 	}
 	return nil

@@ -21,7 +21,7 @@ type version struct {
 
 	fetched time.Time // zero for static keys
 	renewal deadline  // when Run asks again, ahead of fresh
-	fresh   deadline  // until when it needs no refresh
+	fresh   deadline  // until when it needs no refresh; never after usable
 	usable  deadline  // until when it may serve
 }
 
@@ -39,7 +39,12 @@ type deadline struct {
 
 func until(at time.Time) deadline { return deadline{at, at.UnixNano()} }
 
-func (d deadline) passed(now time.Time) bool { return now.UnixNano() >= d.wall || !now.Before(d.at) }
+func (d deadline) passed(now time.Time) bool { return d.passedWall(now) || d.passedClock(now) }
+
+// passedWall and passedClock are the halves of passed, which is too much to be
+// inlined where every nanosecond counts.
+func (d deadline) passedWall(now time.Time) bool  { return now.UnixNano() >= d.wall }
+func (d deadline) passedClock(now time.Time) bool { return !now.Before(d.at) }
 
 // never is beyond the life of any process.
 var never = until(time.Date(2200, time.January, 1, 0, 0, 0, 0, time.UTC))

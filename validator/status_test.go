@@ -336,7 +336,7 @@ func TestSnapshotDir(t *testing.T) {
 		}
 		v = start(dir)
 		for _, i := range both {
-			wantReason(t, "forbidden before the restart: "+i.URL(), judged(t, v, i, testissuer.Token{}), validator.Unavailable) // it may have a new key
+			wantReason(t, "forbidden before the restart: "+i.URL(), judged(t, v, i, testissuer.Token{}), validator.UnknownKey)
 			i.Down(false)
 		}
 		advance(time.Minute)
