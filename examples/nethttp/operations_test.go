@@ -29,7 +29,7 @@ type registered struct{ audiences []string }
 
 func withTenants(directory map[string]registered) (*validator.Validator, error) {
 	v, err := validator.New(validator.Config{
-		Tenants: func(ctx context.Context, unverifiedIssuer string) (validator.Issuer, error) {
+		Tenants: func(_ context.Context, unverifiedIssuer string) (validator.Issuer, error) {
 			tenant, ok := directory[unverifiedIssuer] // look it up; never fetch from it
 			if !ok {
 				return validator.Issuer{}, validator.ErrUnknownIssuer
