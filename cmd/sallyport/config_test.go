@@ -156,6 +156,7 @@ func TestFetchedKeys(t *testing.T) {
 	jwks := read(t, samples+"/jwks.json")
 	var server *httptest.Server
 	server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
 		switch r.URL.Path {
 		case "/jwks":
 			_, _ = io.WriteString(w, jwks)
