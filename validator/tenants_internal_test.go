@@ -1,0 +1,145 @@
+package validator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unsafe"
+
+	"github.com/sallyport-auth/sallyport/jwkscache"
+)
+
+// noKeys makes tenants whose keys are none, and a function that knows all of
+// them but those below nobody.test.
+func noKeys(maxTenants int) *tenants {
+	find := func(_ context.Context, url string) (Issuer, error) {
+		if len(url) > len(nobody) && url[:len(nobody)] == nobody {
+			return Issuer{}, ErrUnknownIssuer
+		}
+		return Issuer{URL: url, Audiences: []string{"a"}, Keys: jwkscache.Static([]byte(`{"keys":[]}`))}, nil
+	}
+	return newTenants(&Config{Tenants: find, MaxTenants: maxTenants}, func(c *Issuer) (*issuer, error) {
+		var f faults
+		return c.checked("", "", nil, &f), f.err()
+	})
+}
+
+const nobody = "https://nobody.test/"
+
+// TestTenantsMemory shows that what made-up issuers leave behind is bounded, and
+// that nothing of calls that have ended is kept.
+func TestTenantsMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ts := noKeys(3)
+		for i := range 3 * maxMisses {
+			if _, err := ts.issuer(t.Context(), fmt.Sprintf("%s%d", nobody, i)); !errors.Is(err, ErrUnknownIssuer) {
+				t.Fatal(err)
+			}
+			if i%askedPerSecond == askedPerSecond-1 {
+				<-time.After(time.Second)
+			}
+			if n := len(ts.missed); n > maxMisses {
+				t.Fatalf("%d misses are kept", n)
+			}
+		}
+		<-time.After(time.Second)
+		for i := range 20 {
+			if _, err := ts.issuer(t.Context(), fmt.Sprintf("https://tenant.test/%d", i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		known := 0
+		for range ts.known.Range {
+			known++
+		}
+		if known != 3 || ts.size != 3 || len(ts.asked) != 0 || ts.calls[true]+ts.calls[false] != 0 {
+			t.Errorf("%d tenants, counted as %d; %d asked for, %v calls", known, ts.size, len(ts.asked), ts.calls)
+		}
+	})
+}
+
+// TestTenantsRate shows that no second, whenever it begins, sees more than a
+// hundred calls for issuers that are not known.
+func TestTenantsRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ts := noKeys(3)
+		var calls []time.Time
+		find := ts.find
+		ts.find = func(ctx context.Context, url string) (Issuer, error) {
+			calls = append(calls, time.Now())
+			return find(ctx, url)
+		}
+		for i := range 3 * 1000 {
+			if i < 1 || i > 900 { // one, and then as many as can be
+				_, _ = ts.issuer(t.Context(), fmt.Sprintf("%s%d", nobody, i))
+			}
+			<-time.After(time.Millisecond)
+		}
+		for i := range calls {
+			if i >= askedPerSecond && calls[i].Sub(calls[i-askedPerSecond]) < time.Second {
+				t.Fatalf("%d calls within %v", askedPerSecond+1, calls[i].Sub(calls[i-askedPerSecond]))
+			}
+		}
+		if len(calls) < 2*askedPerSecond {
+			t.Errorf("%d calls", len(calls))
+		}
+	})
+}
+
+// TestTenantsKeepNoToken shows that what is kept of the asked string is a copy,
+// not a piece of the token that it came from: neither in what is known, nor in
+// what the function gets, which may keep it.
+func TestTenantsKeepNoToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ts := noKeys(3)
+		token := []byte("https://tenant.test/1 and more")
+		if _, err := ts.issuer(t.Context(), aliased(token[:21])); err != nil {
+			t.Fatal(err)
+		}
+		copy(token, "https://changed.test/")
+		if ts.get("https://tenant.test/1") == nil {
+			t.Error("the tenant's URL has changed with the token")
+		}
+		for _, found := range ts.known.Range {
+			if is := found.(*tenant); is.url != "https://tenant.test/1" || is.answer.Load().config.URL != is.url {
+				t.Errorf("known as %q and %q", is.url, is.answer.Load().config.URL)
+			}
+		}
+	})
+}
+
+// TestTenantsUnknownDrops shows that the counters of what was dropped are many:
+// made-up issuers must not keep newcomers from being let in again.
+func TestTenantsUnknownDrops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ts := noKeys(1)
+		letIn := 0
+		const rounds = 100
+		for i := range rounds {
+			is, err := ts.issuer(t.Context(), fmt.Sprintf("https://tenant.test/%d", i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := ts.issuer(t.Context(), fmt.Sprintf("https://other.test/%d", i)); err != nil {
+				t.Fatal(err)
+			}
+			for j := range 20 {
+				_, _ = ts.issuer(t.Context(), fmt.Sprintf("%s%d.%d", nobody, i, j))
+			}
+			if ts.prove(is) && ts.get(is.url) != nil {
+				letIn++
+			}
+			<-time.After(time.Second)
+		}
+		if letIn < rounds*9/10 {
+			t.Errorf("%d of %d were let in again", letIn, rounds)
+		}
+	})
+}
+
+// aliased is a string that changes with b, as no string should.
+func aliased(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
