@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -236,7 +237,7 @@ func TestFileStaysWhereItWas(t *testing.T) {
 // in a long outage, not where the issuer withdrew everything.
 func TestFallback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var added, removed int
+		var added, removed atomic.Int64
 		s := new(site)
 		both := jwk(t, "both")
 		document := []byte(setOf(jwk(t, "old"), both))
@@ -247,12 +248,13 @@ func TestFallback(t *testing.T) {
 				if d.Unchanged {
 					t.Error("what was fetched is told as unchanged")
 				}
-				added, removed = added+len(d.Added), removed+len(d.Removed)
+				added.Add(int64(len(d.Added)))
+				removed.Add(int64(len(d.Removed)))
 			},
 		}))
 		wants(t, "ready at once", keys.Ready(), nil)
-		if status := keys.Status(); status.Origin != "fallback" || status.State != "stale" || !status.UsableUntil.IsZero() || added != 2 {
-			t.Errorf("%d added; %+v", added, status)
+		if status := keys.Status(); status.Origin != "fallback" || status.State != "stale" || !status.UsableUntil.IsZero() || added.Load() != 2 {
+			t.Errorf("%d added; %+v", added.Load(), status)
 		}
 		s.wantVisits(t, "before a token", 0)
 		var handles []jwkscache.Handle
@@ -281,8 +283,8 @@ func TestFallback(t *testing.T) {
 		wants(t, "a key of the fallback", find(t, keys, "old"), jose.ErrUnknownKey)
 		wants(t, "its handle", handles[0].Check(t.Context(), time.Now()), jose.ErrUnknownKey)
 		wants(t, "the handle of a key that stays", handles[1].Check(t.Context(), time.Now()), nil)
-		if status := keys.Status(); status.Origin != "fetched" || added != 3 || removed != 1 {
-			t.Errorf("%d added, %d removed; %+v", added, removed, status)
+		if status := keys.Status(); status.Origin != "fetched" || added.Load() != 3 || removed.Load() != 1 {
+			t.Errorf("%d added, %d removed; %+v", added.Load(), removed.Load(), status)
 		}
 		s.down()
 		advance(2 * time.Hour)

@@ -58,8 +58,8 @@ func goOn(pause time.Duration, step func(context.Context)) (stop func()) {
 
 // poll keeps asking for a kid, as a client does which is given the same token
 // again and again.
-func poll(keys *jwkscache.Keys, kid string) (stop func()) {
-	return goOn(200*time.Millisecond, func(ctx context.Context) { _ = ask(ctx, keys, kid) })
+func poll(keys *jwkscache.Keys, kid string, pause time.Duration) (stop func()) {
+	return goOn(pause, func(ctx context.Context) { _ = ask(ctx, keys, kid) })
 }
 
 // accepted is how long it takes until a kid is found that is asked for every 20
@@ -248,7 +248,7 @@ func TestKidsThatKeepBeingAskedFor(t *testing.T) {
 					retired := issuer.Rotate()
 					issuer.Rotate()
 					issuer.Retire(retired)
-					defer poll(keys, retired)()
+					defer poll(keys, retired, 400*time.Millisecond)()
 				}
 				accepted(t, keys, issuer.SigningKey(), time.Second+fetchTime)
 				for range 4 {
@@ -280,7 +280,7 @@ func TestKidBeforeItsKey(t *testing.T) {
 		t.Run(fmt.Sprint(lead), func(t *testing.T) {
 			flooded(t, func(t *testing.T, issuer *testissuer.Issuer, keys *jwkscache.Keys, _ *journal) {
 				kid := issuer.AddKey(testissuer.Key{Unpublished: true})
-				defer poll(keys, kid)()
+				defer poll(keys, kid, 100*time.Millisecond)()
 				advance(lead)
 				wants(t, "before", ask(t.Context(), keys, kid), jose.ErrUnknownKey)
 				issuer.Publish(kid)
@@ -378,7 +378,7 @@ func TestLongIntervalIsNotForgotten(t *testing.T) {
 func TestFloodInAnOutage(t *testing.T) {
 	flooded(t, func(t *testing.T, issuer *testissuer.Issuer, keys *jwkscache.Keys, told *journal) {
 		issuer.Behave(testissuer.JWKS, testissuer.Behaviour{Status: 500})
-		defer poll(keys, "missed")()
+		defer poll(keys, "missed", 100*time.Millisecond)()
 		for i := range 600 {
 			wants(t, "a made-up kid", ask(t.Context(), keys, fmt.Sprint(i)), jwkscache.ErrUnavailable)
 			advance(100 * time.Millisecond)

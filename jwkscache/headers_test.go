@@ -327,6 +327,7 @@ func TestConditionalFetch(t *testing.T) {
 		if got := s.last(t).have; got != "" {
 			t.Errorf("the first request asks for what is not %s", got)
 		}
+		synctest.Wait()
 		first := keys.Status()
 		found, err := keys.Find(t.Context(), time.Now(), headerOf(t, "a"))
 		wants(t, "find", err, nil)
@@ -577,7 +578,7 @@ func TestRetryAfter(t *testing.T) {
 				s.wantVisits(t, "the refresh", 2)
 				got := s.firstAfter(t, func() {
 					wants(t, "a known kid", find(t, keys, "a"), nil)
-					if s.visits[1].at.Add(row.with).After(time.Now()) {
+					if s.visited()[1].at.Add(row.with).After(time.Now()) {
 						wants(t, "an unknown kid", find(t, keys, "b"), jwkscache.ErrUnavailable)
 						wants(t, "warm", keys.Warm(t.Context()), nil)
 					}

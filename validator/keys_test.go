@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -216,13 +217,13 @@ func TestSlowLocation(t *testing.T) {
 		defer issuer.Close()
 		issuer.Behave(testissuer.OAuthMetadata, testissuer.Behaviour{Delay: time.Hour})
 		issuer.Behave(testissuer.OpenIDMetadata, testissuer.Behaviour{Delay: 2 * time.Second})
-		moved := 0
+		var moved atomic.Int64
 		v, err := validator.New(validator.Config{
 			Issuers: []validator.Issuer{{
 				URL: issuer.URL(), Audiences: []string{"https://api.test"}, HTTPClient: issuer.Client(),
 				KeyLimits: jwkscache.Limits{FetchTimeout: time.Second},
 			}},
-			Trace: &validator.Trace{Keys: &jwkscache.Trace{Moved: func(string, string, string) { moved++ }}},
+			Trace: &validator.Trace{Keys: &jwkscache.Trace{Moved: func(string, string, string) { moved.Add(1) }}},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -236,8 +237,8 @@ func TestSlowLocation(t *testing.T) {
 			wantReason(t, "meanwhile", judged(t, v, issuer, testissuer.Token{}), "")
 		}
 		advance(20 * time.Second)
-		if moved != 1 {
-			t.Errorf("told of %d moves", moved)
+		if n := moved.Load(); n != 1 {
+			t.Errorf("told of %d moves", n)
 		}
 	})
 }

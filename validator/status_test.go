@@ -141,6 +141,7 @@ func TestMovedKeys(t *testing.T) {
 		noError(t, v.Warm(t.Context()))
 		stop := running(t, v)
 		advance(50 * time.Minute)
+		synctest.Wait()
 		if len(moved) != 0 {
 			t.Errorf("without a change: %q", moved)
 		}
@@ -149,6 +150,7 @@ func TestMovedKeys(t *testing.T) {
 		}
 		advance(90 * time.Minute)
 		stop()
+		synctest.Wait()
 		if want := []string{fmt.Sprintf("%s: %s to %s", issuer.URL(), issuer.JWKSURL(), elsewhere.JWKSURL())}; !slices.Equal(moved, want) {
 			t.Errorf("%q, want %q", moved, want)
 		}
