@@ -347,6 +347,7 @@ func TestForbiddenPersists(t *testing.T) {
 		configured := func(b *jwkscache.Binding) { b.Forbidden = []jwkscache.KeyName{{KeyID: "configured"}, {KeyID: "both"}} }
 		first := openSite(t, s, kept(dir), configured, traced(&jwkscache.Trace{Stored: d.trace().Stored}))
 		must(t, first.Warm(t.Context()))
+		synctest.Wait() // until it is saved
 		name := jwkscache.KeyName{Thumbprint: thumbprintOf(t, first, "a")}
 		must(t, first.Forbid(t.Context(), name), first.Forbid(t.Context(), jwkscache.KeyName{KeyID: "later"}), first.Forbid(t.Context(), jwkscache.KeyName{KeyID: "both"}))
 		d.reads(t, "each is written", "stored load true", "stored save true", "stored forbid true", "stored forbid true", "stored forbid true")
