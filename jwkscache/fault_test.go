@@ -73,6 +73,13 @@ func (j *journal) began(cause string) []time.Time {
 	return at
 }
 
+// gained reports whether a fetch brought a new key between two instants.
+func (j *journal) gained(first, last time.Time) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.ContainsFunc(j.gains, func(at time.Time) bool { return !at.Before(first) && !at.After(last) })
+}
+
 // last is how the last fetch ended, once its hook was called.
 func (j *journal) last() jwkscache.FetchDone {
 	synctest.Wait()

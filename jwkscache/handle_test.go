@@ -204,4 +204,7 @@ func TestHandleOfStatic(t *testing.T) {
 	if err != nil && !errors.Is(err, jwkscache.ErrUnavailable) {
 		t.Errorf("a token in the year 2201: %v", err)
 	}
+	if status := keys.Status(); status.LastError != nil || status.Failures != 0 {
+		t.Errorf("somebody was asked for static keys: %+v", status)
+	}
 }

@@ -679,3 +679,24 @@ func (d delayed) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, r.Context().Err()
 	}
 }
+
+// TestEmptyKid shows that a token whose kid is empty costs what any unknown one
+// does, and that having asked for it in vain keeps no stale keys from being
+// refreshed.
+func TestEmptyKid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := new(site)
+		s.answers(200, setOf(jwk(t, "a")), "Cache-Control: max-age=60")
+		keys := openSite(t, s, within(jwkscache.Limits{FruitlessInterval: 5 * time.Minute}))
+		must(t, keys.Warm(t.Context()))
+		advance(time.Second)
+		for range 3 {
+			wants(t, "an empty kid", find(t, keys, ""), jose.ErrUnknownKey)
+		}
+		s.wantVisits(t, "an empty kid", 2)
+		advance(time.Minute)
+		wants(t, "stale", find(t, keys, "a"), nil)
+		synctest.Wait()
+		s.wantVisits(t, "stale", 3)
+	})
+}
