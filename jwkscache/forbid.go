@@ -48,9 +48,9 @@ func forbids(forbidden map[KeyName]bool, key *jose.Key) bool {
 	if _, found := forbidden[KeyName{Thumbprint: key.Thumbprint()}]; found {
 		return true
 	}
-	id, hasID := key.ID()
+	id, _ := key.ID() // "" if it has none, which names nothing
 	_, found := forbidden[KeyName{KeyID: id}]
-	return hasID && found
+	return found
 }
 
 func (k *Keys) forbidsID(kid string) bool {

@@ -343,6 +343,7 @@ func TestForbiddenIsBounded(t *testing.T) {
 		t.Errorf("one more: %v", refused)
 	}
 	wants(t, "what could not be forbidden", find(t, keys, "a"), nil)
+	must(t, keys.Permit(t.Context(), jwkscache.KeyName{KeyID: "a"})) // which was not forbidden
 	must(t, keys.Forbid(t.Context(), all[0]), keys.Forbid(t.Context(), all[999]))
 	must(t, keys.Permit(t.Context(), all[500]), keys.Forbid(t.Context(), jwkscache.KeyName{KeyID: "a"}))
 	wants(t, "in the room made", find(t, keys, "a"), jose.ErrUnknownKey)

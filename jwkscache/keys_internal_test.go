@@ -2,9 +2,11 @@ package jwkscache
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/detached"
 	"github.com/sallyport-auth/sallyport/jose"
 )
 
@@ -66,5 +68,79 @@ func TestFreshIsNeverAfterUsable(t *testing.T) {
 				t.Errorf("%s: fresh until %v, usable until %v", name, v.fresh.at, v.usable.at)
 			}
 		}
+	}
+}
+
+// TestHandleOfKeysThatAreGone shows that a handle fails closed where nothing is
+// in use, and where either clock says that what is in use is too old.
+func TestHandleOfKeysThatAreGone(t *testing.T) {
+	now := time.Now()
+	ahead, behind := until(now.Add(time.Hour)), until(now.Add(-time.Hour))
+	for name, row := range map[string]struct {
+		inUse *version
+		want  error
+	}{
+		"in use":                  {&version{fresh: ahead, usable: ahead}, nil},
+		"nothing":                 {nil, ErrUnavailable},
+		"too old by both clocks":  {&version{fresh: behind, usable: behind}, ErrUnavailable},
+		"too old by the wall":     {&version{fresh: deadline{ahead.at, behind.wall}, usable: deadline{ahead.at, behind.wall}}, ErrUnavailable},
+		"too old by the other":    {&version{fresh: deadline{behind.at, ahead.wall}, usable: deadline{behind.at, ahead.wall}}, ErrUnavailable},
+		"stale, and not too old":  {&version{fresh: behind, usable: ahead}, nil},
+		"usable by one, not both": {&version{fresh: behind, usable: deadline{ahead.at, behind.wall}}, ErrUnavailable},
+	} {
+		keys, err := Open(Static([]byte(`{"keys":[]}`)), Binding{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys.current.Store(row.inUse)
+		if err := (Handle{keys, new(life)}).Check(t.Context(), now); !errors.Is(err, row.want) || (err == nil) != (row.want == nil) {
+			t.Errorf("%s: %v, want %v", name, err, row.want)
+		}
+	}
+}
+
+// TestForbidLeavesOnTime shows that who forbids a key waits for the store no
+// longer than wanted, and that the key is forbidden then.
+func TestForbidLeavesOnTime(t *testing.T) {
+	keys, err := Open(Static([]byte(`{"keys":[]}`)), Binding{SnapshotDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys.flight = &flight{Flight: detached.NewFlight()} // which does not land
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	name := KeyName{KeyID: "a"}
+	if err := keys.Forbid(gone, name); !errors.Is(err, ErrUnavailable) || !errors.Is(err, context.Canceled) {
+		t.Errorf("forbidding: %v", err)
+	}
+	if !keys.forbidsID("a") {
+		t.Error("it is not forbidden")
+	}
+	if err := keys.Permit(gone, name); !errors.Is(err, context.Canceled) || !keys.forbidsID("a") {
+		t.Errorf("permitting: %v", err)
+	}
+	keys.flight, keys.loaded = nil, true
+	keys.storing <- struct{}{} // somebody is writing
+	if err := keys.Forbid(gone, name); !errors.Is(err, context.Canceled) {
+		t.Errorf("forbidding while another one writes: %v", err)
+	}
+}
+
+// TestKeysOfNobody shows that Keys which Open did not make answer that they are
+// unavailable, and do not panic.
+func TestKeysOfNobody(t *testing.T) {
+	keys := new(Keys)
+	name := KeyName{KeyID: "a"}
+	_, found := keys.Find(t.Context(), time.Now(), jose.Header{})
+	for what, err := range map[string]error{
+		"Find": found, "Warm": keys.Warm(t.Context()), "Ready": keys.Ready(),
+		"Forbid": keys.Forbid(t.Context(), name), "Permit": keys.Permit(t.Context(), name),
+	} {
+		if !errors.Is(err, ErrUnavailable) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if status := keys.Status(); status.State != "unavailable" || keys.Ignored() != nil {
+		t.Errorf("%+v", status)
 	}
 }

@@ -23,7 +23,7 @@ type contents struct {
 	forbidden []KeyName
 	version   *version // nil if there is none that may serve
 	err       error    // why not, if there is one
-	empty     bool     // there never was one
+	empty     bool     // there never was one, or none is kept of this source
 }
 
 var (
@@ -96,7 +96,7 @@ func (k *Keys) landStore(found *contents, err error) change {
 	case found.version != nil:
 		k.schedule.due, k.known = found.version.renewal, found.version.location
 		return k.publish(found.version)
-	case k.initial != nil && (found.empty || k.initial.origin == "static"):
+	case k.initial != nil && found.empty:
 		return k.publish(k.initial)
 	default:
 		return change{}

@@ -377,6 +377,9 @@ func TestForbiddenPersists(t *testing.T) {
 			wants(t, what+": before it was read", keys.Ready(), jwkscache.ErrUnavailable)
 			wants(t, what, find(t, keys, "a"), jose.ErrUnknownKey)
 			wants(t, what+": the other", find(t, keys, "b"), nil)
+			if err := keys.Status().SnapshotError; (err != nil) != (what == "discovery") { // the snapshot is of a URL
+				t.Errorf("%s: %v", what, err)
+			}
 		}
 
 		// Permit reads the list first: it must not write a shorter one.
@@ -616,6 +619,22 @@ func TestFallbackAndSnapshot(t *testing.T) {
 		keys = fallbackOf(t, s, document, kept(dir))
 		for _, kid := range []string{"fallback", "a"} {
 			wants(t, "restarted too late: "+kid, find(t, keys, kid), jwkscache.ErrUnavailable)
+		}
+	})
+}
+
+// TestSnapshotIsNotForFiles shows that keys of a URL do not matter to a file, and
+// that its fallback serves nevertheless.
+func TestSnapshotIsNotForFiles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, dir := new(site), snapshots(t)
+		s.answers(200, setOf(jwk(t, "a")))
+		must(t, openSite(t, s, kept(dir)).Warm(t.Context()))
+		synctest.Wait()
+		keys := bindTo(t, jwkscache.WithFallback(jwkscache.File(filepath.Join(dir, "missing")), []byte(setOf(jwk(t, "b")))), kept(dir))
+		wants(t, "the fallback", find(t, keys, "b"), nil)
+		if status := keys.Status(); status.SnapshotError != nil || status.Origin != "fallback" {
+			t.Errorf("%+v", status)
 		}
 	})
 }

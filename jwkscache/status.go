@@ -42,7 +42,9 @@ type Status struct {
 func (k *Keys) Status() Status {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.budget.forget(time.Now()) // or it would tell of a flood that is over
+	if k.storing != nil { // made by Open
+		k.budget.forget(time.Now()) // or it would tell of a flood that is over
+	}
 	s := Status{
 		Issuer:        k.binding.Issuer,
 		Source:        k.source,

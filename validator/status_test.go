@@ -1,6 +1,7 @@
 package validator_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"path/filepath"
@@ -114,7 +115,11 @@ func TestLastGoodKeys(t *testing.T) {
 				wantReason(t, name+" fail", judged(t, v, issuer, testissuer.Token{}), "")
 			}
 			advance(time.Until(bound))
-			wantReason(t, name+" failed for too long", judged(t, v, issuer, testissuer.Token{}), validator.Unavailable)
+			err := verdict(t, v, issuer)
+			wantReason(t, name+" failed for too long", validator.ReasonOf(err), validator.Unavailable)
+			if cause := errors.Unwrap(err); cause == nil || !strings.Contains(cause.Error(), `validator: issuer "https://issuer.test": `) {
+				t.Errorf("%s: the cause does not name the issuer: %v", name, cause)
+			}
 		})
 	}
 }

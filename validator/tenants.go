@@ -237,13 +237,13 @@ func (ts *tenants) settle(url string, call *asking, config *Issuer, err error) (
 			a, err = ts.accept(config, names)
 		}
 		again, err := ts.settled(url, call, a, err, amended)
-		switch {
-		case again:
-		case err != nil:
-			return nil, err
-		default:
-			return a.issuer, nil
+		if again {
+			continue
 		}
+		if err != nil {
+			return nil, err
+		}
+		return a.issuer, nil
 	}
 }
 
