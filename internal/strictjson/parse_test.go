@@ -324,7 +324,7 @@ func TestParseObject(t *testing.T) {
 // Members are appended to what the caller gives, and a refusal leaves that.
 func TestParseObjectAppends(t *testing.T) {
 	before := make([]Member, 1, 8)
-	before[0] = Member{Name: "kept", Value: Value{"0"}}
+	before[0] = Member{Name: "kept", Value: Value{raw: "0"}}
 	for _, doc := range []string{`{"a":1}`, `{"\u0061":1}`} {
 		members, err := ParseObject(doc, TokenLimits, slices.Clone(before))
 		if err != nil || flat(members) != `"kept"=0;"a"=1;` {
@@ -423,6 +423,11 @@ func TestEveryPosition(t *testing.T) {
 				want, wantErr := parseByLibrary(changed, TokenLimits, nil)
 				if !errors.Is(err, wantErr) || len(got) != len(want) && err == nil {
 					t.Errorf("%q: %v %v, want %v %v", changed, got, err, want, wantErr)
+				}
+				for _, m := range got {
+					if known := m.Value.Printable(); known != !strings.ContainsFunc(changed, unprintable) {
+						t.Errorf("%q: %s printable: %v", changed, m.Value.Raw(), known)
+					}
 				}
 			}
 		}

@@ -24,7 +24,8 @@ const (
 // Value is one JSON value inside a document that [ParseObject] accepted. The
 // zero Value is an absent one.
 type Value struct {
-	raw string
+	raw   string
+	ascii bool // the document is printable ASCII without an escape; false says nothing
 }
 
 // Member is one name and value of a JSON object.
@@ -57,12 +58,16 @@ func (v Value) Kind() Kind {
 // Raw is the text of v as it stands in the document.
 func (v Value) Raw() string { return v.raw }
 
+// Printable reports that v is known to be printable ASCII without an escape. If
+// not, nothing is known.
+func (v Value) Printable() bool { return v.ascii }
+
 // Text is the value of a JSON string, or false for any other kind.
 func (v Value) Text() (string, bool) {
 	if v.Kind() != String {
 		return "", false
 	}
-	if strings.IndexByte(v.raw, '\\') < 0 {
+	if v.ascii || strings.IndexByte(v.raw, '\\') < 0 {
 		return v.raw[1 : len(v.raw)-1], true
 	}
 	text, err := jsontext.AppendUnquote(nil, v.raw)
@@ -78,7 +83,7 @@ func (v Value) Elements() iter.Seq[Value] {
 		}
 		for pos := skipFiller(v.raw, 1); v.raw[pos] != ']'; {
 			end := valueEnd(v.raw, pos)
-			if !yield(Value{v.raw[pos:end]}) {
+			if !yield(Value{v.raw[pos:end], v.ascii}) {
 				return
 			}
 			pos = skipFiller(v.raw, end)
