@@ -225,14 +225,15 @@ func (is *issuer) authenticate(ctx context.Context, unverified *jose.Unverified)
 func (v *Validator) judgeClaims(
 	ctx context.Context, is *issuer, verified *jose.Unverified, members []strictjson.Member, demands *Demands,
 ) (*Token, *Error) {
-	c, refused := readClaims(members)
-	if refused != nil {
+	made := &draft{facts: facts{payload: verified.UnverifiedPayload()}}
+	c := &made.facts.claims
+	if refused := c.readAll(members); refused != nil {
 		return nil, refused
 	}
 	if refused := judgeReplicated(verified.UnverifiedHeader(), members); refused != nil {
 		return nil, refused
 	}
-	if refused := is.judgeLegacy(&c, members); refused != nil {
+	if refused := is.judgeLegacy(c, members); refused != nil {
 		return nil, refused
 	}
 	if refused := c.judgeRequired(is.profile); refused != nil {
@@ -250,8 +251,8 @@ func (v *Validator) judgeClaims(
 	if c.bound {
 		return nil, errBound
 	}
-	if refused := demands.judge(&c, is); refused != nil {
+	if refused := demands.judge(c, is); refused != nil {
 		return nil, refused
 	}
-	return mint(&c, verified.UnverifiedPayload()), nil
+	return made.mint(), nil
 }

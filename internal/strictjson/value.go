@@ -82,13 +82,21 @@ func (v Value) Elements() iter.Seq[Value] {
 			return
 		}
 		for pos := skipFiller(v.raw, 1); v.raw[pos] != ']'; {
-			end := valueEnd(v.raw, pos)
+			end := v.elementEnd(pos)
 			if !yield(Value{v.raw[pos:end], v.ascii}) {
 				return
 			}
 			pos = skipFiller(v.raw, end)
 		}
 	}
+}
+
+// elementEnd is the position behind the element that starts at pos.
+func (v Value) elementEnd(pos int) int {
+	if v.ascii && v.raw[pos] == '"' {
+		return text(v.raw, pos) // without an escape, the next quote ends it
+	}
+	return valueEnd(v.raw, pos)
 }
 
 // skipFiller passes over white space and commas of a document already checked.
