@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -163,16 +164,13 @@ func (v *Validator) judgePresentation(p *Presentation) *Error {
 // isToken68 reports whether text follows the b64token grammar of RFC 6750
 // §2.1.
 func isToken68(text string) bool {
-	end := len(text)
-	for end > 0 && text[end-1] == '=' {
-		end--
-	}
-	for i := range end {
+	text = strings.TrimRight(text, "=")
+	for i := range len(text) {
 		if !token68[text[i]] {
 			return false
 		}
 	}
-	return end > 0
+	return text != ""
 }
 
 // token68 has the bytes that may stand before the padding.

@@ -13,7 +13,8 @@ func BenchmarkParseObject(b *testing.B) {
 			`"scope":"orders:read orders:write billing:read profile email phone",` +
 			`"roles":["customer","reviewer","beta","staff"]}`,
 		"claims beyond ASCII":   `{"iss":"https://login.example.com/realms/main","name":"Zoë","exp":1700003600}`,
-		"claims of the library": `{"iss":"https://login.example.com/realms/main","name":"Zo\u00eb","exp":1700003600}`,
+		"claims with an escape": `{"iss":"https://login.example.com/realms/main","name":"Zo\u00eb","exp":1700003600}`,
+		"claims of the library": `{"iss":"https://login.example.com/realms/main","n\u0061me":"Zo","exp":1700003600}`,
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()

@@ -3,6 +3,7 @@ package strictjson
 import (
 	"math/bits"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -18,12 +19,13 @@ const fastNames = 40
 // what they have read, or with unsure: a position in a register costs nothing,
 // and one in the structure a trip to memory for every byte.
 type scanner struct {
-	doc    string
-	ascii  bool
-	limits Limits
-	before int    // members that are not of this document
-	marks  uint64 // of all names seen
-	total  int    // members seen, against the document's limit
+	doc     string
+	ascii   bool // and printable, without an escape
+	escapes bool
+	limits  Limits
+	before  int    // members that are not of this document
+	marks   uint64 // of all names seen
+	total   int    // members seen, against the document's limit
 }
 
 const unsure = -1
@@ -34,19 +36,15 @@ const (
 	highs = 0x80 * ones
 )
 
-// plain reports whether doc holds only what the scanner reads: no escape and
-// no control character (so the only white space is the space), valid UTF-8.
-// ascii tells that there is also nothing but printable ASCII.
-func plain(doc string) (ascii, ok bool) {
-	if printable(doc) {
-		return true, true
-	}
+// controlled reports whether doc has a control character. Without one, the only
+// white space is the space.
+func controlled(doc string) bool {
 	for i := range len(doc) {
-		if c := doc[i]; c < ' ' || c == '\\' {
-			return false, false
+		if doc[i] < ' ' {
+			return true
 		}
 	}
-	return false, utf8.ValidString(doc)
+	return false
 }
 
 // printable reports whether doc is printable ASCII without a backslash.
@@ -78,11 +76,13 @@ func word(s string) uint64 {
 // scanObject appends the top-level members of doc to members and reports
 // whether the scanner was sure that the library would accept doc too.
 func scanObject(doc string, limits Limits, members []Member) ([]Member, bool) {
-	ascii, ok := plain(doc)
-	if !ok {
-		return members, false
+	s := scanner{doc: doc, ascii: printable(doc), limits: limits, before: len(members)}
+	if !s.ascii {
+		if controlled(doc) || !utf8.ValidString(doc) {
+			return members, false
+		}
+		s.escapes = strings.IndexByte(doc, '\\') >= 0
 	}
-	s := scanner{doc: doc, ascii: ascii, limits: limits, before: len(members)}
 	start := spaces(doc, 0)
 	if at(doc, start) != '{' {
 		return members, false
@@ -94,8 +94,7 @@ func scanObject(doc string, limits Limits, members []Member) ([]Member, bool) {
 	return found, true
 }
 
-// at is the byte of doc at pos, or 0, which is in no plain document, behind its
-// end.
+// at is the byte of doc at pos, or 0, a control character, behind its end.
 func at(doc string, pos int) byte {
 	if pos < len(doc) {
 		return doc[pos]
@@ -124,6 +123,9 @@ func (s *scanner) object(members []Member, pos, depth int) ([]Member, int) {
 			return nil, unsure
 		}
 		name := doc[pos+1 : end-1]
+		if s.escapes && strings.IndexByte(name, '\\') >= 0 {
+			return nil, unsure
+		}
 		pos = spaces(doc, end)
 		if at(doc, pos) != ':' || !s.admits(members, first, name) {
 			return nil, unsure
@@ -175,7 +177,7 @@ func mark(name string) uint64 {
 	return 1 << ((n + 3*int(name[0]) + 5*int(name[n-1])) & 63)
 }
 
-// text reads a string, quotes included.
+// text reads a string without escapes, quotes included.
 func text(doc string, pos int) int {
 	if at(doc, pos) != '"' {
 		return unsure
@@ -196,10 +198,71 @@ func text(doc string, pos int) int {
 	return unsure
 }
 
+// escapedText reads a string that may have escapes (RFC 8259 §7). It starts at
+// a quote.
+func escapedText(doc string, pos int) int {
+	for pos++; pos < len(doc); {
+		switch doc[pos] {
+		case '"':
+			return pos + 1
+		case '\\':
+			if pos = escape(doc, pos+1); pos == unsure {
+				return unsure
+			}
+		default:
+			pos++
+		}
+	}
+	return unsure
+}
+
+// escape reads what follows a backslash. A surrogate must be one of a pair, the
+// high one first.
+func escape(doc string, pos int) int {
+	switch at(doc, pos) {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return pos + 1
+	case 'u':
+		unit, end := codeUnit(doc, pos+1)
+		if !utf16.IsSurrogate(unit) {
+			return end
+		}
+		if at(doc, end) != '\\' || at(doc, end+1) != 'u' {
+			return unsure
+		}
+		low, end := codeUnit(doc, end+2)
+		if utf16.DecodeRune(unit, low) == utf8.RuneError {
+			return unsure
+		}
+		return end
+	default:
+		return unsure
+	}
+}
+
+// codeUnit reads four hexadecimal digits. It is 0 where they are not.
+func codeUnit(doc string, pos int) (unit rune, end int) {
+	for range 4 {
+		switch c := at(doc, pos); {
+		case c >= '0' && c <= '9':
+			unit = unit<<4 | rune(c-'0')
+		case c|0x20 >= 'a' && c|0x20 <= 'f':
+			unit = unit<<4 | rune(c|0x20-'a'+10)
+		default:
+			return 0, unsure
+		}
+		pos++
+	}
+	return unit, pos
+}
+
 // value passes over one value inside a container that is depth deep.
 func (s *scanner) value(members []Member, pos, depth int) int {
 	switch at(s.doc, pos) {
 	case '"':
+		if s.escapes {
+			return escapedText(s.doc, pos)
+		}
 		return text(s.doc, pos)
 	case '{':
 		if depth == s.limits.Depth {
