@@ -172,6 +172,15 @@ func TestParseCompactAllocations(t *testing.T) {
 	}
 }
 
+func BenchmarkParseCompact(b *testing.B) {
+	header := `{"alg":"RS256","typ":"at+jwt","kid":"rsa-key-2026-11-a"}`
+	token := b64([]byte(header)) + "." + b64([]byte(strings.Repeat("claims", 69))) + "." + b64(make([]byte, 256))
+	b.ReportAllocs()
+	for b.Loop() {
+		_, _ = jose.ParseCompact(token)
+	}
+}
+
 // R-JS-18: the signature is over the received bytes, so another spelling of
 // the same header or payload does not verify.
 func TestSigningInput(t *testing.T) {
