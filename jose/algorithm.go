@@ -43,17 +43,33 @@ func ParseAlgorithm(name string) (Algorithm, error) {
 	return 0, fmt.Errorf("%w: %q is not one of %s Ed25519", ErrAlgorithm, name, strings.Join(algorithmNames[1:], " "))
 }
 
-// algorithmNamed is the algorithm called name, or 0.
+// algorithmNamed is the algorithm called name, or 0. A switch, since every
+// token asks for it.
 func algorithmNamed(name string) Algorithm {
-	if name == "Ed25519" {
+	switch name {
+	case "RS256":
+		return RS256
+	case "RS384":
+		return RS384
+	case "RS512":
+		return RS512
+	case "PS256":
+		return PS256
+	case "PS384":
+		return PS384
+	case "PS512":
+		return PS512
+	case "ES256":
+		return ES256
+	case "ES384":
+		return ES384
+	case "ES512":
+		return ES512
+	case "EdDSA", "Ed25519":
 		return EdDSA
+	default:
+		return 0
 	}
-	for a := RS256; a < algorithms; a++ {
-		if algorithmNames[a] == name {
-			return a
-		}
-	}
-	return 0
 }
 
 // String is the name in RFC 7518 §3.1 or RFC 8037, or "invalid".

@@ -1,7 +1,6 @@
 package jose
 
 import (
-	"encoding/base64"
 	"fmt"
 	"io"
 	"log/slog"
@@ -20,10 +19,6 @@ var (
 	errEmpty    = malformed("an empty segment")
 	errBase64   = malformed("a segment is not canonical base64url without padding (RFC 7515 §2)")
 )
-
-// canonical refuses padding and non-zero trailing bits, but passes over CR and
-// LF, which appendDecoded therefore refuses first.
-var canonical = base64.RawURLEncoding.Strict()
 
 // Unverified is a compact JWS (RFC 7515 §7.1) that was parsed and whose
 // signature nobody has checked. Everything in it may be an attacker's.
@@ -104,16 +99,4 @@ func split(token string) (protected, payload, signature string, err error) {
 	default:
 		return "", "", "", errSegments
 	}
-}
-
-// appendDecoded appends the decoded segment to dst.
-func appendDecoded(dst []byte, segment string) ([]byte, error) {
-	if strings.IndexByte(segment, '\n') >= 0 || strings.IndexByte(segment, '\r') >= 0 {
-		return nil, errBase64
-	}
-	dst, err := canonical.AppendDecode(dst, []byte(segment))
-	if err != nil {
-		return nil, errBase64
-	}
-	return dst, nil
 }

@@ -151,8 +151,8 @@ func TestParseCompactAllocations(t *testing.T) {
 		{"10 000 dots", strings.Repeat(".", 10_000), 0, jose.ErrMalformed},
 		{"10 000 dots between letters", strings.Repeat("A.", 10_000), 0, jose.ErrMalformed},
 		{"1 MB without dots", strings.Repeat("A", 1<<20), 0, jose.ErrMalformed},
-		{"1 MB that is not base64url", strings.Repeat("=", 1<<20) + ".e30.e30", 2, jose.ErrMalformed},
-		{"CR LF", strings.Repeat("\r\n", 10_000) + ".e30.e30", 0, jose.ErrMalformed},
+		{"1 MB that is not base64url", strings.Repeat("=", 1<<20) + ".e30.e30", 1, jose.ErrMalformed},
+		{"CR LF", strings.Repeat("\r\n", 10_000) + ".e30.e30", 1, jose.ErrMalformed},
 		{"empty signature", s[0] + "." + s[1] + ".", 0, jose.ErrMalformed},
 		{"header 100 deep", deep(100), atLimit, jose.ErrMalformed},
 		{"header 1000 deep", deep(1000), atLimit, jose.ErrMalformed},
@@ -169,6 +169,15 @@ func TestParseCompactAllocations(t *testing.T) {
 				t.Errorf("%v allocations, want at most %v", n, tt.at)
 			}
 		})
+	}
+}
+
+func BenchmarkParseCompact(b *testing.B) {
+	header := `{"alg":"RS256","typ":"at+jwt","kid":"rsa-key-2026-11-a"}`
+	token := b64([]byte(header)) + "." + b64([]byte(strings.Repeat("claims", 69))) + "." + b64(make([]byte, 256))
+	b.ReportAllocs()
+	for b.Loop() {
+		_, _ = jose.ParseCompact(token)
 	}
 }
 

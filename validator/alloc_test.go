@@ -54,3 +54,27 @@ func TestAllocations(t *testing.T) {
 		})
 	}
 }
+
+// BenchmarkRefusals is what is refused before the signature is checked, and
+// costs as much as all the rest of judging a token.
+func BenchmarkRefusals(b *testing.B) {
+	v := newValidator(b, baseConfig())
+	ctx := at(0)
+	for _, row := range []struct {
+		name  string
+		token string
+	}{
+		{"no JWS", strings.Repeat("a", 700)},
+		{"payload", testKey.sign(testKey.header().text(), baseClaims.text()[1:])},
+		{"unknown issuer", testKey.token(baseClaims.with("iss", `"https://attacker.example"`))},
+		{"algorithm", testKey.sign(testKey.header().with("alg", `"none"`).text(), baseClaims.text())},
+		{"unknown key", testKey.sign(testKey.header().with("kid", `"k9"`).text(), baseClaims.text())},
+	} {
+		b.Run(row.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_, _ = v.Validate(ctx, bearer(row.token))
+			}
+		})
+	}
+}

@@ -44,17 +44,17 @@ var (
 	errAudienceType = refusal(BadClaims, "aud is neither a string nor an array of strings (RFC 7519 §4.1.3)")
 )
 
-// readClaims types the claims. Members that it does not know are ignored.
-func readClaims(members []strictjson.Member) (c claims, refused *Error) {
-	for _, m := range members {
-		if refused := c.read(m); refused != nil {
-			return claims{}, refused
+// readAll types the claims. Members that it does not know are ignored.
+func (c *claims) readAll(members []strictjson.Member) *Error {
+	for i := range members {
+		if refused := c.read(&members[i]); refused != nil {
+			return refused
 		}
 	}
-	return c, nil
+	return nil
 }
 
-func (c *claims) read(m strictjson.Member) *Error {
+func (c *claims) read(m *strictjson.Member) *Error {
 	switch m.Name {
 	case "iss":
 		return readText(&c.issuer, m.Value)
@@ -99,7 +99,7 @@ func readText(dst *string, v strictjson.Value) *Error {
 	if text == "" {
 		return errClaimType
 	}
-	if hasControl(text) {
+	if !v.Printable() && hasControl(text) {
 		return errClaimControl
 	}
 	*dst = text
@@ -169,23 +169,29 @@ func (c *claims) readScope(v strictjson.Value) *Error {
 	if !ok {
 		return errClaimType
 	}
-	inToken := false
+	before := byte(' ')
 	for i := range len(text) {
-		switch b := text[i]; {
-		case b == ' ':
-			if !inToken || i == len(text)-1 {
-				return errScopeSyntax
-			}
-			inToken = false
-		case b < '!' || b == '"' || b == '\\' || b > '~':
+		b := text[i]
+		if !scopeToken[b] && (b != ' ' || before == ' ') {
 			return errScopeSyntax
-		default:
-			inToken = true
 		}
+		before = b
+	}
+	if text != "" && before == ' ' {
+		return errScopeSyntax
 	}
 	c.scope = text
 	return nil
 }
+
+// scopeToken has the bytes of a scope token: printable ASCII but the space, the
+// quote and the backslash.
+var scopeToken = func() (allowed [256]bool) {
+	for c := '!'; c <= '~'; c++ {
+		allowed[c] = c != '"' && c != '\\'
+	}
+	return allowed
+}()
 
 // readActor reads the outermost actor; actors nested in it are history without
 // effect (RFC 8693 §4.1).

@@ -28,16 +28,18 @@ type facts struct {
 	payload string
 }
 
+// draft is the one allocation of a Token that is being judged.
+type draft struct {
+	token   Token
+	pointer *facts
+	facts   facts
+}
+
 // mint is the only place where a Token comes into being.
-func mint(c *claims, payload string) *Token {
-	minted := &struct { // one allocation for all
-		token   Token
-		pointer *facts
-		facts   facts
-	}{facts: facts{*c, payload}}
-	minted.pointer = &minted.facts
-	minted.token.facts = &minted.pointer
-	return &minted.token
+func (d *draft) mint() *Token {
+	d.pointer = &d.facts
+	d.token.facts = &d.pointer
+	return &d.token
 }
 
 // none is what is known of a token that was not minted.

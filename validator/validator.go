@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -168,16 +169,13 @@ func (v *Validator) judgePresentation(p *Presentation) *Error {
 // isToken68 reports whether text follows the b64token grammar of RFC 6750
 // §2.1.
 func isToken68(text string) bool {
-	end := len(text)
-	for end > 0 && text[end-1] == '=' {
-		end--
-	}
-	for i := range end {
+	text = strings.TrimRight(text, "=")
+	for i := range len(text) {
 		if !token68[text[i]] {
 			return false
 		}
 	}
-	return end > 0
+	return text != ""
 }
 
 // token68 has the bytes that may stand before the padding.
@@ -231,14 +229,15 @@ func (is *issuer) authenticate(ctx context.Context, unverified *jose.Unverified)
 func (v *Validator) judgeClaims(
 	ctx context.Context, is *issuer, verified *jose.Unverified, members []strictjson.Member, demands *Demands,
 ) (*Token, *Error) {
-	c, refused := readClaims(members)
-	if refused != nil {
+	made := &draft{facts: facts{payload: verified.UnverifiedPayload()}}
+	c := &made.facts.claims
+	if refused := c.readAll(members); refused != nil {
 		return nil, refused
 	}
 	if refused := judgeReplicated(verified.UnverifiedHeader(), members); refused != nil {
 		return nil, refused
 	}
-	if refused := is.judgeLegacy(&c, members); refused != nil {
+	if refused := is.judgeLegacy(c, members); refused != nil {
 		return nil, refused
 	}
 	if refused := c.judgeRequired(is.profile); refused != nil {
@@ -256,8 +255,8 @@ func (v *Validator) judgeClaims(
 	if c.bound {
 		return nil, errBound
 	}
-	if refused := demands.judge(&c, is); refused != nil {
+	if refused := demands.judge(c, is); refused != nil {
 		return nil, refused
 	}
-	return mint(&c, verified.UnverifiedPayload()), nil
+	return made.mint(), nil
 }

@@ -41,7 +41,7 @@ func NumericDate(literal string) (time.Time, bool) {
 	if literal == "" || literal[0] < '0' || literal[0] > '9' { // negative, or no number at all
 		return time.Time{}, false
 	}
-	if seconds, err := strconv.ParseInt(literal, 10, 64); err == nil {
+	if seconds, ok := whole(literal); ok {
 		return time.Unix(seconds, 0), seconds <= maxNumericDate
 	}
 	f, err := strconv.ParseFloat(literal, 64)
@@ -50,4 +50,21 @@ func NumericDate(literal string) (time.Time, bool) {
 	}
 	seconds := int64(f)
 	return time.Unix(seconds, int64((f-float64(seconds))*1e9)), true
+}
+
+// whole reads an integer without sign of at most 16 digits, as maxNumericDate
+// has. Longer ones are larger, since JSON has no leading zeros.
+func whole(literal string) (int64, bool) {
+	if len(literal) > 16 {
+		return 0, false
+	}
+	n := int64(0)
+	for i := range len(literal) {
+		digit := literal[i] - '0'
+		if digit > 9 {
+			return 0, false
+		}
+		n = 10*n + int64(digit)
+	}
+	return n, true
 }

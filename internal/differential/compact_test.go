@@ -507,6 +507,36 @@ func FuzzCompact(f *testing.F) {
 	})
 }
 
+// FuzzBase64: a segment is decoded exactly as encoding/base64 decodes it when
+// strict, which passes over CR and LF; those are refused.
+func FuzzBase64(f *testing.F) {
+	for _, seed := range []string{
+		"", "A", "AA", "AB", "AAA", "AAB", "AAE", "AAAA", "AAAAA", "AAAAAAA", "AAAAAAAA", "AAAAAAAAA", "e30", "e30=", "e31", "e3A", "e3B",
+		"-_-_-_-_-_-_", "+/+/+/+/", "AAAAAAAAAAAA\n", "\rAAAAAAAAAAAA", "AAAAAAAA\r\nAAAA", "A AAAAAA", "AAAAAAA\x00", "AAAAAAA\xff", "AAAAAAA\x80",
+		"AA==", "AAAAAAAAAAA=", "eyJzdWIiOiJhbGljZSJ9", "eyJzdWIiOiJib2IifQ",
+	} {
+		f.Add(seed)
+	}
+	protected := encoded(header("ES256"))
+	f.Fuzz(func(t *testing.T, segment string) {
+		if segment == "" || strings.Contains(segment, ".") {
+			return // not one segment
+		}
+		want, err := base64.RawURLEncoding.Strict().DecodeString(segment)
+		canonical := err == nil && !strings.ContainsAny(segment, "\r\n")
+		payload, err := jose.ParseCompact(protected + "." + segment + ".AA")
+		if (err == nil) != canonical {
+			t.Errorf("payload %q: error %v, canonical: %v", segment, err, canonical)
+		}
+		if err == nil && payload.UnverifiedPayload() != string(want) {
+			t.Errorf("payload %q is read as %q, encoding/base64 has %q", segment, payload.UnverifiedPayload(), want)
+		}
+		if _, err := jose.ParseCompact(protected + ".AA." + segment); (err == nil) != canonical {
+			t.Errorf("signature %q: error %v, canonical: %v", segment, err, canonical)
+		}
+	})
+}
+
 // FuzzHeader signs the header as it comes: what is accepted has the alg, kid
 // and typ that other readers see, and nothing that ought to be understood.
 func FuzzHeader(f *testing.F) {

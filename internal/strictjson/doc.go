@@ -10,7 +10,7 @@
 // return syntax errors.
 //
 // Two readers stand behind [ParseObject]. The scanner in scan.go takes the
-// documents that issuers send (compact, no escapes, few members) and knows
+// documents that issuers send (compact, plain names, few members) and knows
 // two answers only: accepted, or not for me. Everything else, every refusal
 // included, is judged by github.com/go-json-experiment/json. A fuzz test holds
 // the two against each other.

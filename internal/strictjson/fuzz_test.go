@@ -116,6 +116,9 @@ func checkValue(t *testing.T, v Value, standard json.RawMessage) {
 	if v.Raw() != string(standard) {
 		t.Errorf("value %s; encoding/json has %s", v.Raw(), standard)
 	}
+	if v.Printable() && strings.ContainsFunc(v.Raw(), unprintable) {
+		t.Errorf("%q is called printable", v.Raw())
+	}
 	text, isText := v.Text()
 	if isText != (v.Kind() == String) || isText != (standard[0] == '"') {
 		t.Errorf("%s is a string: %v", standard, isText)
@@ -144,6 +147,8 @@ func checkValue(t *testing.T, v Value, standard json.RawMessage) {
 		t.Errorf("%s has %d elements, not %d", standard, len(want), n)
 	}
 }
+
+func unprintable(r rune) bool { return r < ' ' || r > '~' || r == '\\' }
 
 // FuzzParseShallow: what is accepted, encoding/json reads as the same names
 // and values, and each value that ParseObject takes has the same text there.

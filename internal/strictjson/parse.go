@@ -104,7 +104,7 @@ func topLevel(doc string, members []Member, opts ...jsontext.Options) ([]Member,
 			return nil, ErrSyntax
 		}
 		end := int(dec.InputOffset())
-		members = append(members, Member{Name: name, Value: Value{doc[end-len(value) : end]}})
+		members = append(members, Member{Name: name, Value: Value{raw: doc[end-len(value) : end]}})
 	}
 	_, _ = dec.ReadToken() // if it is not the end, the next token is not EOF
 	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {

@@ -35,8 +35,8 @@ func scanned(doc string) bool {
 }
 
 // R-JS-15: what is not one JSON object with unique names. Each document is
-// tried as it stands, and with an escape in front of it, which the scanner
-// leaves to the library.
+// tried as it stands, and with an escape in front of it: in a name, which the
+// scanner leaves to the library, and in a value.
 func TestParseObjectRefuses(t *testing.T) {
 	tests := []struct {
 		name, doc string
@@ -121,6 +121,18 @@ func TestParseObjectRefuses(t *testing.T) {
 		{"underscore", `{"a":1_000}`, ErrSyntax},
 		{"bad escape", `{"a":"\x41"}`, ErrSyntax},
 		{"short escape", `{"a":"\u00e"}`, ErrSyntax},
+		{"short escape at the end", `{"a":"\u00`, ErrSyntax},
+		{"escape in capitals", `{"a":"\U0041"}`, ErrSyntax},
+		{"escape of an apostrophe", `{"a":"\'"}`, ErrSyntax},
+		{"escape of a digit", `{"a":"\0"}`, ErrSyntax},
+		{"escaped quote only", `{"a":"\"}`, ErrSyntax},
+		{"escape with a sign", `{"a":"\u+041"}`, ErrSyntax},
+		{"escape with a slash", `{"a":"\u004/"}`, ErrSyntax},
+		{"escape with a colon", `{"a":"\u004:"}`, ErrSyntax},
+		{"escape with an at sign", `{"a":"\u004@"}`, ErrSyntax},
+		{"escape with a g", `{"a":"\u004g"}`, ErrSyntax},
+		{"escape with a G", `{"a":"\u004G"}`, ErrSyntax},
+		{"escape with a backquote", "{\"a\":\"\\u004`\"}", ErrSyntax},
 		{"backslash at the end", `{"a":"\`, ErrSyntax},
 		{"control character", "{\"a\":\"\x01\"}", ErrSyntax},
 		{"LF in a string", "{\"a\":\"\n\"}", ErrSyntax},
@@ -159,6 +171,11 @@ func TestParseObjectRefuses(t *testing.T) {
 		{"surrogates exchanged", `{"a":"\ude00\ud83d"}`, ErrSyntax},
 		{"two high surrogates", `{"a":"\ud83d\ud83d"}`, ErrSyntax},
 		{"high surrogate and a letter", `{"a":"\ud83dx"}`, ErrSyntax},
+		{"high surrogate and LF", `{"a":"\ud83d\n"}`, ErrSyntax},
+		{"high surrogate and a short escape", `{"a":"\ud83d\ude0"}`, ErrSyntax},
+		{"high surrogate and an escaped letter", `{"a":"\ud83d\u0061"}`, ErrSyntax},
+		{"high surrogate and a digit for the u", `{"a":"\ud83d\0de00"}`, ErrSyntax},
+		{"high surrogate and a slash for the backslash", `{"a":"\ud83d/ude00"}`, ErrSyntax},
 		{"lone surrogate in a name", `{"\ud83d":1}`, ErrSyntax},
 
 		{"BOM", "\ufeff{}", ErrSyntax},
@@ -197,10 +214,12 @@ func TestParseObjectRefuses(t *testing.T) {
 			if scanned(tt.doc) {
 				t.Error("the scanner is sure of it")
 			}
-			// The same in a document that the scanner leaves alone.
 			if rest, ok := strings.CutPrefix(tt.doc, `{"a":`); ok {
 				if _, err := both(t, `{"\u007a":0,"a":`+rest, TokenLimits); err == nil {
-					t.Error("accepted behind an escape")
+					t.Error("accepted behind an escape in a name")
+				}
+				if _, err := both(t, `{"z":"\u007a","a":`+rest, TokenLimits); err == nil {
+					t.Error("accepted behind an escape in a value")
 				}
 			}
 		})
@@ -298,13 +317,16 @@ func TestParseObject(t *testing.T) {
 		{`{"é":"ü","ß":"😀"}`, `"é"="ü";"ß"="😀";`, true},
 		{`{"ſub":1,"sub":2}`, `"ſub"=1;"sub"=2;`, true},
 		{"{\"a\":\"\x7f\u0080\u2028\ufeff\ufffd\U0010ffff\"}", "\"a\"=\"\x7f\u0080\u2028\ufeff\ufffd\U0010ffff\";", true},
-		{`{"a":"\ud83d\ude00\u0000\/"}`, `"a"="\ud83d\ude00\u0000\/";`, false},
+		{`{"a":"\ud83d\ude00\u0000\/"}`, `"a"="\ud83d\ude00\u0000\/";`, true},
+		{`{"a":"\"\\\/\b\f\n\r\t","b":"\u00AF\uaf09\uDBFF\uDFFF\ud800\udc00"}`, `"a"="\"\\\/\b\f\n\r\t";"b"="\u00AF\uaf09\uDBFF\uDFFF\ud800\udc00";`, true},
+		{`{"a":["é\n",{"b":"\\"}]}`, `"a"=["é\n",{"b":"\\"}];`, true},
+		{`{"a":{"\u0062":1}}`, `"a"={"\u0062":1};`, false},
 		{`{"a":true,"b":false,"c":null}`, `"a"=true;"b"=false;"c"=null;`, true},
 		{`{"a":0,"b":-0,"c":-1.5,"d":1e5,"e":1E+5,"f":0.5e-05,"g":10}`, `"a"=0;"b"=-0;"c"=-1.5;"d"=1e5;"e"=1E+5;"f"=0.5e-05;"g"=10;`, true},
 		{`{"a":1e400,"b":123456789012345678901234567890}`, `"a"=1e400;"b"=123456789012345678901234567890;`, true},
 		{`{"a":[],"b":{},"c":[[],[[]]],"d":[{}]}`, `"a"=[];"b"={};"c"=[[],[[]]];"d"=[{}];`, true},
 		{`{"a":{"a":{"a":1}},"b":{"a":[{"a":1},{"a":1}]}}`, `"a"={"a":{"a":1}};"b"={"a":[{"a":1},{"a":1}]};`, true},
-		{`{"a":"{\"b\":1}","c":"[]{},:"}`, `"a"="{\"b\":1}";"c"="[]{},:";`, false},
+		{`{"a":"{\"b\":1}","c":"[]{},:"}`, `"a"="{\"b\":1}";"c"="[]{},:";`, true},
 		{`{"a":"[]{},:"}`, `"a"="[]{},:";`, true},
 		{`{"1":1}`, `"1"=1;`, true},
 	}
@@ -324,7 +346,7 @@ func TestParseObject(t *testing.T) {
 // Members are appended to what the caller gives, and a refusal leaves that.
 func TestParseObjectAppends(t *testing.T) {
 	before := make([]Member, 1, 8)
-	before[0] = Member{Name: "kept", Value: Value{"0"}}
+	before[0] = Member{Name: "kept", Value: Value{raw: "0"}}
 	for _, doc := range []string{`{"a":1}`, `{"\u0061":1}`} {
 		members, err := ParseObject(doc, TokenLimits, slices.Clone(before))
 		if err != nil || flat(members) != `"kept"=0;"a"=1;` {
@@ -337,11 +359,16 @@ func TestParseObjectAppends(t *testing.T) {
 	}
 }
 
-// Documents that issuers send are read without an allocation.
+// Documents that issuers send are read without an allocation, and so is the text in them.
 func TestParseObjectAllocations(t *testing.T) {
 	const doc = `{"iss":"https://a.example","sub":"é","aud":["x","y"],"exp":1700000000,"cnf":{"jkt":"z"}}`
 	members := make([]Member, 0, 8)
-	n := testing.AllocsPerRun(20, func() { members, _ = ParseObject(doc, TokenLimits, members[:0]) })
+	n := testing.AllocsPerRun(20, func() {
+		members, _ = ParseObject(doc, TokenLimits, members[:0])
+		for _, m := range members {
+			_, _ = m.Value.Text()
+		}
+	})
 	if n > 0 || len(members) != 5 {
 		t.Errorf("%v allocations for %s", n, flat(members))
 	}
@@ -423,6 +450,11 @@ func TestEveryPosition(t *testing.T) {
 				want, wantErr := parseByLibrary(changed, TokenLimits, nil)
 				if !errors.Is(err, wantErr) || len(got) != len(want) && err == nil {
 					t.Errorf("%q: %v %v, want %v %v", changed, got, err, want, wantErr)
+				}
+				for _, m := range got {
+					if known := m.Value.Printable(); known != !strings.ContainsFunc(changed, unprintable) {
+						t.Errorf("%q: %s printable: %v", changed, m.Value.Raw(), known)
+					}
 				}
 			}
 		}

@@ -1,53 +1,69 @@
 package strictjson
 
 import (
-	"slices"
+	"math/bits"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// fastNames is how many member names the scanner keeps for its duplicate
-// check. Documents with more go to the library, whose check is a hash table:
-// a linear one over hundreds of names would be an attacker's lever.
+// fastNames is how many members may be open for the scanner's duplicate check.
+// Documents with more go to the library, whose check is a hash table: a linear
+// one over hundreds of names would be an attacker's lever.
 const fastNames = 40
 
 // scanner is the fast reader. It is sure of a document or leaves it alone; it
 // never refuses one.
+//
+// Its methods take the position in the document and answer with the one behind
+// what they have read, or with unsure: a position in a register costs nothing,
+// and one in the structure a trip to memory for every byte.
 type scanner struct {
-	doc   string
-	pos   int
-	names [fastNames]string // of the objects now open, innermost last
-	named int
-	total int // members seen, against the document's limit
+	doc     string
+	ascii   bool // and printable, without an escape
+	escapes bool
+	limits  Limits
+	before  int    // members that are not of this document
+	marks   uint64 // of all names seen
+	total   int    // members seen, against the document's limit
 }
 
-// plain reports whether doc holds only what the scanner reads: no escape and
-// no control character (so the only white space is the space), valid UTF-8.
-func plain(doc string) bool {
-	const (
-		ones  = 0x0101010101010101
-		highs = 0x80 * ones
-	)
-	var seen uint64 // high bits: not ASCII
-	i := 0
-	for ; i+8 <= len(doc); i += 8 {
-		w := word(doc[i:])
-		seen |= w
-		backslash := w ^ '\\'*ones
-		// A byte below n sets its high bit in (w - n·ones) &^ w; a borrow can
-		// only start at such a byte, so the answer for the whole word is exact.
-		if ((w-' '*ones)&^w|(backslash-ones)&^backslash)&highs != 0 {
-			return false
+const unsure = -1
+
+// Patterns for looking at eight bytes at once.
+const (
+	ones  = 0x0101010101010101
+	highs = 0x80 * ones
+)
+
+// controlled reports whether doc has a control character. Without one, the only
+// white space is the space.
+func controlled(doc string) bool {
+	for i := range len(doc) {
+		if doc[i] < ' ' {
+			return true
 		}
+	}
+	return false
+}
+
+// printable reports whether doc is printable ASCII without a backslash.
+func printable(doc string) bool {
+	// Each term sets the high bit of a byte that must not be: one beyond ASCII,
+	// one below the space, DEL, the backslash. Among others no bit is set, since
+	// then nothing is borrowed and nothing carried.
+	var wrong uint64
+	i := 0
+	for ; i <= len(doc)-8; i += 8 {
+		w := word(doc[i : i+8])
+		wrong |= w | (w - ' '*ones) | (w + ones) | ((w ^ '\\'*ones) - ones)
 	}
 	for ; i < len(doc); i++ {
-		c := doc[i]
-		if c < ' ' || c == '\\' {
+		if c := doc[i]; c < ' ' || c > '~' || c == '\\' {
 			return false
 		}
-		seen |= uint64(c)
 	}
-	return seen&highs == 0 || utf8.ValidString(doc)
+	return wrong&highs == 0
 }
 
 // word is the first eight bytes of s, which the compiler loads at once.
@@ -60,178 +76,280 @@ func word(s string) uint64 {
 // scanObject appends the top-level members of doc to members and reports
 // whether the scanner was sure that the library would accept doc too.
 func scanObject(doc string, limits Limits, members []Member) ([]Member, bool) {
-	if !plain(doc) {
+	s := scanner{doc: doc, ascii: printable(doc), limits: limits, before: len(members)}
+	if !s.ascii {
+		if controlled(doc) || !utf8.ValidString(doc) {
+			return members, false
+		}
+		s.escapes = strings.IndexByte(doc, '\\') >= 0
+	}
+	start := spaces(doc, 0)
+	if at(doc, start) != '{' {
 		return members, false
 	}
-	s := scanner{doc: doc}
-	s.spaces()
-	if !s.take('{') {
+	found, end := s.object(members, start+1, 1)
+	if end == unsure || spaces(doc, end) != len(doc) {
 		return members, false
 	}
-	members, ok := s.members(limits, members, 1, true)
-	if !ok {
-		return members, false
-	}
-	s.spaces()
-	return members, s.pos == len(s.doc)
+	return found, true
 }
 
-func (s *scanner) spaces() {
-	for s.pos < len(s.doc) && s.doc[s.pos] == ' ' {
-		s.pos++
+// at is the byte of doc at pos, or 0, a control character, behind its end.
+func at(doc string, pos int) byte {
+	if pos < len(doc) {
+		return doc[pos]
 	}
+	return 0
 }
 
-func (s *scanner) take(c byte) bool {
-	if s.pos < len(s.doc) && s.doc[s.pos] == c {
-		s.pos++
-		return true
+func spaces(doc string, pos int) int {
+	for pos < len(doc) && doc[pos] == ' ' {
+		pos++
 	}
-	return false
+	return pos
 }
 
-// members reads what follows an opening brace; it keeps the members if asked.
-func (s *scanner) members(limits Limits, members []Member, depth int, keep bool) ([]Member, bool) {
-	first := s.named
-	s.spaces()
-	if s.take('}') {
-		return members, true
+// object reads what follows an opening brace. members ends with those of the
+// objects around it; what is returned also has its own.
+func (s *scanner) object(members []Member, pos, depth int) ([]Member, int) {
+	doc, first := s.doc, len(members)
+	pos = spaces(doc, pos)
+	if at(doc, pos) == '}' {
+		return members, pos + 1
 	}
 	for {
-		s.spaces()
-		name, ok := s.text()
-		if !ok || !s.addName(name, first, limits) {
-			return members, false
+		end := text(doc, pos)
+		if end == unsure {
+			return nil, unsure
 		}
-		s.spaces()
-		if !s.take(':') {
-			return members, false
+		name := doc[pos+1 : end-1]
+		if s.escapes && strings.IndexByte(name, '\\') >= 0 {
+			return nil, unsure
 		}
-		s.spaces()
-		start := s.pos
-		if !s.value(limits, depth) {
-			return members, false
+		pos = spaces(doc, end)
+		if at(doc, pos) != ':' || !s.admits(members, first, name) {
+			return nil, unsure
 		}
-		if keep {
-			members = append(members, Member{Name: name, Value: Value{s.doc[start:s.pos]}})
+		members = append(members, Member{Name: name})
+		start := spaces(doc, pos+1)
+		if end = s.value(members, start, depth); end == unsure {
+			return nil, unsure
 		}
-		s.spaces()
-		if s.take('}') {
-			s.named = first
-			return members, true
-		}
-		if !s.take(',') {
-			return members, false
+		members[len(members)-1].Value = Value{doc[start:end], s.ascii}
+		pos = spaces(doc, end)
+		switch at(doc, pos) {
+		case '}':
+			return members, pos + 1
+		case ',':
+			pos = spaces(doc, pos+1)
+		default:
+			return nil, unsure
 		}
 	}
 }
 
-// addName records a member name, unless it stands in its object already or
-// the table or the document's limit is exhausted.
-func (s *scanner) addName(name string, first int, limits Limits) bool {
+// admits counts a member, and reports whether its name is not yet among those
+// of its object, which are behind first, and it exceeds no limit.
+func (s *scanner) admits(members []Member, first int, name string) bool {
 	s.total++
-	if s.named == len(s.names) || s.total > limits.Members || slices.Contains(s.names[first:s.named], name) {
+	if len(members)-s.before == fastNames || s.total > s.limits.Members {
 		return false
 	}
-	s.names[s.named] = name
-	s.named++
+	// Most names have a mark of their own and need not be searched for.
+	m := mark(name)
+	if s.marks&m != 0 {
+		for _, m := range members[first:] {
+			if m.Name == name {
+				return false
+			}
+		}
+	}
+	s.marks |= m
 	return true
 }
 
-// text reads a string, quotes included, and returns what is between them.
-func (s *scanner) text() (string, bool) {
-	if !s.take('"') {
-		return "", false
+// mark is one bit chosen by the length and the first and last byte of name.
+func mark(name string) uint64 {
+	n := len(name)
+	if n == 0 {
+		return 1
 	}
-	n := strings.IndexByte(s.doc[s.pos:], '"')
-	if n < 0 {
-		return "", false
+	return 1 << ((n + 3*int(name[0]) + 5*int(name[n-1])) & 63)
+}
+
+// text reads a string without escapes, quotes included.
+func text(doc string, pos int) int {
+	if at(doc, pos) != '"' {
+		return unsure
 	}
-	text := s.doc[s.pos : s.pos+n]
-	s.pos += n + 1
-	return text, true
+	pos++
+	for ; pos <= len(doc)-8; pos += 8 {
+		// A zero byte sets its high bit, and may set those of bytes behind it.
+		w := word(doc[pos:pos+8]) ^ '"'*ones
+		if quotes := (w - ones) &^ w & highs; quotes != 0 {
+			return pos + bits.TrailingZeros64(quotes)/8 + 1
+		}
+	}
+	for ; pos < len(doc); pos++ {
+		if doc[pos] == '"' {
+			return pos + 1
+		}
+	}
+	return unsure
+}
+
+// escapedText reads a string that may have escapes (RFC 8259 §7). It starts at
+// a quote.
+func escapedText(doc string, pos int) int {
+	for pos++; pos < len(doc); {
+		switch doc[pos] {
+		case '"':
+			return pos + 1
+		case '\\':
+			if pos = escape(doc, pos+1); pos == unsure {
+				return unsure
+			}
+		default:
+			pos++
+		}
+	}
+	return unsure
+}
+
+// escape reads what follows a backslash. A surrogate must be one of a pair, the
+// high one first.
+func escape(doc string, pos int) int {
+	switch at(doc, pos) {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return pos + 1
+	case 'u':
+		unit, end := codeUnit(doc, pos+1)
+		if !utf16.IsSurrogate(unit) {
+			return end
+		}
+		if at(doc, end) != '\\' || at(doc, end+1) != 'u' {
+			return unsure
+		}
+		low, end := codeUnit(doc, end+2)
+		if utf16.DecodeRune(unit, low) == utf8.RuneError {
+			return unsure
+		}
+		return end
+	default:
+		return unsure
+	}
+}
+
+// codeUnit reads four hexadecimal digits. It is 0 where they are not.
+func codeUnit(doc string, pos int) (unit rune, end int) {
+	for range 4 {
+		switch c := at(doc, pos); {
+		case c >= '0' && c <= '9':
+			unit = unit<<4 | rune(c-'0')
+		case c|0x20 >= 'a' && c|0x20 <= 'f':
+			unit = unit<<4 | rune(c|0x20-'a'+10)
+		default:
+			return 0, unsure
+		}
+		pos++
+	}
+	return unit, pos
 }
 
 // value passes over one value inside a container that is depth deep.
-func (s *scanner) value(limits Limits, depth int) bool {
-	if s.pos == len(s.doc) {
-		return false
-	}
-	switch c := s.doc[s.pos]; c {
+func (s *scanner) value(members []Member, pos, depth int) int {
+	switch at(s.doc, pos) {
 	case '"':
-		_, ok := s.text()
-		return ok
-	case '{':
-		s.pos++
-		if depth == limits.Depth {
-			return false
+		if s.escapes {
+			return escapedText(s.doc, pos)
 		}
-		_, ok := s.members(limits, nil, depth+1, false)
-		return ok
+		return text(s.doc, pos)
+	case '{':
+		if depth == s.limits.Depth {
+			return unsure
+		}
+		_, end := s.object(members, pos+1, depth+1)
+		return end
 	case '[':
-		s.pos++
-		return depth < limits.Depth && s.elements(limits, depth+1)
+		if depth == s.limits.Depth {
+			return unsure
+		}
+		return s.array(members, pos+1, depth+1)
 	case 't':
-		return s.literal("true")
+		return literal(s.doc, pos, "true")
 	case 'f':
-		return s.literal("false")
+		return literal(s.doc, pos, "false")
 	case 'n':
-		return s.literal("null")
+		return literal(s.doc, pos, "null")
 	default:
-		return s.number()
+		return number(s.doc, pos)
 	}
 }
 
-func (s *scanner) elements(limits Limits, depth int) bool {
-	s.spaces()
-	if s.take(']') {
-		return true
+// array reads what follows an opening bracket.
+func (s *scanner) array(members []Member, pos, depth int) int {
+	doc := s.doc
+	pos = spaces(doc, pos)
+	if at(doc, pos) == ']' {
+		return pos + 1
 	}
 	for {
-		s.spaces()
-		if !s.value(limits, depth) {
-			return false
+		end := s.value(members, pos, depth)
+		if end == unsure {
+			return unsure
 		}
-		s.spaces()
-		if s.take(']') {
-			return true
-		}
-		if !s.take(',') {
-			return false
+		pos = spaces(doc, end)
+		switch at(doc, pos) {
+		case ']':
+			return pos + 1
+		case ',':
+			pos = spaces(doc, pos+1)
+		default:
+			return unsure
 		}
 	}
 }
 
-func (s *scanner) literal(word string) bool {
-	if !strings.HasPrefix(s.doc[s.pos:], word) {
-		return false
+func literal(doc string, pos int, word string) int {
+	if !strings.HasPrefix(doc[pos:], word) {
+		return unsure
 	}
-	s.pos += len(word)
-	return true
+	return pos + len(word)
 }
 
 // number follows the grammar of RFC 8259 §6.
-func (s *scanner) number() bool {
-	s.take('-')
-	if !s.take('0') && !s.digits() {
-		return false
+func number(doc string, pos int) int {
+	if at(doc, pos) == '-' {
+		pos++
 	}
-	if s.take('.') && !s.digits() {
-		return false
+	if at(doc, pos) == '0' {
+		pos++
+	} else if pos = digits(doc, pos); pos == unsure {
+		return unsure
 	}
-	if s.take('e') || s.take('E') {
-		if !s.take('+') {
-			s.take('-')
+	if at(doc, pos) == '.' {
+		if pos = digits(doc, pos+1); pos == unsure {
+			return unsure
 		}
-		return s.digits()
 	}
-	return true
+	if c := at(doc, pos); c != 'e' && c != 'E' {
+		return pos
+	}
+	pos++
+	if c := at(doc, pos); c == '+' || c == '-' {
+		pos++
+	}
+	return digits(doc, pos)
 }
 
-func (s *scanner) digits() bool {
-	start := s.pos
-	for s.pos < len(s.doc) && s.doc[s.pos] >= '0' && s.doc[s.pos] <= '9' {
-		s.pos++
+// digits reads at least one.
+func digits(doc string, pos int) int {
+	end := pos
+	for end < len(doc) && doc[end]-'0' <= 9 {
+		end++
 	}
-	return s.pos > start
+	if end == pos {
+		return unsure
+	}
+	return end
 }

@@ -24,7 +24,8 @@ const (
 // Value is one JSON value inside a document that [ParseObject] accepted. The
 // zero Value is an absent one.
 type Value struct {
-	raw string
+	raw   string
+	ascii bool // the document is printable ASCII without an escape; false says nothing
 }
 
 // Member is one name and value of a JSON object.
@@ -57,12 +58,16 @@ func (v Value) Kind() Kind {
 // Raw is the text of v as it stands in the document.
 func (v Value) Raw() string { return v.raw }
 
+// Printable reports that v is known to be printable ASCII without an escape. If
+// not, nothing is known.
+func (v Value) Printable() bool { return v.ascii }
+
 // Text is the value of a JSON string, or false for any other kind.
 func (v Value) Text() (string, bool) {
 	if v.Kind() != String {
 		return "", false
 	}
-	if strings.IndexByte(v.raw, '\\') < 0 {
+	if v.ascii || strings.IndexByte(v.raw, '\\') < 0 {
 		return v.raw[1 : len(v.raw)-1], true
 	}
 	text, err := jsontext.AppendUnquote(nil, v.raw)
@@ -77,13 +82,21 @@ func (v Value) Elements() iter.Seq[Value] {
 			return
 		}
 		for pos := skipFiller(v.raw, 1); v.raw[pos] != ']'; {
-			end := valueEnd(v.raw, pos)
-			if !yield(Value{v.raw[pos:end]}) {
+			end := v.elementEnd(pos)
+			if !yield(Value{v.raw[pos:end], v.ascii}) {
 				return
 			}
 			pos = skipFiller(v.raw, end)
 		}
 	}
+}
+
+// elementEnd is the position behind the element that starts at pos.
+func (v Value) elementEnd(pos int) int {
+	if v.ascii && v.raw[pos] == '"' {
+		return text(v.raw, pos) // without an escape, the next quote ends it
+	}
+	return valueEnd(v.raw, pos)
 }
 
 // skipFiller passes over white space and commas of a document already checked.

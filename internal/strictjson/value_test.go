@@ -53,7 +53,7 @@ func TestValueText(t *testing.T) {
 	if text, ok := (Value{}).Text(); text != "" || ok {
 		t.Errorf("absent: %q, %v", text, ok)
 	}
-	if text, ok := (Value{`"\ud800"`}).Text(); ok { // as ParseShallow leaves it
+	if text, ok := (Value{raw: `"\ud800"`}).Text(); ok { // as ParseShallow leaves it
 		t.Errorf("a lone surrogate reads as %q", text)
 	}
 }
