@@ -31,7 +31,8 @@ type CacheConfig struct {
 	// displace those in use.
 	Entries int
 	// Bytes bounds the memory of the entries, as estimated. 0 means 4 096 for
-	// each of Entries; otherwise 64 KiB to 64 GiB.
+	// each of Entries, and 4 MiB at least; otherwise 4 MiB to 64 GiB. A token
+	// that takes more than a 320th of it is kept only while there is room.
 	Bytes int
 	// MaxAge is how long a token is believed without verifying its signature
 	// again. 0 means 5 min; otherwise 1 s to 1 h.
@@ -43,12 +44,12 @@ const (
 	defaultEntries    = 10_000
 	maxEntries        = 10_000_000
 	entryBytes        = 4 << 10 // default of Bytes, for each entry
-	minCacheBytes     = 64 << 10
-	maxCacheBytes     = 64 << 30
+	minCacheBytes     = 4 << 20 // for tokens of any usual length to have their share of a shard
+	maxCacheBytes     = int64(64 << 30)
 	defaultCacheAge   = 5 * time.Minute
 	maxCacheAge       = time.Hour
 	shards            = 64  // and the least number of entries
-	entryOverhead     = 800 // bytes of a token and its place in the cache, beside its payload
+	entryOverhead     = 700 // bytes of a token and its places in the cache, beside its text; measured, see TestMemory
 	probationShare    = 5   // one in so many places is for tokens that came once
 	stackToken        = 2 << 10
 	digestSecretBytes = 16
@@ -64,8 +65,8 @@ func (c CacheConfig) checked(f *faults) CacheConfig {
 	}
 	switch {
 	case c.Bytes == 0:
-		c.Bytes = max(c.Entries*entryBytes, minCacheBytes)
-	case c.Bytes < minCacheBytes || c.Bytes > maxCacheBytes:
+		c.Bytes = int(max(min(int64(c.Entries)*entryBytes, math.MaxInt), minCacheBytes))
+	case c.Bytes < minCacheBytes || int64(c.Bytes) > maxCacheBytes:
 		f.addf("Cache.Bytes is %d; allowed are %d to %d, or 0 for %d an entry", c.Bytes, minCacheBytes, maxCacheBytes, entryBytes)
 	}
 	switch {
@@ -87,6 +88,7 @@ type verified struct {
 	issuer *issuer
 	key    jwkscache.Handle
 	since  time.Time // when the signature was verified
+	text   int       // bytes of header and payload, decoded: one string, which the claims alias
 }
 
 // cache keeps verified tokens. It belongs to one Validator, whose configuration
@@ -133,10 +135,7 @@ func newCache(c CacheConfig) *cache {
 
 // newSegment makes a list that its shard bounds.
 func newSegment() segment {
-	list, err := simplelru.NewLRU[digest, *verified](math.MaxInt, nil)
-	if err != nil {
-		panic("validator: " + err.Error()) // only of a size below 1
-	}
+	list, _ := simplelru.NewLRU[digest, *verified](math.MaxInt, nil) // an error is only of a size below 1
 	return segment{list: list}
 }
 
@@ -162,24 +161,27 @@ func (c *cache) get(d digest) *verified {
 		return nil
 	}
 	s.settled.put(d, v)
-	for s.settled.over(s.entries-s.entries/probationShare, s.bytes-s.bytes/probationShare) {
+	for s.settled.over(s.entries-share(s.entries), s.bytes-share(s.bytes)) {
 		s.probation.put(s.settled.takeOldest())
 	}
 	return v
 }
 
-// add keeps a token that was verified just now.
+// add keeps a token that was verified just now. If it was kept before, this
+// takes its place: a token that has to be verified again now and then stays
+// among those in use.
 func (c *cache) add(d digest, v *verified) {
 	s := c.shard(d)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.settled.list.Contains(d) || s.probation.list.Contains(d) {
-		s.settled.take(d)
+	if s.settled.take(d) != nil {
+		s.settled.put(d, v)
+	} else {
 		s.probation.take(d)
+		s.probation.put(d, v)
 	}
-	s.probation.put(d, v)
 	for s.probation.list.Len()+s.settled.list.Len() > s.entries || s.probation.bytes+s.settled.bytes > s.bytes {
-		if s.settled.list.Len() == 0 || s.probation.over(s.entries/probationShare, s.bytes/probationShare) {
+		if s.settled.list.Len() == 0 || s.probation.over(share(s.entries), share(s.bytes)) {
 			s.probation.takeOldest()
 		} else {
 			s.settled.takeOldest()
@@ -198,6 +200,9 @@ func (c *cache) drop(d digest, v *verified) {
 		}
 	}
 }
+
+// share is what is for tokens that came once: of a single place, that.
+func share(of int) int { return (of + probationShare - 1) / probationShare }
 
 func (s *segment) over(entries, bytes int) bool { return s.list.Len() > entries || s.bytes > bytes }
 
@@ -224,7 +229,7 @@ func (s *segment) takeOldest() (digest, *verified) {
 }
 
 // bytes estimates what v takes in memory.
-func (v *verified) bytes() int { return entryOverhead + len((*v.token.facts).payload) }
+func (v *verified) bytes() int { return entryOverhead + v.text }
 
 // known judges a token that was verified before, as far as that can change. It
 // answers neither a Token nor an Error if it has to be verified anew: whatever
@@ -235,15 +240,15 @@ func (v *Validator) known(ctx context.Context, d digest, p *Presentation) (*Toke
 		return nil, nil, nil
 	}
 	now := time.Now()
-	if !v.current(ctx, kept, now) {
+	if now.Sub(kept.since) >= v.cache.maxAge {
+		return nil, nil, nil // and the new verdict takes its place
+	}
+	c, instant := kept.token.read(), clock.Now(ctx)
+	if !instant.Before(c.expiry) || !v.current(ctx, kept, now) { // the leeway is for the full judgement
 		v.cache.drop(d, kept)
 		return nil, nil, nil
 	}
-	c := kept.token.read()
-	if refused := c.judgeTimes(clock.Now(ctx), v.leeway); refused != nil {
-		if refused == errExpired {
-			v.cache.drop(d, kept)
-		}
+	if refused := c.judgeTimes(instant, v.leeway); refused != nil {
 		return nil, kept.issuer, refused
 	}
 	if refused := p.Demands.judge(c, kept.issuer); refused != nil {
@@ -252,10 +257,10 @@ func (v *Validator) known(ctx context.Context, d digest, p *Presentation) (*Toke
 	return kept.token, kept.issuer, nil
 }
 
-// current reports whether what a verdict rests on still holds: its age, its
-// key, and the configuration of its issuer.
+// current reports whether what a verdict rests on still holds: its key, and the
+// configuration of its issuer.
 func (v *Validator) current(ctx context.Context, kept *verified, now time.Time) bool {
-	if now.Sub(kept.since) >= v.cache.maxAge || now.Before(kept.since) || kept.key.Check(ctx, now) != nil {
+	if kept.key.Check(ctx, now) != nil {
 		return false
 	}
 	if !kept.issuer.dynamic { // configured for as long as the Validator lives

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -110,7 +111,7 @@ func (v *Validator) judge(ctx context.Context, p *Presentation) (*Token, *issuer
 		return token, is, refused
 	}
 	kept, is, refused := v.verify(ctx, p.Token)
-	if refused == nil {
+	if refused == nil && clock.Now(ctx).Before(kept.token.Expiry()) { // nothing is kept on the leeway
 		v.cache.add(d, kept)
 	}
 	return kept.judge(p, is, refused)
@@ -160,7 +161,8 @@ func (v *Validator) verify(ctx context.Context, token string) (*verified, *issue
 	if is.tenant.Load() != nil {
 		v.tenants.prove(is)
 	}
-	return &verified{token: minted, issuer: is, key: key, since: now}, is, nil
+	text := strings.LastIndexByte(token, '.') * 3 / 4
+	return &verified{token: minted, issuer: is, key: key, since: now, text: text}, is, nil
 }
 
 // issuer is the one that is configured under that URL.
