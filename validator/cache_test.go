@@ -51,8 +51,10 @@ func refuses(ctx context.Context, t *testing.T, v *validator.Validator, p valida
 func cached(ctx context.Context, t *testing.T, v *validator.Validator, p validator.Presentation) *validator.Token {
 	t.Helper()
 	token := accepts(ctx, t, v, p)
-	if accepts(ctx, t, v, p) != token || accepts(ctx, t, v, p) != token {
-		t.Fatal("it is verified again")
+	for range 2 { // the second hit is one of a token in use
+		if accepts(ctx, t, v, p) != token {
+			t.Fatal("it is verified again")
+		}
 	}
 	return token
 }
@@ -93,7 +95,8 @@ func TestCacheOff(t *testing.T) {
 	config := baseConfig()
 	config.Cache.Off = true
 	v, p := newValidator(t, config), bearer(testKey.token(baseClaims))
-	if accepts(at(0), t, v, p) == accepts(at(0), t, v, p) {
+	first := accepts(at(0), t, v, p)
+	if accepts(at(0), t, v, p) == first {
 		t.Error("it is not verified again")
 	}
 	p.Demands.Audiences = []string{"https://b.example.com"}
@@ -447,7 +450,9 @@ func TestCacheDemands(t *testing.T) {
 		{"sole audience", baseClaims.with("aud", `["`+a+`","`+foreign+`"]`), validator.Demands{}, validator.Demands{SoleAudience: true}, validator.WrongAudience},
 		{
 			"lifetime", baseClaims.with("exp", "1700003540"),
-			validator.Demands{MaxLifetime: time.Hour}, validator.Demands{MaxLifetime: time.Hour - 1}, validator.BadClaims,
+			validator.Demands{MaxLifetime: time.Hour},
+			validator.Demands{MaxLifetime: time.Hour - 1},
+			validator.BadClaims,
 		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -731,15 +736,15 @@ func TestCacheTenants(t *testing.T) {
 		{"nothing", func(*validator.Validator, *directory) {}, "", true},
 		{"renewed, the same", func(*validator.Validator, *directory) { advance(4 * time.Minute) }, "", true},
 		{"renewed by whoever waits, the same", func(*validator.Validator, *directory) { advance(30 * time.Minute) }, "", true},
-		{"changed", func(v *validator.Validator, d *directory) {
+		{"changed", func(_ *validator.Validator, d *directory) {
 			d.set(tenantA, tenantConfig("https://more.example.com"))
 			advance(5 * time.Minute)
 		}, "", false},
-		{"changed so that it is refused", func(v *validator.Validator, d *directory) {
+		{"changed so that it is refused", func(_ *validator.Validator, d *directory) {
 			d.set(tenantA, &validator.Issuer{Audiences: []string{"https://other.example.com"}, Keys: tenantKeys})
 			advance(5 * time.Minute)
 		}, validator.WrongAudience, false},
-		{"changed keys", func(v *validator.Validator, d *directory) {
+		{"changed keys", func(_ *validator.Validator, d *directory) {
 			d.set(tenantA, &validator.Issuer{Audiences: []string{testAudience}, Keys: keysOf(foreignKey)})
 			advance(5 * time.Minute)
 		}, validator.BadSignature, false},
