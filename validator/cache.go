@@ -181,7 +181,7 @@ func (c *cache) add(d digest, v *verified) {
 		s.probation.put(d, v)
 	}
 	for s.probation.list.Len()+s.settled.list.Len() > s.entries || s.probation.bytes+s.settled.bytes > s.bytes {
-		if s.settled.list.Len() == 0 || s.probation.over(share(s.entries), share(s.bytes)) {
+		if s.probation.over(share(s.entries), share(s.bytes)) { // as it is if there is nothing else
 			s.probation.takeOldest()
 		} else {
 			s.settled.takeOldest()
@@ -195,7 +195,7 @@ func (c *cache) drop(d digest, v *verified) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, segment := range []*segment{&s.probation, &s.settled} {
-		if kept, found := segment.list.Peek(d); found && kept == v {
+		if kept, _ := segment.list.Peek(d); kept == v {
 			segment.take(d)
 		}
 	}

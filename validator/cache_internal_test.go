@@ -21,6 +21,17 @@ func Kept(v *Validator) (tokens, bytes int) {
 	return tokens, bytes
 }
 
+// InUse is how many tokens v keeps among those that came again.
+func InUse(v *Validator) (tokens int) {
+	for i := range v.cache.shards {
+		s := &v.cache.shards[i]
+		s.mu.Lock()
+		tokens += s.settled.list.Len()
+		s.mu.Unlock()
+	}
+	return tokens
+}
+
 // testCache is a cache of so many entries, and of so many bytes unless 0.
 func testCache(t *testing.T, entries, bytes int) *cache {
 	t.Helper()

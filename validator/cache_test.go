@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -233,13 +234,19 @@ func TestCacheExpiryByTheClock(t *testing.T) {
 // TestCacheFuture (R-CL-07, R-CL-08): a clock that goes back, or another that
 // is asked for the next request, refuses what lies ahead then.
 func TestCacheFuture(t *testing.T) {
-	v := newValidator(t, baseConfig())
+	var done validator.ValidateDone
+	config := baseConfig()
+	config.Trace = &validator.Trace{ValidateDone: func(_ context.Context, d validator.ValidateDone) { done = d }}
+	v := newValidator(t, config)
 	for _, claim := range []string{"nbf", "iat", "auth_time"} {
 		t.Run(claim, func(t *testing.T) {
 			p := bearer(testKey.token(baseClaims.with("iat", "0").with(claim, "1700000000")))
 			token := cached(at(0), t, v, p)
 			refuses(at(-30*time.Second-1), t, v, p, validator.NotYetValid)
 			refuses(at(-1000*time.Hour), t, v, p, validator.NotYetValid)
+			if done.Issuer != testIssuer || done.Reason != validator.NotYetValid {
+				t.Errorf("hooks are told %+v", done)
+			}
 			if accepts(at(-30*time.Second), t, v, p) != token || accepts(at(0), t, v, p) != token {
 				t.Error("verified again although nothing but the clock has changed")
 			}
@@ -266,11 +273,17 @@ func TestCacheAge(t *testing.T) {
 					t.Errorf("%v: verified again before it is over", age)
 				}
 				advance(1)
-				next := cached(ctx, t, v, p)
+				next := accepts(ctx, t, v, p)
 				if next == token {
 					t.Errorf("%v: not verified again after it", age)
 				}
-				token = next
+				if validator.InUse(v) != 1 {
+					t.Errorf("%v: the token has lost its place among those in use", age)
+				}
+				token = cached(ctx, t, v, p)
+				if token != next {
+					t.Errorf("%v: verified again at once", age)
+				}
 			}
 			if n, _ := validator.Kept(v); n != 1 {
 				t.Errorf("%d tokens are kept", n)
@@ -636,6 +649,16 @@ func TestCacheFaults(t *testing.T) {
 		v, err := validator.New(config)
 		if v != nil || err == nil || !strings.HasPrefix(err.Error(), "validator: "+want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	if largest := int64(64 << 30); math.MaxInt > largest { // not on 32 bits
+		config.Cache = validator.CacheConfig{Bytes: int(largest) + 1}
+		if _, err := validator.New(config); err == nil || !strings.HasPrefix(err.Error(), "validator: Cache.Bytes is 68719476737; allowed") {
+			t.Errorf("%v", err)
+		}
+		config.Cache.Bytes = int(largest)
+		if _, err := validator.New(config); err != nil {
+			t.Error(err)
 		}
 	}
 	config.Cache = validator.CacheConfig{Entries: 63, Bytes: 1, MaxAge: 1}
