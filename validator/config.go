@@ -43,6 +43,9 @@ type Config struct {
 	// It is made if it is not there, and must belong to this user alone; see
 	// [jwkscache.Binding]. "" keeps nothing.
 	SnapshotDir string
+	// Cache bounds the cache of verified tokens. The zero value keeps 10 000
+	// for at most five minutes each.
+	Cache CacheConfig
 	// Leeway is how far clocks may differ. The zero value allows 30 s.
 	Leeway Leeway
 	// MaxTokenBytes is the longest token that is looked at. 0 means 16 384;

@@ -126,11 +126,11 @@ func newTenants(config *Config, open func(*Issuer) (*issuer, error)) *tenants {
 
 // issuer answers the tenant of that URL.
 func (ts *tenants) issuer(ctx context.Context, url string) (*issuer, error) {
-	if len(url) > maxIssuerBytes || !isIssuerURL(url, true) {
-		return nil, ErrUnknownIssuer
-	}
 	now := time.Now()
 	t := ts.get(url)
+	if t == nil && (len(url) > maxIssuerBytes || !isIssuerURL(url, true)) { // those that are known were looked at
+		return nil, ErrUnknownIssuer
+	}
 	if t != nil {
 		if s := ts.seconds(now); t.used.Load() != s {
 			t.used.Store(s)

@@ -11,6 +11,7 @@ import (
 	"github.com/sallyport-auth/sallyport/internal/clock"
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
 	"github.com/sallyport-auth/sallyport/jose"
+	"github.com/sallyport-auth/sallyport/jwkscache"
 )
 
 // Validator validates access tokens. It is made by [New] and safe for
@@ -19,6 +20,7 @@ type Validator struct {
 	issuers  []*issuer
 	byURL    map[string]*issuer
 	tenants  *tenants // nil if there are none
+	cache    *cache   // nil if it is off
 	leeway   Leeway
 	maxBytes int
 	trace    *Trace
@@ -34,6 +36,7 @@ func New(config Config) (*Validator, error) {
 		leeway:   config.Leeway.checked(&f),
 		maxBytes: checkedTokenBytes(config.MaxTokenBytes, &f),
 		issuers:  config.checkedIssuers(trace, &f),
+		cache:    newCache(config.Cache.checked(&f)),
 		trace:    trace,
 	}
 	if err := f.err(); err != nil {
@@ -103,9 +106,38 @@ func (v *Validator) judge(ctx context.Context, p *Presentation) (*Token, *issuer
 	if refused := v.judgePresentation(p); refused != nil {
 		return nil, nil, refused
 	}
-	unverified, err := jose.ParseCompact(p.Token)
+	if v.cache == nil {
+		kept, is, refused := v.verify(ctx, p.Token)
+		return kept.judge(p, is, refused)
+	}
+	d := v.cache.digest(p.Token)
+	if token, is, refused := v.known(ctx, d, p); token != nil || refused != nil {
+		return token, is, refused
+	}
+	kept, is, refused := v.verify(ctx, p.Token)
+	if refused == nil && clock.Now(ctx).Before(kept.token.Expiry()) { // nothing is kept on the leeway
+		v.cache.add(d, kept)
+	}
+	return kept.judge(p, is, refused)
+}
+
+// judge holds a token that was verified, unless it was refused, against what the
+// route demands.
+func (kept *verified) judge(p *Presentation, is *issuer, refused *Error) (*Token, *issuer, *Error) {
+	if refused == nil {
+		refused = p.Demands.judge(kept.token.read(), is)
+	}
+	if refused != nil {
+		return nil, is, refused
+	}
+	return kept.token, is, nil
+}
+
+// verify judges all of a token that does not depend on the request.
+func (v *Validator) verify(ctx context.Context, token string) (*verified, *issuer, *Error) {
+	unverified, err := jose.ParseCompact(token)
 	if err != nil {
-		if !isToken68(p.Token) {
+		if !isToken68(token) {
 			return nil, nil, errGrammar
 		}
 		return nil, nil, translated(err)
@@ -121,14 +153,20 @@ func (v *Validator) judge(ctx context.Context, p *Presentation) (*Token, *issuer
 	if refused != nil {
 		return nil, nil, refused
 	}
-	if refused := is.authenticate(ctx, &unverified); refused != nil {
+	now := time.Now()
+	key, refused := is.authenticate(ctx, now, &unverified)
+	if refused != nil {
 		return nil, is, refused
 	}
-	token, refused := v.judgeClaims(ctx, is, &unverified, members, &p.Demands)
-	if refused == nil && is.dynamic && !v.tenants.prove(is) {
+	minted, refused := v.judgeClaims(ctx, is, &unverified, members)
+	if refused != nil {
+		return nil, is, refused
+	}
+	if is.dynamic && !v.tenants.prove(is) {
 		return nil, is, errTenantGone
 	}
-	return token, is, refused
+	text := strings.LastIndexByte(token, '.') * 3 / 4
+	return &verified{token: minted, issuer: is, key: key, since: now, text: text}, is, nil
 }
 
 // issuer is the one that is configured under that URL.
@@ -199,35 +237,36 @@ func unverifiedIssuer(members []strictjson.Member) string {
 	return ""
 }
 
-// authenticate answers whether the issuer signed this as an access token.
-func (is *issuer) authenticate(ctx context.Context, unverified *jose.Unverified) *Error {
+// authenticate answers with the key by which the issuer signed this as an access
+// token.
+func (is *issuer) authenticate(ctx context.Context, now time.Time, unverified *jose.Unverified) (jwkscache.Handle, *Error) {
 	header := unverified.UnverifiedHeader()
 	if !is.allowed[header.Algorithm()] {
-		return errAlgorithm
+		return jwkscache.Handle{}, errAlgorithm
 	}
 	if refused := is.judgeType(header); refused != nil {
-		return refused
+		return jwkscache.Handle{}, refused
 	}
-	found, err := is.keys.Find(ctx, time.Now(), header)
+	found, err := is.keys.Find(ctx, now, header)
 	if err != nil {
 		refused := translated(err)
 		if refused.reason == Unavailable { // the operator will ask whose keys
 			refused.cause = is.failure(err)
 		}
-		return refused
+		return jwkscache.Handle{}, refused
 	}
 	err = jose.ErrUnknownKey // never nothing to try without an error, and then still no accept
 	for _, key := range found.Keys {
 		if err = key.Verify(unverified); err == nil {
-			return nil
+			return found.Handle(key), nil
 		}
 	}
-	return translated(err)
+	return jwkscache.Handle{}, translated(err)
 }
 
 // judgeClaims judges what the signature vouches for, and mints the Token.
 func (v *Validator) judgeClaims(
-	ctx context.Context, is *issuer, verified *jose.Unverified, members []strictjson.Member, demands *Demands,
+	ctx context.Context, is *issuer, verified *jose.Unverified, members []strictjson.Member,
 ) (*Token, *Error) {
 	made := &draft{facts: facts{payload: verified.UnverifiedPayload()}}
 	c := &made.facts.claims
@@ -254,9 +293,6 @@ func (v *Validator) judgeClaims(
 	}
 	if c.bound {
 		return nil, errBound
-	}
-	if refused := demands.judge(c, is); refused != nil {
-		return nil, refused
 	}
 	return made.mint(), nil
 }

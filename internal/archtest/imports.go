@@ -54,7 +54,8 @@ var Rooms = []Room{
 	},
 	{
 		Dir: "validator", Why: "judges tokens; knows nothing of transports or policies",
-		Rooms: []string{"jose", "jwkscache", "discovery"},
+		Rooms:    []string{"jose", "jwkscache", "discovery"},
+		External: []string{"github.com/hashicorp/golang-lru/v2"},
 	},
 	{
 		Dir: "scopes", Why: "judges operations by the token alone, so that every transport shares it",
