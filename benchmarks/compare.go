@@ -238,7 +238,7 @@ func (m *Measurement) throughput(a jose.Algorithm, s Subject) error {
 		return err
 	}
 	if len(m.Report.Throughput) == 0 {
-		if err := m.scaling(&m.Report.Throughput, ScalingRow{Case: a.String(), Subject: "floor"}, floor); err != nil {
+		if err := m.scaling(&m.Report.Throughput, ScalingRow{Case: a.String(), Subject: floorName}, floor); err != nil {
 			return err
 		}
 	}
@@ -358,7 +358,7 @@ func (m *Measurement) repeat(w workload, s Subject) error {
 		row ScalingRow
 		run Run
 	}{
-		{ScalingRow{Case: w.name, Subject: "SHA-256"}, digest},
+		{ScalingRow{Case: w.name, Subject: digestName}, digest},
 		{ScalingRow{Case: w.name, Subject: s.Name, Ours: s.Ours}, run},
 	} {
 		if err := m.scaling(&m.Report.RepeatThroughput, side.row, side.run); err != nil {

@@ -63,6 +63,12 @@ type Row struct {
 	Allocations      Allocations `json:"allocations"`
 }
 
+// What others are held against, in rows of throughput.
+const (
+	floorName  = "floor"
+	digestName = "SHA-256"
+)
+
 // ScalingRow is the throughput of two CPUs over that of one.
 type ScalingRow struct {
 	Case    string    `json:"case"`

@@ -91,7 +91,7 @@ func (r *Report) firstSeenTable(cpus int) table {
 	}
 	if cpus == 2 {
 		t.title = "First-seen tokens, two CPUs"
-		t.about = "As above, both sides of a pair with two goroutines on two CPUs; and the throughput at two CPUs over that at one, by the clock on the wall. Budget: 1.9."
+		t.about = "As above, both sides of a pair with two goroutines on two CPUs; and the throughput at two CPUs over that at one, by the clock on the wall (where the floor itself gains less than 1.9, the machine was busy, and the column says nothing). Budget: 1.9."
 		t.heading = append(t.heading[:5:5], "throughput RS256")
 	}
 	first := jose.RS256.String()
@@ -106,7 +106,7 @@ func (r *Report) firstSeenTable(cpus int) table {
 			cells = append(cells, r.cell(r.FirstSeen, a.String(), row.Subject, cpus))
 		}
 		if cpus == 2 {
-			cells = append(cells, r.throughputCell(r.Throughput, first, row.Subject, ThroughputBudget))
+			cells = append(cells, throughputCell(r.Throughput, first, row.Subject, ThroughputBudget))
 		} else {
 			cells = append(cells, row.allocationCell(AllocationBudget), fmt.Sprintf("%.0f", row.Allocations.Bytes))
 		}
@@ -125,7 +125,7 @@ func (r *Report) floorCells(cpus int, first Row) []string {
 		cells = append(cells, fmt.Sprintf("1.00 (%s µs)", micros(nanos)))
 	}
 	if cpus == 2 {
-		return append(cells, r.throughputCell(r.Throughput, first.Case, "floor", 0))
+		return append(cells, throughputCell(r.Throughput, first.Case, floorName, 0))
 	}
 	return append(cells, fmt.Sprintf("%.0f", first.FloorAllocations.Count), fmt.Sprintf("%.0f", first.FloorAllocations.Bytes))
 }
@@ -140,18 +140,33 @@ func (r Row) allocationCell(budget float64) string {
 	return text
 }
 
-func (r *Report) throughputCell(rows []ScalingRow, c, subject string, budget float64) string {
+func throughputCell(rows []ScalingRow, c, subject string, budget float64) string {
 	for _, row := range rows {
 		if row.Case != c || row.Subject != subject {
 			continue
 		}
 		text := spread(row.Factor, "%.2f")
-		if row.Ours && row.Factor.Median < budget {
+		if gainsTooLittle(rows, row, budget) {
 			text += overBudget
 		}
 		return text
 	}
 	return "–"
+}
+
+// gainsTooLittle tells whether one of ours gains less from the second CPU than
+// its budget asks, although what it is held against gains as much: if that does
+// not either, the machine was busy, and the row says nothing.
+func gainsTooLittle(rows []ScalingRow, row ScalingRow, budget float64) bool {
+	if !row.Ours || row.Factor.Median >= budget {
+		return false
+	}
+	for _, floor := range rows {
+		if floor.Case == row.Case && (floor.Subject == floorName || floor.Subject == digestName) {
+			return floor.Factor.Median >= budget
+		}
+	}
+	return true
 }
 
 func (r *Report) rejectTable() table {
@@ -208,7 +223,7 @@ func (r *Report) layerTable() table {
 func (r *Report) repeatTable() table {
 	t := table{
 		title: "Tokens seen before",
-		about: fmt.Sprintf("Ratio to SHA-256 of the same tokens [quartiles]; throughput at two CPUs over that at one. "+
+		about: fmt.Sprintf("Ratio to SHA-256 of the same tokens [quartiles]; throughput at two CPUs over that at one, as above. "+
 			"Budget: %.1f, %d allocations, throughput %.1f.", RepeatBudget, RepeatAllocationBudget, RepeatThroughputBudget),
 		heading: []string{"tokens", "", "one CPU", "two CPUs", "throughput", "SHA-256's throughput", "SHA-256 ns", "ns", "allocations"},
 	}
@@ -226,8 +241,8 @@ func (r *Report) repeatTable() table {
 		}
 		t.rows = append(t.rows, []string{
 			row.Case, name(row.Subject, row.Ours), ratio, r.cell(r.Repeat, row.Case, row.Subject, 2),
-			r.throughputCell(r.RepeatThroughput, row.Case, row.Subject, RepeatThroughputBudget),
-			r.throughputCell(r.RepeatThroughput, row.Case, "SHA-256", 0),
+			throughputCell(r.RepeatThroughput, row.Case, row.Subject, RepeatThroughputBudget),
+			throughputCell(r.RepeatThroughput, row.Case, digestName, 0),
 			fmt.Sprintf("%.0f", row.FloorNanos), fmt.Sprintf("%.0f", row.SubjectNanos), allocations,
 		})
 	}
@@ -278,14 +293,20 @@ func (r *Report) losses() []string {
 		}
 	}
 	for _, row := range r.Throughput {
-		if row.Ours && row.Factor.Median < ThroughputBudget {
+		if gainsTooLittle(r.Throughput, row, ThroughputBudget) {
 			all = append(all, fmt.Sprintf("%s, throughput: %s gains %.2f from the second CPU, its budget is %.1f; the floor gained %s in the same run.",
-				row.Case, row.Subject, row.Factor.Median, ThroughputBudget, r.throughputCell(r.Throughput, row.Case, "floor", 0)))
+				row.Case, row.Subject, row.Factor.Median, ThroughputBudget, throughputCell(r.Throughput, row.Case, floorName, 0)))
 		}
 	}
 	for _, row := range r.Repeat {
 		if row.Ours && row.Ratio.Median > RepeatBudget {
 			all = append(all, fmt.Sprintf("%s, %s: %s is at %.2f × SHA-256, its budget at %.1f.", row.Case, cpus(row.CPUs), row.Subject, row.Ratio.Median, RepeatBudget))
+		}
+	}
+	for _, row := range r.RepeatThroughput {
+		if gainsTooLittle(r.RepeatThroughput, row, RepeatThroughputBudget) {
+			all = append(all, fmt.Sprintf("%s, throughput: %s gains %.2f from the second CPU, its budget is %.1f; SHA-256 gained %s in the same run.",
+				row.Case, row.Subject, row.Factor.Median, RepeatThroughputBudget, throughputCell(r.RepeatThroughput, row.Case, digestName, 0)))
 		}
 	}
 	for _, row := range r.Refusals {
@@ -310,7 +331,7 @@ func cpus(n int) string {
 	if n == 1 {
 		return "one CPU"
 	}
-	return fmt.Sprintf("%d CPUs", n)
+	return "two CPUs"
 }
 
 func micros(nanos float64) string { return fmt.Sprintf("%.1f", nanos/1e3) }
