@@ -203,8 +203,8 @@ func slug(name string) string {
 	}), "_")
 }
 
-// WriteFiles writes latest.json, latest.md, latest.svg and samples.txt into
-// dir, which it makes.
+// WriteFiles writes latest.json, samples.txt and the pages into dir, which it
+// makes.
 func (r *Report) WriteFiles(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("benchmarks: the folder for results; name another one with -out: %w", err)
@@ -213,26 +213,50 @@ func (r *Report) WriteFiles(dir string) error {
 	if err != nil {
 		return fmt.Errorf("benchmarks: %w", err)
 	}
-	picture, err := r.SVG()
-	if err != nil {
-		return err
-	}
 	var samples strings.Builder
 	if err := r.WriteSamples(&samples); err != nil {
 		return err
 	}
-	for _, file := range []struct {
-		name    string
-		content []byte
-	}{
-		{"latest.json", append(data, '\n')},
-		{"latest.md", r.Markdown()},
-		{"latest.svg", picture},
-		{"samples.txt", []byte(samples.String())},
-	} {
-		if err := os.WriteFile(filepath.Join(dir, file.name), file.content, 0o644); err != nil {
-			return fmt.Errorf("benchmarks: %w", err)
-		}
+	if err := writeFile(dir, reportFile, append(data, '\n')); err != nil {
+		return err
+	}
+	if err := writeFile(dir, "samples.txt", []byte(samples.String())); err != nil {
+		return err
+	}
+	return r.WritePages(dir)
+}
+
+const reportFile = "latest.json"
+
+// WritePages writes latest.md and latest.svg into dir.
+func (r *Report) WritePages(dir string) error {
+	picture, err := r.SVG()
+	if err != nil {
+		return err
+	}
+	if err := writeFile(dir, "latest.svg", picture); err != nil {
+		return err
+	}
+	return writeFile(dir, "latest.md", r.Markdown())
+}
+
+func writeFile(dir, name string, content []byte) error {
+	if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
+		return fmt.Errorf("benchmarks: %w", err)
 	}
 	return nil
+}
+
+// ReadReport reads what [Report.WriteFiles] wrote into dir, without the
+// samples.
+func ReadReport(dir string) (*Report, error) {
+	data, err := os.ReadFile(filepath.Join(dir, reportFile))
+	if err != nil {
+		return nil, fmt.Errorf("benchmarks: no earlier run to read; make bench makes one: %w", err)
+	}
+	r := new(Report)
+	if err := json.Unmarshal(data, r); err != nil {
+		return nil, fmt.Errorf("benchmarks: %s: %w", reportFile, err)
+	}
+	return r, nil
 }

@@ -238,6 +238,65 @@ func TestLosses(t *testing.T) {
 	}
 }
 
+// The documentation quotes the last run.
+func TestPagesAreOfTheLastRun(t *testing.T) {
+	r, err := ReadReport("results")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile("../docs/performance.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh, err := r.Refresh(string(page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	latest, err := os.ReadFile("results/latest.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fresh != string(page) || string(latest) != string(r.Markdown()) {
+		t.Error("docs/performance.md or results/latest.md are not of results/latest.json: make bench ARGS=-render")
+	}
+	if !strings.Contains(fresh, "| **Sallyport** |") || !strings.Contains(fresh, "| jose.Key.Verify |") {
+		t.Error("the tables of docs/performance.md are empty")
+	}
+}
+
+func TestRefresh(t *testing.T) {
+	const begin = "<!-- layers: from latest.json -->\n"
+	whole := "a\n<!-- first-seen: from latest.json -->\nold\n<!-- end -->\nb\n" + begin + "old\n<!-- end -->\nc\n<!-- refused: from latest.json -->\n<!-- end -->\nd\n"
+	r := &Report{Layers: []Row{ratioRow("RS256", "jose.Key.Verify", false, 1.5, 7)}}
+	fresh, err := r.Refresh(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := "| jose.Key.Verify | " + Layers[0].Checks + " | 1.50 | – | 7 |\n<!-- end -->\nc\n"
+	if strings.Contains(fresh, "old") || !strings.Contains(fresh, row) || !strings.HasPrefix(fresh, "a\n") || !strings.HasSuffix(fresh, "-->\nd\n") {
+		t.Errorf("%s", fresh)
+	}
+	if again, err := r.Refresh(fresh); err != nil || again != fresh {
+		t.Errorf("a second time: %v\n%s", err, again)
+	}
+	if _, err := r.Refresh(strings.Replace(whole, begin, "", 1)); err == nil {
+		t.Error("a page without a place for a table was refreshed")
+	}
+}
+
+func TestReadReportWithoutRun(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := ReadReport(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no file: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "latest.json"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadReport(dir); err == nil {
+		t.Error("half a file was read")
+	}
+}
+
 func TestMachine(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	for _, row := range []struct {

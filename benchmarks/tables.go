@@ -177,12 +177,7 @@ func (r *Report) rejectTable() table {
 			"\"keys by URL\" is Sallyport with the same server.",
 		heading: []string{""},
 	}
-	var cases []string
-	for _, row := range r.Rejects {
-		if !slices.Contains(cases, row.Case) {
-			cases = append(cases, row.Case)
-		}
-	}
+	cases := casesOf(r.Rejects)
 	t.heading = append(t.heading, cases...)
 	if len(cases) == 0 {
 		return t
@@ -392,10 +387,7 @@ the token already split and decoded. A shared machine is noisy: read the ratios 
 		b.WriteString("Nowhere in this run.\n")
 	}
 	for _, t := range r.tables() {
-		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n| %s |\n|%s\n", t.title, t.about, strings.Join(t.heading, " | "), strings.Repeat("---|", len(t.heading)))
-		for _, row := range t.rows {
-			fmt.Fprintf(&b, "| %s |\n", strings.Join(row, " | "))
-		}
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n%s", t.title, t.about, t.markdown())
 	}
 	b.WriteString("\n## What was compared\n\n| subject | version | checks | added by the adapter, as the documentation tells users to |\n|---|---|---|---|\n")
 	for _, info := range r.Subjects {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -17,13 +18,20 @@ const usage = `Usage: compare [flags]
 
 Measures what judging a token costs, with Sallyport and with the other libraries,
 in alternating pairs with the standard library's signature check. Prints tables;
-writes latest.json, latest.md, latest.svg and samples.txt (for benchstat).
+writes latest.json, latest.md, latest.svg and samples.txt (for benchstat), and
+the tables of docs/performance.md.
 Give it an idle machine: whatever else runs widens the quartiles.
 
   go run ./benchmarks/cmd/compare          minutes; writes benchmarks/results
   go run ./benchmarks/cmd/compare -quick   under a minute; prints only
 
 `
+
+// Where a full run writes, seen from the root of the repository.
+const (
+	results = "benchmarks/results"
+	page    = "docs/performance.md"
+)
 
 // retries is how often what exceeds its gate is measured again: a real loss
 // stays, a busy machine does not.
@@ -47,6 +55,7 @@ func run(args []string) error {
 	quick := flags.Bool("quick", false, "few pairs; writes no files unless -out is given")
 	gate := flags.Bool("gate", false, "fail if Sallyport exceeds a gate, after up to 3 repetitions")
 	out := flags.String("out", "", "`folder` for the files (default benchmarks/results, none with -quick and -only)")
+	render := flags.Bool("render", false, "measure nothing: write the pages anew from latest.json")
 	only := flags.String("only", "", "measure what `regexp` matches of the names that the progress shows; writes no files unless -out is given")
 	pairs := flags.Int("pairs", 0, "pairs of each row at one CPU, instead of what -quick or its absence gives")
 	block := flags.Duration("block", 0, "CPU time of one side of a pair, likewise")
@@ -56,11 +65,14 @@ func run(args []string) error {
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q; -help lists the flags", flags.Arg(0))
 	}
+	if *render {
+		return renderPages(cmp.Or(*out, results))
+	}
 	options := benchmarks.Thorough()
 	if *quick {
 		options = benchmarks.Quick()
 	} else if *out == "" && *only == "" {
-		*out = "benchmarks/results"
+		*out = results
 	}
 	if *only != "" {
 		var err error
@@ -93,10 +105,8 @@ func run(args []string) error {
 	if err := report.WriteText(os.Stdout); err != nil {
 		return err
 	}
-	if *out != "" {
-		if err := report.WriteFiles(*out); err != nil {
-			return err
-		}
+	if err := write(report, *out); err != nil {
+		return err
 	}
 	for _, excess := range excesses {
 		fmt.Println("GATE:", excess.What)
@@ -105,6 +115,44 @@ func run(args []string) error {
 		return fmt.Errorf("%d gates not held, even when measured %d times more; see the lines above, and whether the machine is busy", len(excesses), retries)
 	}
 	return nil
+}
+
+// write writes the files into dir, and the tables of the documentation if dir is
+// the one that it names; nothing if dir is empty.
+func write(report *benchmarks.Report, dir string) error {
+	if dir == "" {
+		return nil
+	}
+	if err := report.WriteFiles(dir); err != nil {
+		return err
+	}
+	return writePage(report, dir)
+}
+
+func writePage(report *benchmarks.Report, dir string) error {
+	if dir != results {
+		return nil
+	}
+	old, err := os.ReadFile(page)
+	if err != nil {
+		return fmt.Errorf("run it from the root of the repository, or name a folder with -out: %w", err)
+	}
+	text, err := report.Refresh(string(old))
+	if err != nil {
+		return fmt.Errorf("%s: %w", page, err)
+	}
+	return os.WriteFile(page, []byte(text), 0o644)
+}
+
+func renderPages(dir string) error {
+	report, err := benchmarks.ReadReport(dir)
+	if err != nil {
+		return err
+	}
+	if err := report.WritePages(dir); err != nil {
+		return err
+	}
+	return writePage(report, dir)
 }
 
 // insist measures again what exceeds its gate, and returns what still does.
