@@ -83,8 +83,8 @@ fuzz: ## run every fuzz target for FUZZTIME (60s) each
 	done <<<"$$targets"
 
 .PHONY: bench
-bench: ## cost of a first-seen token beside the floor (ARGS="-gate -quick")
-	@go run ./benchmarks/cmd/firstseen $(ARGS)
+bench: ## cost of judging a token, beside the other libraries (minutes; ARGS=-help, ARGS="-gate -quick")
+	@go run ./benchmarks/cmd/compare $(ARGS)
 
 .PHONY: trace
 trace: ## print which requirement is named by which test

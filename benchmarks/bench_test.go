@@ -1,126 +1,115 @@
 package benchmarks
 
 import (
-	"slices"
-	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/sallyport-auth/sallyport/jose"
 )
 
+// For benchstat: `go test -bench FirstSeen/alg=RS256 -count 10 ./benchmarks`,
+// then `benchstat -col /by`. What runs in turn on a noisy machine is better
+// compared in pairs, by cmd/compare.
+
 // run benchmarks f, which must not fail.
-func run(b *testing.B, f func() error) {
+func run(b *testing.B, f Run) {
 	b.Helper()
-	if err := f(); err != nil {
+	if err := f(0); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
-	for b.Loop() {
-		_ = f()
+	for i := 0; b.Loop(); i++ {
+		_ = f(i)
 	}
 }
 
-func BenchmarkFirstSeen(b *testing.B) {
-	for _, a := range Algorithms {
-		m, err := NewMaterial(a)
-		if err != nil {
-			b.Fatal(err)
-		}
-		floor, err := m.Floor()
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.Run(a.String()+"/floor", func(b *testing.B) { run(b, floor) })
-		for _, subject := range Subjects {
-			f, err := subject.Prepare(m)
+func benchMaterial(b *testing.B, a jose.Algorithm, tokens int) *Material {
+	b.Helper()
+	m, err := NewMaterial(a, tokens)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(m.Close)
+	return m
+}
+
+// sides benchmarks what is held against, and the subjects.
+func sides(b *testing.B, m *Material, prefix, against string, floor Run, subjects []Subject, bench func(*testing.B, Run)) {
+	b.Helper()
+	b.Run(prefix+"/by="+against, func(b *testing.B) { bench(b, floor) })
+	for _, s := range subjects {
+		b.Run(prefix+"/by="+slug(s.Name), func(b *testing.B) {
+			f, err := s.Prepare(m)
 			if err != nil {
 				b.Fatal(err)
 			}
-			b.Run(a.String()+"/"+strings.ReplaceAll(subject.Name, " ", "_"), func(b *testing.B) { run(b, f) })
-		}
+			if err := seeAll(f, m); err != nil {
+				b.Fatal(err)
+			}
+			b.ResetTimer()
+			bench(b, f)
+		})
 	}
 }
 
-func BenchmarkReject(b *testing.B) {
-	m, err := RejectMaterial()
-	if err != nil {
-		b.Fatal(err)
-	}
-	v, err := NewValidator(m.JWKS)
-	if err != nil {
-		b.Fatal(err)
-	}
-	rejects, err := Rejects(m)
-	if err != nil {
-		b.Fatal(err)
-	}
-	for _, reject := range rejects {
-		b.Run(strings.ReplaceAll(reject.Name, " ", "_"), func(b *testing.B) { run(b, reject.Run(v)) })
-	}
-}
-
-// The token has the size that the figures of other runs are for, and every
-// subject accepts it.
-func TestMaterial(t *testing.T) {
+func unseen(b *testing.B, subjects []Subject, bench func(*testing.B, Run)) {
+	b.Helper()
 	for _, a := range Algorithms {
-		m, err := NewMaterial(a)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := 715
-		if a == jose.RS256 || a == jose.PS256 {
-			want = 971
-		}
-		if len(m.Token) != want {
-			t.Errorf("%s: a token of %d bytes, want %d (header %d)", a, len(m.Token), want, len(m.Header()))
-		}
+		m := benchMaterial(b, a, distinct)
 		floor, err := m.Floor()
 		if err != nil {
-			t.Fatal(err)
+			b.Fatal(err)
 		}
-		if err := floor(); err != nil {
-			t.Errorf("%s: floor: %v", a, err)
-		}
-		set, err := jose.ParseSet(m.JWKS, nil)
-		if err != nil || len(set.Keys()) != 3 {
-			t.Errorf("%s: JWKS: %v, %v", a, err, set.Ignored())
-		}
-		for _, subject := range Subjects {
-			f, err := subject.Prepare(m)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := f(); err != nil {
-				t.Errorf("%s: %s: %v", a, subject.Name, err)
-			}
-		}
+		sides(b, m, "alg="+a.String(), "floor", floor, subjects, bench)
 	}
 }
 
-func TestRejects(t *testing.T) {
-	m, err := RejectMaterial()
-	if err != nil {
-		t.Fatal(err)
+func BenchmarkFirstSeen(b *testing.B) { unseen(b, Subjects, run) }
+
+func BenchmarkLayer(b *testing.B) { unseen(b, Layers, run) }
+
+// With -cpu 1,2 this shows how throughput grows with CPUs.
+func BenchmarkFirstSeenParallel(b *testing.B) {
+	unseen(b, Subjects, func(b *testing.B, f Run) {
+		b.Helper()
+		b.ReportAllocs()
+		var goroutines atomic.Int64
+		b.RunParallel(func(pb *testing.PB) {
+			for i := int(goroutines.Add(1)) * stride; pb.Next(); i++ {
+				_ = f(i)
+			}
+		})
+	})
+}
+
+func BenchmarkRepeat(b *testing.B) {
+	for _, w := range workloads(10_000) {
+		m := benchMaterial(b, w.algorithm, w.tokens)
+		sides(b, m, "tokens="+slug(w.name), "SHA_256", m.Digest(), Repeats, run)
 	}
-	v, err := NewValidator(m.JWKS)
-	if err != nil {
-		t.Fatal(err)
-	}
+}
+
+// BenchmarkReject has what all subjects are compared by, and all that Sallyport
+// refuses.
+func BenchmarkReject(b *testing.B) {
+	m := benchMaterial(b, jose.RS256, 1)
 	rejects, err := Rejects(m)
 	if err != nil {
-		t.Fatal(err)
+		b.Fatal(err)
 	}
 	for _, reject := range rejects {
-		if err := reject.Run(v)(); err != nil {
-			t.Error(err)
+		subjects := Subjects[:1]
+		if reject.Compared {
+			subjects = everyone()
 		}
-	}
-	names := make([]string, 0, len(rejects))
-	for _, reject := range rejects {
-		names = append(names, reject.Name)
-	}
-	slices.Sort(names)
-	if len(slices.Compact(names)) != len(rejects) {
-		t.Error("two rows have one name")
+		for _, s := range subjects {
+			b.Run("token="+slug(reject.Name)+"/by="+slug(s.Name), func(b *testing.B) {
+				f, err := reject.RunBy(s, m)
+				if err != nil {
+					b.Fatal(err)
+				}
+				run(b, f)
+			})
+		}
 	}
 }

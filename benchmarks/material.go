@@ -5,16 +5,20 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/asn1"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"math/big"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sallyport-auth/sallyport/jose"
@@ -23,31 +27,33 @@ import (
 // Algorithms are those that are measured: the default ones.
 var Algorithms = []jose.Algorithm{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA}
 
-// What the measured token says of itself.
+// What the measured tokens say of themselves.
 const (
 	Issuer   = "https://login.example.com/realms/main"
 	Audience = "https://api.example.com/orders"
 )
 
-// Material is one issuer with a token of the usual size: 414 bytes of claims,
+// Material is one issuer with tokens of the usual size: 414 bytes of claims,
 // 715 bytes in all under ES256 and EdDSA, 971 under RSA-2048.
 type Material struct {
 	Algorithm jose.Algorithm
 	KeyID     string
-	JWKS      []byte // three keys of three types, one of them the token's
-	Token     string
+	JWKS      []byte   // three keys of three types, one of them the tokens'
+	Tokens    []string // that are judged
+	Public    crypto.PublicKey
 
-	// The token as the floor takes it.
-	Public       crypto.PublicKey
-	SigningInput []byte
-	Signature    []byte
-
+	good    string // a token that is valid, whatever Tokens are
 	private crypto.Signer
+	server  *server
 }
 
-// NewMaterial makes keys and a token that is valid for an hour.
-func NewMaterial(a jose.Algorithm) (*Material, error) {
-	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+// newRSAKey makes one for the whole process, since that takes long.
+var newRSAKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
+
+// NewMaterial makes keys and as many different tokens, valid for an hour.
+// Close it after use.
+func NewMaterial(a jose.Algorithm, tokens int) (*Material, error) {
+	rsaKey, err := newRSAKey()
 	if err != nil {
 		return nil, fmt.Errorf("benchmarks: %w", err)
 	}
@@ -79,31 +85,45 @@ func NewMaterial(a jose.Algorithm) (*Material, error) {
 	); err != nil {
 		return nil, err
 	}
-	if m.Token, err = m.Sign(m.Header(), Claims(time.Now())); err != nil {
-		return nil, err
+	m.server = &server{document: m.JWKS}
+	m.Tokens = make([]string, tokens)
+	now := time.Now()
+	for i := range m.Tokens {
+		if m.Tokens[i], err = m.Sign(m.Header(), Claims(now, i)); err != nil {
+			return nil, err
+		}
 	}
-	cut := strings.LastIndexByte(m.Token, '.')
-	m.SigningInput = []byte(m.Token[:cut])
-	if m.Signature, err = base64.RawURLEncoding.DecodeString(m.Token[cut+1:]); err != nil {
-		return nil, fmt.Errorf("benchmarks: %w", err)
-	}
+	m.good = m.Tokens[0]
 	return m, nil
 }
 
-// Header is the JOSE header of the measured token.
+// With is the same issuer with other tokens. It is closed with m.
+func (m *Material) With(tokens ...string) *Material {
+	other := *m
+	other.Tokens = tokens
+	return &other
+}
+
+// JWKSURL is where the issuer's keys can be fetched, on loopback.
+func (m *Material) JWKSURL() (string, error) { return m.server.url() }
+
+// Close stops the server behind JWKSURL, if there is one.
+func (m *Material) Close() { m.server.close() }
+
+// Header is the JOSE header of the measured tokens.
 func (m *Material) Header() string {
 	return fmt.Sprintf(`{"alg":%q,"typ":"at+jwt","kid":%q}`, m.Algorithm, m.KeyID)
 }
 
-// Claims are the claims of the measured token: those of RFC 9068 §2.2, two
+// Claims are the claims of the i-th measured token: those of RFC 9068 §2.2, two
 // audiences, six scopes and four roles.
-func Claims(now time.Time) string {
+func Claims(now time.Time, i int) string {
 	return fmt.Sprintf(`{"iss":%q,"aud":[%q,"https://api.example.com/billing"],`+
 		`"sub":"0f8fad5b-d9cb-469f-a165-70867728950e","client_id":"web-shop-frontend-app",`+
-		`"exp":%d,"iat":%d,"nbf":%d,"jti":"7c9e6679-7425-40de-944b-e07fc1f90ae7",`+
+		`"exp":%d,"iat":%d,"nbf":%d,"jti":"%08x-7425-40de-944b-e07fc1f90ae7",`+
 		`"scope":"orders:read orders:write billing:read profile email phone",`+
 		`"roles":["customer","reviewer","beta","staff"]}`,
-		Issuer, Audience, now.Add(time.Hour).Unix(), now.Unix(), now.Unix())
+		Issuer, Audience, now.Add(time.Hour).Unix(), now.Unix(), now.Unix(), i)
 }
 
 // Sign makes a compact JWS.
@@ -114,6 +134,20 @@ func (m *Material) Sign(header, payload string) (string, error) {
 		return "", fmt.Errorf("benchmarks: %w", err)
 	}
 	return input + "." + encode(signature), nil
+}
+
+// forge makes a token of alg HS256 whose key is the public key, which a library
+// that follows the header would accept.
+func (m *Material) forge(payload string) string {
+	key, err := x509.MarshalPKIXPublicKey(m.Public)
+	if err != nil {
+		panic(err) // keys of these types have a form
+	}
+	header := strings.Replace(m.Header(), m.Algorithm.String(), "HS256", 1)
+	input := encode([]byte(header)) + "." + encode([]byte(payload))
+	mac := hmac.New(sha256.New, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: key}))
+	mac.Write([]byte(input))
+	return input + "." + encode(mac.Sum(nil))
 }
 
 func (m *Material) sign(input []byte) ([]byte, error) {
@@ -145,46 +179,85 @@ func (m *Material) sign(input []byte) ([]byte, error) {
 	}
 }
 
+// split is a token as the floor takes it.
+type split struct{ input, signature []byte }
+
+func (m *Material) split() ([]split, error) {
+	parts := make([]split, len(m.Tokens))
+	for i, token := range m.Tokens {
+		cut := strings.LastIndexByte(token, '.')
+		signature, err := base64.RawURLEncoding.DecodeString(token[cut+1:])
+		if err != nil {
+			return nil, fmt.Errorf("benchmarks: %w", err)
+		}
+		parts[i] = split{[]byte(token[:cut]), signature}
+	}
+	return parts, nil
+}
+
 var errFloor = errors.New("benchmarks: the floor does not verify its own token")
 
 // Floor is the least that a verifier has to do.
-func (m *Material) Floor() (func() error, error) {
-	input, signature := m.SigningInput, m.Signature
+func (m *Material) Floor() (Run, error) {
+	parts, err := m.split()
+	if err != nil {
+		return nil, err
+	}
 	switch key := m.Public.(type) {
 	case *rsa.PublicKey:
 		if m.Algorithm == jose.PS256 {
 			options := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}
-			return func() error {
-				digest := sha256.Sum256(input)
-				return rsa.VerifyPSS(key, crypto.SHA256, digest[:], signature, options)
+			return func(i int) error {
+				part := &parts[i%len(parts)]
+				digest := sha256.Sum256(part.input)
+				return rsa.VerifyPSS(key, crypto.SHA256, digest[:], part.signature, options)
 			}, nil
 		}
-		return func() error {
-			digest := sha256.Sum256(input)
-			return rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], signature)
+		return func(i int) error {
+			part := &parts[i%len(parts)]
+			digest := sha256.Sum256(part.input)
+			return rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], part.signature)
 		}, nil
 	case *ecdsa.PublicKey:
-		pair := struct{ R, S *big.Int }{new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:])}
-		der, err := asn1.Marshal(pair)
-		if err != nil {
-			return nil, fmt.Errorf("benchmarks: %w", err)
+		for i, part := range parts {
+			r, s := new(big.Int).SetBytes(part.signature[:32]), new(big.Int).SetBytes(part.signature[32:])
+			if parts[i].signature, err = asn1.Marshal(struct{ R, S *big.Int }{r, s}); err != nil {
+				return nil, fmt.Errorf("benchmarks: %w", err)
+			}
 		}
-		return func() error {
-			digest := sha256.Sum256(input)
-			if !ecdsa.VerifyASN1(key, digest[:], der) {
+		return func(i int) error {
+			part := &parts[i%len(parts)]
+			digest := sha256.Sum256(part.input)
+			if !ecdsa.VerifyASN1(key, digest[:], part.signature) {
 				return errFloor
 			}
 			return nil
 		}, nil
 	case ed25519.PublicKey:
-		return func() error {
-			if !ed25519.Verify(key, input, signature) {
+		return func(i int) error {
+			part := &parts[i%len(parts)]
+			if !ed25519.Verify(key, part.input, part.signature) {
 				return errFloor
 			}
 			return nil
 		}, nil
 	default:
 		return nil, fmt.Errorf("benchmarks: a public key of type %T", key)
+	}
+}
+
+// Digest is what tokens seen before are held against: SHA-256 of the token.
+func (m *Material) Digest() Run {
+	texts := make([][]byte, len(m.Tokens))
+	for i, token := range m.Tokens {
+		texts[i] = []byte(token)
+	}
+	return func(i int) error {
+		digest := sha256.Sum256(texts[i%len(texts)])
+		if digest == [sha256.Size]byte{} { // the digest must be used
+			return errors.New("benchmarks: a digest of zeros")
+		}
+		return nil
 	}
 }
 

@@ -34,11 +34,13 @@ func QuartilesOf(sample []float64) Quartiles {
 	return Quartiles{Q1: at(0.25), Median: at(0.5), Q3: at(0.75)}
 }
 
-// Comparison is the cost of a subject beside that of the floor.
+// Comparison is the cost of a subject beside that of what it is held against.
 type Comparison struct {
 	FloorNanos   float64   `json:"floorNanos"` // CPU time of one run, median
 	SubjectNanos float64   `json:"subjectNanos"`
 	Ratio        Quartiles `json:"ratio"` // of the pairs
+
+	samples []float64 // the subject's, pair by pair
 }
 
 // compared makes a Comparison of the CPU times of one run, pair by pair.
@@ -51,53 +53,91 @@ func compared(floor, subject []float64) Comparison {
 		FloorNanos:   QuartilesOf(floor).Median,
 		SubjectNanos: QuartilesOf(subject).Median,
 		Ratio:        QuartilesOf(ratios),
+		samples:      subject,
 	}
 }
 
-// Compare runs floor and subject in turn, pairs times, each for about block of
-// CPU time and equally often. Who goes first alternates, so that a drift of
-// the machine's speed favours neither.
-func Compare(floor, subject func() error, pairs int, block time.Duration) (Comparison, error) {
-	n, err := runsPer(block, floor)
+// Pairs says how to compare.
+type Pairs struct {
+	Count int
+	Block time.Duration // CPU time of one side of a pair, on each CPU
+	CPUs  int           // how many goroutines run each side at once, and GOMAXPROCS meanwhile
+}
+
+// Compare runs floor and subject in turn, each equally often over the same
+// tokens, the floor for about a block of CPU time. Who goes first alternates,
+// so that a drift of the machine's speed favours neither.
+func (p Pairs) Compare(floor, subject Run) (Comparison, error) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(p.CPUs))
+	n, err := runsPer(p.Block, floor)
 	if err != nil {
 		return Comparison{}, err
 	}
-	if _, err := timed(n, subject); err != nil { // warms up
+	if _, err := timed(p.CPUs, 0, n, subject); err != nil { // warms up
 		return Comparison{}, err
 	}
-	floors, subjects := make([]float64, pairs), make([]float64, pairs)
-	for i := range pairs {
+	floors, subjects := make([]float64, p.Count), make([]float64, p.Count)
+	for i := range p.Count {
 		first, second := floor, subject
 		firstTimes, secondTimes := floors, subjects
 		if i%2 == 1 {
 			first, second = second, first
 			firstTimes, secondTimes = secondTimes, firstTimes
 		}
-		if firstTimes[i], err = timed(n, first); err != nil {
+		start := i * n
+		if firstTimes[i], err = timed(p.CPUs, start, n, first); err != nil {
 			return Comparison{}, err
 		}
-		if secondTimes[i], err = timed(n, second); err != nil {
+		if secondTimes[i], err = timed(p.CPUs, start, n, second); err != nil {
 			return Comparison{}, err
 		}
 	}
 	return compared(floors, subjects), nil
 }
 
-// timed is the CPU time of one of n runs of f, in nanoseconds.
-func timed(n int, f func() error) (float64, error) {
-	start := cpuTime()
-	for range n {
-		if err := f(); err != nil {
-			return 0, err
+// timed is the CPU time, in nanoseconds, of one of n runs of f from start on in
+// each of some goroutines.
+func timed(goroutines, start, n int, f Run) (float64, error) {
+	before := cpuTime()
+	err := together(goroutines, func(g int) error {
+		from := start + g*stride
+		for i := from; i < from+n; i++ {
+			if err := f(i); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return float64(cpuTime()-before) / float64(n*goroutines), err
+}
+
+// stride keeps goroutines away from each other's tokens, if there are many.
+const stride = 3571
+
+// together runs f in some goroutines, of which this one is the first.
+func together(goroutines int, f func(g int) error) error {
+	if goroutines == 1 {
+		return f(0)
+	}
+	errs := make([]error, goroutines)
+	var wg sync.WaitGroup
+	for g := range goroutines - 1 {
+		wg.Go(func() { errs[g+1] = f(g + 1) })
+	}
+	errs[0] = f(0)
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
 		}
 	}
-	return float64(cpuTime()-start) / float64(n), nil
+	return nil
 }
 
 // runsPer is how often f runs in about d of CPU time.
-func runsPer(d time.Duration, f func() error) (int, error) {
+func runsPer(d time.Duration, f Run) (int, error) {
 	for n := 1; ; n *= 2 {
-		one, err := timed(n, f)
+		one, err := timed(1, 0, n, f)
 		if err != nil {
 			return 0, err
 		}
@@ -124,15 +164,15 @@ type Allocations struct {
 
 // AllocationsOf averages over some runs, which no other goroutine should
 // overlap.
-func AllocationsOf(f func() error) (Allocations, error) {
-	const runs = 200
-	if err := f(); err != nil {
+func AllocationsOf(f Run) (Allocations, error) {
+	const runs = 100
+	if err := f(0); err != nil {
 		return Allocations{}, err
 	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	for range runs {
-		if err := f(); err != nil {
+	for i := range runs {
+		if err := f(i); err != nil {
 			return Allocations{}, err
 		}
 	}
@@ -143,10 +183,10 @@ func AllocationsOf(f func() error) (Allocations, error) {
 	}, nil
 }
 
-// Scaling is how much more two goroutines get done than one, by the clock on
-// the wall. It says nothing on a machine that is busy with something else;
-// compare it with the floor's.
-func Scaling(f func() error, rounds int, window time.Duration) (Quartiles, error) {
+// Scaling is how much more two CPUs get done than one, by the clock on the
+// wall. It says nothing on a machine that is busy with something else; compare
+// it with the floor's.
+func Scaling(f Run, rounds int, window time.Duration) (Quartiles, error) {
 	factors := make([]float64, rounds)
 	for i := range factors {
 		one, err := rate(f, 1, window)
@@ -162,41 +202,36 @@ func Scaling(f func() error, rounds int, window time.Duration) (Quartiles, error
 	return QuartilesOf(factors), nil
 }
 
-// rate is how many runs a second goroutines achieve together.
-func rate(f func() error, goroutines int, window time.Duration) (float64, error) {
-	var (
-		wg    sync.WaitGroup
-		rates = make([]float64, goroutines)
-		errs  = make([]error, goroutines)
-	)
-	for g := range goroutines {
-		wg.Go(func() {
-			// Written once each: the slices share cache lines.
-			rates[g], errs[g] = rateAlone(f, window)
-		})
+// rate is how many runs a second as many goroutines as CPUs achieve together.
+func rate(f Run, cpus int, window time.Duration) (float64, error) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(cpus))
+	rates := make([]float64, cpus)
+	err := together(cpus, func(g int) error {
+		alone, err := rateAlone(f, g*stride, window)
+		rates[g] = alone // once: the slice shares cache lines
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("benchmarks: %w", err)
 	}
-	wg.Wait()
 	sum := 0.0
-	for g := range goroutines {
-		if errs[g] != nil {
-			return 0, fmt.Errorf("benchmarks: %w", errs[g])
-		}
-		sum += rates[g]
+	for _, alone := range rates {
+		sum += alone
 	}
 	return sum, nil
 }
 
-func rateAlone(f func() error, window time.Duration) (float64, error) {
+func rateAlone(f Run, from int, window time.Duration) (float64, error) {
 	const batch = 16 // between looks at the clock
 	start := time.Now()
-	runs := 0
+	i := from
 	for time.Since(start) < window {
 		for range batch {
-			if err := f(); err != nil {
+			if err := f(i); err != nil {
 				return 0, err
 			}
+			i++
 		}
-		runs += batch
 	}
-	return float64(runs) / time.Since(start).Seconds(), nil
+	return float64(i-from) / time.Since(start).Seconds(), nil
 }

@@ -3,11 +3,11 @@ package benchmarks
 import (
 	"errors"
 	"math"
-	"strings"
+	"runtime"
+	"slices"
+	"sync"
 	"testing"
 	"time"
-
-	"github.com/sallyport-auth/sallyport/jose"
 )
 
 func TestQuartilesOf(t *testing.T) {
@@ -48,40 +48,60 @@ func TestComparedIsPairwise(t *testing.T) {
 	}
 }
 
-func TestCompareRunsBothEquallyOften(t *testing.T) {
-	var sequence []byte
-	calls := make(map[byte]int)
-	mark := func(name byte) func() error {
-		return func() error {
-			calls[name]++
-			if len(sequence) == 0 || sequence[len(sequence)-1] != name {
-				sequence = append(sequence, name)
+// Both sides run in turn, equally often, over the same tokens.
+func TestCompareIsFair(t *testing.T) {
+	for cpus := 1; cpus <= 2; cpus++ {
+		var (
+			mu       sync.Mutex
+			sequence []byte
+			tokens   = make(map[byte][]int)
+			procs    int
+		)
+		side := func(name byte) Run {
+			return func(i int) error {
+				mu.Lock()
+				defer mu.Unlock()
+				tokens[name] = append(tokens[name], i)
+				if len(sequence) == 0 || sequence[len(sequence)-1] != name {
+					sequence = append(sequence, name)
+				}
+				procs = runtime.GOMAXPROCS(0)
+				return nil
 			}
-			for range 1000 { // something to measure
-				calls[name] += 0
-			}
-			return nil
 		}
-	}
-	if _, err := Compare(mark('f'), mark('s'), 4, time.Millisecond); err != nil {
-		t.Fatal(err)
-	}
-	// Calibration and warm-up, then fs sf fs sf, in which equal neighbours merge.
-	if got, want := string(sequence), "fs"+"fsfsf"; got != want {
-		t.Errorf("sequence %s, want %s", got, want)
-	}
-	const pairs, warmUp = 4, 1
-	if block := calls['s'] / (pairs + warmUp); calls['s'] != block*(pairs+warmUp) || calls['f'] < block*pairs {
-		t.Errorf("%v runs: not in blocks of one length", calls)
+		const pairs = 4
+		before := runtime.GOMAXPROCS(0)
+		if _, err := (Pairs{Count: pairs, Block: 200 * time.Microsecond, CPUs: cpus}).Compare(side('f'), side('s')); err != nil {
+			t.Fatal(err)
+		}
+		if procs != cpus || runtime.GOMAXPROCS(0) != before {
+			t.Errorf("GOMAXPROCS was %d with %d CPUs, and is %d after %d", procs, cpus, runtime.GOMAXPROCS(0), before)
+		}
+		// Calibration and warm-up, then fs sf fs sf, in which equal neighbours merge.
+		if got, want := string(sequence), "fs"+"fsfsf"; got != want {
+			t.Errorf("%d CPUs: sequence %s, want %s", cpus, got, want)
+		}
+		measured := len(tokens['s']) / (pairs + 1) * pairs // the first block is the warm-up
+		last := func(name byte) []int { return slices.Sorted(slices.Values(tokens[name][len(tokens[name])-measured:])) }
+		if !slices.Equal(last('f'), last('s')) {
+			t.Errorf("%d CPUs: the sides judged different tokens", cpus)
+		}
 	}
 }
 
 func TestCompareReportsFailure(t *testing.T) {
 	broken := errors.New("broken")
-	good := func() error { return nil }
-	bad := func() error { return broken }
-	for _, sides := range [][2]func() error{{good, bad}, {bad, good}} {
-		if _, err := Compare(sides[0], sides[1], 2, time.Microsecond); !errors.Is(err, broken) {
+	good := func(int) error { return nil }
+	bad := func(int) error { return broken }
+	late := func(i int) error { // the second goroutine's
+		if i >= stride {
+			return broken
+		}
+		return nil
+	}
+	pairs := Pairs{Count: 2, Block: time.Microsecond, CPUs: 2}
+	for _, sides := range [][2]Run{{good, bad}, {bad, good}, {good, late}} {
+		if _, err := pairs.Compare(sides[0], sides[1]); !errors.Is(err, broken) {
 			t.Errorf("error %v, want %v", err, broken)
 		}
 	}
@@ -95,40 +115,11 @@ func TestCompareReportsFailure(t *testing.T) {
 
 func TestAllocationsOf(t *testing.T) {
 	var sink []*[64]byte
-	got, err := AllocationsOf(func() error {
+	got, err := AllocationsOf(func(int) error {
 		sink = []*[64]byte{new([64]byte), new([64]byte)}
 		return nil
 	})
 	if err != nil || got.Count != 3 || got.Bytes < 128+16 || len(sink) != 2 {
 		t.Errorf("%v (%v), want 3 allocations of 144 bytes", got, err)
-	}
-}
-
-func TestExcesses(t *testing.T) {
-	row := func(a jose.Algorithm, subject string, ratio, allocations float64) Row {
-		return Row{
-			Algorithm: a.String(), Subject: subject, FloorAllocations: Allocations{Count: 9},
-			Comparison: Comparison{Ratio: Quartiles{Median: ratio}}, Allocations: Allocations{Count: allocations},
-		}
-	}
-	report := &Report{Rows: []Row{
-		row(jose.RS256, Sallyport.Name, 1.159, 9+16),
-		row(jose.PS256, Sallyport.Name, 1.161, 9+16),
-		row(jose.ES256, Sallyport.Name, 1.099, 9+17),
-		row(jose.EdDSA, Sallyport.Name, 1.2, 9+17),
-		row(jose.RS256, "jwx", 9, 99),
-	}}
-	var got []string
-	for _, excess := range report.Excesses() {
-		got = append(got, excess.What)
-	}
-	want := []string{"PS256 costs", "ES256 makes", "EdDSA costs", "EdDSA makes"}
-	if len(got) != len(want) {
-		t.Fatalf("%q, want %q", got, want)
-	}
-	for i := range want {
-		if !strings.HasPrefix(got[i], want[i]) {
-			t.Errorf("%q, want %q", got[i], want[i])
-		}
 	}
 }

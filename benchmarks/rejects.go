@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -17,12 +16,20 @@ type Reject struct {
 	Want  validator.Reason
 	// Early: refused before the signature is checked.
 	Early bool
+	// Strict: other libraries accept it, or read it otherwise.
+	Strict bool
+	// Compared: measured for every subject.
+	Compared bool
+	// Slow says why it costs more than the budget for early refusals.
+	Slow string
 }
+
+const slowJSON = "escapes and deep nesting are left to the strict JSON library, after the fast scan gave up"
 
 // Rejects are tokens under m, which is of RS256.
 func Rejects(m *Material) ([]Reject, error) {
 	now := time.Now()
-	header, claims := m.Header(), Claims(now)
+	header, claims := m.Header(), Claims(now, 0)
 	var failed error
 	sign := func(header, payload string) string {
 		token, err := m.Sign(header, payload)
@@ -33,43 +40,57 @@ func Rejects(m *Material) ([]Reject, error) {
 	}
 	member := func(value string) string { return `{"x":` + value + "," + claims[1:] }
 	nested := strings.Repeat("[", 100) + strings.Repeat("]", 100)
-	cut := strings.LastIndexByte(m.Token, '.')
+	cut := strings.LastIndexByte(m.good, '.')
 	other := strings.Replace(claims, "web-shop", "web-chop", 1)
+	expiry := fmt.Sprintf(`"exp":%d,`, now.Add(time.Hour).Unix())
 	rejects := []Reject{
-		{"no JWS at all", strings.Repeat("a", len(m.Token)), validator.MalformedToken, true},
-		{"not base64url", m.Token[:cut+1] + "+" + m.Token[cut+2:], validator.MalformedToken, true},
-		{"payload is not JSON", sign(header, claims[1:]), validator.MalformedToken, true},
-		{"unknown issuer", sign(header, strings.Replace(claims, "/realms/main", "/realms/evil", 1)), validator.UnknownIssuer, true},
-		{"alg none", encode([]byte(`{"alg":"none","typ":"at+jwt"}`)) + "." + encode([]byte(claims)) + ".AA", validator.AlgorithmNotAllowed, true},
-		{"alg HS256", sign(strings.Replace(header, "RS256", "HS256", 1), claims), validator.AlgorithmNotAllowed, true},
-		{"type JWT", sign(strings.Replace(header, "at+jwt", "JWT", 1), claims), validator.WrongType, true},
-		{"unknown kid", sign(strings.Replace(header, m.KeyID, "rsa-key-2026-11-b", 1), claims), validator.UnknownKey, true},
-		{"1 MB token", strings.Repeat("a", 1<<20), validator.TooLarge, true},
-		{"10 000 dots", strings.Repeat(".", 10_000), validator.MalformedToken, true},
-		{"header 100 deep", sign(strings.Replace(header, "{", `{"x":`+nested+",", 1), claims), validator.MalformedToken, true},
-		{"payload 100 deep", sign(header, member(nested)), validator.MalformedToken, true},
-		{"16 KB of escapes, unknown issuer", sign(header, `{"iss":"x","x":"`+strings.Repeat(`\u0061`, 1900)+`"}`), validator.UnknownIssuer, true},
-		{"bad signature", strings.Join([]string{
-			encode([]byte(header)), encode([]byte(other)), m.Token[cut+1:],
-		}, "."), validator.BadSignature, false},
-		{"expired", sign(header, Claims(now.Add(-2*time.Hour))), validator.Expired, false},
-		{"wrong audience", sign(header, strings.ReplaceAll(claims, "api.example.com", "api.example.org")), validator.WrongAudience, false},
+		{Name: "no JWS at all", Token: strings.Repeat("a", len(m.good)), Want: validator.MalformedToken, Early: true},
+		{Name: "not base64url", Token: m.good[:cut+1] + "+" + m.good[cut+2:], Want: validator.MalformedToken, Early: true},
+		{Name: "payload is not JSON", Token: sign(header, claims[1:]), Want: validator.MalformedToken, Early: true},
+		{Name: "unknown issuer", Token: sign(header, strings.Replace(claims, "/realms/main", "/realms/evil", 1)), Want: validator.UnknownIssuer, Early: true},
+		{Name: "alg none", Token: encode([]byte(`{"alg":"none","typ":"at+jwt"}`)) + "." + encode([]byte(claims)) + ".AA", Want: validator.AlgorithmNotAllowed, Early: true},
+		{Name: "alg HS256", Token: m.forge(claims), Want: validator.AlgorithmNotAllowed, Early: true},
+		{Name: "type JWT", Token: sign(strings.Replace(header, "at+jwt", "JWT", 1), claims), Want: validator.WrongType, Early: true, Strict: true},
+		{Name: "unknown kid", Token: sign(strings.Replace(header, m.KeyID, "rsa-key-2026-11-b", 1), claims), Want: validator.UnknownKey, Early: true, Compared: true},
+		{Name: "1 MB token", Token: strings.Repeat("a", 1<<20), Want: validator.TooLarge, Early: true},
+		{Name: "10 000 dots", Token: strings.Repeat(".", 10_000), Want: validator.MalformedToken, Early: true, Slow: "10 000 bytes are read to the end to tell a JWE from nonsense"},
+		{Name: "header 100 deep", Token: sign(strings.Replace(header, "{", `{"x":`+nested+",", 1), claims), Want: validator.MalformedToken, Early: true, Strict: true, Slow: slowJSON},
+		{Name: "payload 100 deep", Token: sign(header, member(nested)), Want: validator.MalformedToken, Early: true, Strict: true, Slow: slowJSON},
+		{Name: "16 KB of escapes, unknown issuer", Token: sign(header, `{"iss":"x","x":"`+strings.Repeat(`\u0061`, 1900)+`"}`), Want: validator.UnknownIssuer, Early: true, Slow: slowJSON + ", all of its 11 KB"},
+		{Name: "bad signature", Token: strings.Join([]string{
+			encode([]byte(header)), encode([]byte(other)), m.good[cut+1:],
+		}, "."), Want: validator.BadSignature, Compared: true},
+		{Name: "expired", Token: sign(header, Claims(now.Add(-2*time.Hour), 0)), Want: validator.Expired, Compared: true},
+		{Name: "no expiry", Token: sign(header, strings.Replace(claims, expiry, "", 1)), Want: validator.BadClaims},
+		{Name: "wrong audience", Token: sign(header, strings.ReplaceAll(claims, "api.example.com", "api.example.org")), Want: validator.WrongAudience},
 	}
 	return rejects, failed
 }
 
-// RejectMaterial is what [Rejects] takes.
-func RejectMaterial() (*Material, error) { return NewMaterial(jose.RS256) }
-
-// Run makes the function that judges the token, and fails if it is not refused
-// for the reason expected.
-func (r Reject) Run(v *validator.Validator) func() error {
+// Run makes the function that judges the token as Sallyport, and fails if it is
+// not refused for the reason expected.
+func (r Reject) Run(v *validator.Validator) Run {
 	ctx := context.Background()
-	return func() error {
+	return func(int) error {
 		_, err := v.Validate(ctx, validator.Presentation{Scheme: validator.Bearer, Token: r.Token})
 		if validator.ReasonOf(err) != r.Want {
 			return fmt.Errorf("benchmarks: %s: not refused as %s: %w", r.Name, string(r.Want), err)
 		}
 		return nil
 	}
+}
+
+// RunBy makes the function that judges the token as a subject, and fails if it
+// is not refused.
+func (r Reject) RunBy(subject Subject, m *Material) (Run, error) {
+	judge, err := subject.Prepare(m.With(r.Token))
+	if err != nil {
+		return nil, err
+	}
+	return func(i int) error {
+		if judge(i) == nil {
+			return fmt.Errorf("benchmarks: %s accepts a token that it must refuse: %s", subject.Name, r.Name)
+		}
+		return nil
+	}, nil
 }

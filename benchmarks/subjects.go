@@ -2,96 +2,118 @@ package benchmarks
 
 import (
 	"context"
+	"crypto/sha256"
+	"errors"
 	"fmt"
 
-	"github.com/lestrrat-go/jwx/v3/jwa"
-	"github.com/lestrrat-go/jwx/v3/jws"
-	"github.com/lestrrat-go/jwx/v3/jws/jwsbb"
-
-	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
+// Run judges the i-th of some tokens, counted on beyond the last one from the
+// first, and fails if it is refused. Several goroutines may call it.
+type Run func(i int) error
+
 // Subject is one way to judge a token, or a part of it.
 type Subject struct {
 	Name   string
-	Checks string // what it checks, so that unequal work is not compared in silence
-	// Prepare does once what an application does at start-up. The function
-	// that it returns judges the material's token once, and may be called by
-	// several goroutines.
-	Prepare func(m *Material) (func() error, error)
+	Module string // whose version the report names; "" for our own and the standard library
+	// Checks is what the library checks by itself, so that unequal work is not
+	// compared in silence; Adapter what the subject adds as the library's
+	// documentation tells its users to.
+	Checks, Adapter string
+	// Type tells that tokens of another type than at+jwt are refused.
+	Type bool
+	// Ours are held to the budgets.
+	Ours bool
+	// Prepare does once what an application does at start-up.
+	Prepare func(m *Material) (Run, error)
 }
 
-// Sallyport is validator.Validate with static keys.
-var Sallyport = Subject{
-	Name:    "Sallyport",
-	Checks:  "RFC 9068 in full",
-	Prepare: prepareSallyport,
+// Subjects judge a whole token that they have not seen before. The first is
+// Sallyport.
+var Subjects = append([]Subject{
+	{
+		Name: "Sallyport", Type: true, Ours: true,
+		Checks:  "RFC 9068 in full: also typ, sub, client_id, iat and jti, duplicate members, JSON types",
+		Prepare: sallyport(nil),
+	},
+}, Peers...)
+
+// Fetching is Sallyport with keys by URL. It is measured beside the others
+// where a library might fetch.
+var Fetching = Subject{
+	Name: "Sallyport, keys by URL", Type: true, Ours: true,
+	Checks: "as Sallyport",
+	Prepare: func(m *Material) (Run, error) {
+		url, err := m.JWKSURL()
+		if err != nil {
+			return nil, err
+		}
+		return sallyport(func(c *validator.Config) { c.Issuers[0].Keys = jwkscache.URL(url) })(m)
+	},
 }
 
-// Subjects are all that is held against the floor. Sallyport comes first.
-var Subjects = []Subject{
-	Sallyport,
-	{Name: "jose.Key.Verify", Checks: "alg and signature of a parsed token", Prepare: prepareKeyVerify},
-	{Name: "jwx/v3 jwsbb.Verify", Checks: "signature of a parsed token", Prepare: prepareJWXLowLevel},
-	{Name: "jwx/v3 VerifyCompactFast", Checks: "alg and signature; no claims", Prepare: prepareJWXFast},
+// Repeats judge tokens that they have accepted before.
+var Repeats = []Subject{
+	{
+		Name:    "digest and map",
+		Checks:  "that the token's SHA-256 is in a map that nobody writes: no expiry, no eviction, no lock",
+		Prepare: prepareDigestMap,
+	},
 }
 
-// NewValidator makes the validator that is measured.
-func NewValidator(jwks []byte) (*validator.Validator, error) {
-	v, err := validator.New(validator.Config{Issuers: []validator.Issuer{{
+// sallyport prepares validator.Validate with static keys, after change.
+func sallyport(change func(*validator.Config)) func(m *Material) (Run, error) {
+	return func(m *Material) (Run, error) {
+		v, err := newValidator(m, change)
+		if err != nil {
+			return nil, err
+		}
+		ctx := context.Background()
+		return m.each(func(token string) error {
+			_, err := v.Validate(ctx, validator.Presentation{Scheme: validator.Bearer, Token: token})
+			return err
+		}), nil
+	}
+}
+
+func newValidator(m *Material, change func(*validator.Config)) (*validator.Validator, error) {
+	config := validator.Config{Issuers: []validator.Issuer{{
 		URL:       Issuer,
 		Audiences: []string{Audience},
-		Keys:      jwkscache.Static(jwks),
-	}}})
+		Keys:      jwkscache.Static(m.JWKS),
+	}}}
+	if change != nil {
+		change(&config)
+	}
+	v, err := validator.New(config)
 	if err != nil {
+		return nil, fmt.Errorf("benchmarks: %w", err)
+	}
+	if err := v.Warm(context.Background()); err != nil {
 		return nil, fmt.Errorf("benchmarks: %w", err)
 	}
 	return v, nil
 }
 
-func prepareSallyport(m *Material) (func() error, error) {
-	v, err := NewValidator(m.JWKS)
-	if err != nil {
-		return nil, err
-	}
-	ctx := context.Background()
-	return func() error {
-		_, err := v.Validate(ctx, validator.Presentation{Scheme: validator.Bearer, Token: m.Token})
-		return err
-	}, nil
+// each makes a Run of what judges one token.
+func (m *Material) each(judge func(token string) error) Run {
+	tokens := m.Tokens
+	return func(i int) error { return judge(tokens[i%len(tokens)]) }
 }
 
-func prepareKeyVerify(m *Material) (func() error, error) {
-	set, err := jose.ParseSet(m.JWKS, Algorithms)
-	if err != nil {
-		return nil, fmt.Errorf("benchmarks: %w", err)
+func prepareDigestMap(m *Material) (Run, error) {
+	seen := make(map[[sha256.Size]byte]bool, len(m.Tokens))
+	texts := make([][]byte, len(m.Tokens))
+	for i, token := range m.Tokens {
+		texts[i] = []byte(token)
+		seen[sha256.Sum256(texts[i])] = true
 	}
-	unverified, err := jose.ParseCompact(m.Token)
-	if err != nil {
-		return nil, fmt.Errorf("benchmarks: %w", err)
-	}
-	keys, err := set.Find(unverified.UnverifiedHeader())
-	if err != nil {
-		return nil, fmt.Errorf("benchmarks: %w", err)
-	}
-	return func() error { return keys[0].Verify(&unverified) }, nil
-}
-
-func prepareJWXLowLevel(m *Material) (func() error, error) {
-	name := m.Algorithm.String()
-	return func() error { return jwsbb.Verify(m.Public, name, m.SigningInput, m.Signature) }, nil
-}
-
-func prepareJWXFast(m *Material) (func() error, error) {
-	algorithm, ok := jwa.LookupSignatureAlgorithm(m.Algorithm.String())
-	if !ok {
-		return nil, fmt.Errorf("benchmarks: jwx does not know %s", m.Algorithm)
-	}
-	compact := []byte(m.Token)
-	return func() error {
-		_, err := jws.VerifyCompactFast(m.Public, compact, algorithm)
-		return err
+	return func(i int) error {
+		if !seen[sha256.Sum256(texts[i%len(texts)])] {
+			return errors.New("benchmarks: not in the map")
+		}
+		return nil
 	}, nil
 }

@@ -51,6 +51,7 @@ const (
 	shards            = 64  // and the least number of entries
 	entryOverhead     = 700 // bytes of a token and its places in the cache, beside its text; measured, see TestMemory
 	probationShare    = 5   // one in so many places is for tokens that came once
+	maxPassed         = 64  // that were used, when one has to give way
 	stackToken        = 2 << 10
 	digestSecretBytes = 16
 )
@@ -89,6 +90,7 @@ type verified struct {
 	key    jwkscache.Handle
 	since  time.Time // when the signature was verified
 	text   int       // bytes of header and payload, decoded: one string, which the claims alias
+	used   bool      // since it was settled, or passed over when another gave way; guarded by the shard's lock
 }
 
 // cache keeps verified tokens. It belongs to one Validator, whose configuration
@@ -100,9 +102,9 @@ type cache struct {
 }
 
 // shard is a part of the cache with a lock of its own. Tokens that came once
-// are in probation; one that comes again is settled. Either list gives way in
-// the order of last use, and probation first unless it is within its share: so
-// however many tokens come once, those in use stay.
+// are in probation; one that comes again is settled. Probation gives way first
+// unless it is within its share: so however many tokens come once, those in use
+// stay. Among the settled, the oldest gives way that was not used lately.
 type shard struct {
 	mu        sync.Mutex // never held while anything is judged
 	probation segment
@@ -111,7 +113,8 @@ type shard struct {
 	bytes     int // at most
 }
 
-// segment is a list in the order of last use, and what it takes in memory.
+// segment is a list in the order in which its tokens were put, and what it takes
+// in memory.
 type segment struct {
 	list  *simplelru.LRU[digest, *verified]
 	bytes int
@@ -153,7 +156,8 @@ func (c *cache) get(d digest) *verified {
 	s := c.shard(d)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if v, found := s.settled.list.Get(d); found {
+	if v, found := s.settled.list.Peek(d); found {
+		v.used = true // moving it would touch three entries more, cold ones
 		return v
 	}
 	v := s.probation.take(d)
@@ -162,7 +166,7 @@ func (c *cache) get(d digest) *verified {
 	}
 	s.settled.put(d, v)
 	for s.settled.over(s.entries-share(s.entries), s.bytes-share(s.bytes)) {
-		s.probation.put(s.settled.takeOldest())
+		s.probation.put(s.settled.takeUnused())
 	}
 	return v
 }
@@ -184,7 +188,7 @@ func (c *cache) add(d digest, v *verified) {
 		if s.probation.over(share(s.entries), share(s.bytes)) { // as it is if there is nothing else
 			s.probation.takeOldest()
 		} else {
-			s.settled.takeOldest()
+			s.settled.takeUnused()
 		}
 	}
 }
@@ -225,6 +229,22 @@ func (s *segment) take(d digest) *verified {
 func (s *segment) takeOldest() (digest, *verified) {
 	d, v, _ := s.list.RemoveOldest()
 	s.bytes -= v.bytes()
+	return d, v
+}
+
+// takeUnused takes the oldest that was not used since it was put or passed over.
+// It passes over so many at most: a lock is not held for longer than that.
+func (s *segment) takeUnused() (digest, *verified) {
+	d, v := s.takeOldest()
+	for range maxPassed {
+		if !v.used {
+			break
+		}
+		v.used = false
+		s.put(d, v)
+		d, v = s.takeOldest()
+	}
+	v.used = false
 	return d, v
 }
 

@@ -216,8 +216,8 @@ func checkShard(t *testing.T, s *shard) {
 	}
 }
 
-// model is a shard without anything clever: lists from the last used to the
-// one that was not used for longest.
+// model is a shard without anything clever: lists from the last put to the one
+// put longest ago.
 type model struct {
 	probation, settled []modelEntry
 	entries, bytes     int
@@ -226,6 +226,7 @@ type model struct {
 type modelEntry struct {
 	digest digest
 	kept   *verified
+	used   bool
 }
 
 func modelBytes(list []modelEntry) int {
@@ -254,21 +255,32 @@ func takeLast(list *[]modelEntry) modelEntry {
 	return last
 }
 
+func takeUnused(list *[]modelEntry) modelEntry {
+	e := takeLast(list)
+	for passed := 0; e.used && passed < 64; passed++ {
+		e.used = false
+		putFront(list, e)
+		e = takeLast(list)
+	}
+	e.used = false
+	return e
+}
+
 // fifth is rounded up.
 func fifth(n int) int { return (n + 4) / 5 }
 
 func (m *model) get(d digest) *verified {
-	if kept := take(&m.settled, d); kept != nil {
-		putFront(&m.settled, modelEntry{d, kept})
-		return kept
+	if i := slices.IndexFunc(m.settled, func(e modelEntry) bool { return e.digest == d }); i >= 0 {
+		m.settled[i].used = true
+		return m.settled[i].kept
 	}
 	kept := take(&m.probation, d)
 	if kept == nil {
 		return nil
 	}
-	putFront(&m.settled, modelEntry{d, kept})
+	putFront(&m.settled, modelEntry{digest: d, kept: kept})
 	for len(m.settled) > m.entries-fifth(m.entries) || modelBytes(m.settled) > m.bytes-fifth(m.bytes) {
-		putFront(&m.probation, takeLast(&m.settled))
+		putFront(&m.probation, takeUnused(&m.settled))
 	}
 	return kept
 }
@@ -279,12 +291,12 @@ func (m *model) add(d digest, v *verified) {
 		list = &m.settled
 	}
 	take(&m.probation, d)
-	putFront(list, modelEntry{d, v})
+	putFront(list, modelEntry{digest: d, kept: v})
 	for len(m.probation)+len(m.settled) > m.entries || modelBytes(m.probation)+modelBytes(m.settled) > m.bytes {
 		if len(m.probation) > fifth(m.entries) || modelBytes(m.probation) > fifth(m.bytes) || len(m.settled) == 0 {
 			takeLast(&m.probation)
 		} else {
-			takeLast(&m.settled)
+			takeUnused(&m.settled)
 		}
 	}
 }
@@ -303,7 +315,7 @@ func equal(s *segment, list []modelEntry) bool {
 	slices.Reverse(keys)
 	return slices.EqualFunc(keys, list, func(d digest, e modelEntry) bool {
 		kept, _ := s.list.Peek(d)
-		return d == e.digest && kept == e.kept
+		return d == e.digest && kept == e.kept && kept.used == e.used
 	}) && s.bytes == modelBytes(list)
 }
 
