@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"math"
+	"math/bits"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
@@ -85,12 +88,13 @@ type digest [sha256.Size]byte
 
 // verified is what is kept of a token: facts, and what they rest on.
 type verified struct {
+	digest digest // set when it is kept
 	token  *Token
 	issuer *issuer
 	key    jwkscache.Handle
-	since  time.Time // when the signature was verified
-	text   int       // bytes of header and payload, decoded: one string, which the claims alias
-	used   bool      // since it was settled, or passed over when another gave way; guarded by the shard's lock
+	since  time.Time   // when the signature was verified
+	text   int         // bytes of header and payload, decoded: one string, which the claims alias
+	used   atomic.Bool // since it was settled, or passed over when another gave way
 }
 
 // cache keeps verified tokens. It belongs to one Validator, whose configuration
@@ -106,7 +110,8 @@ type cache struct {
 // unless it is within its share: so however many tokens come once, those in use
 // stay. Among the settled, the oldest gives way that was not used lately.
 type shard struct {
-	mu        sync.Mutex // never held while anything is judged
+	front     []atomic.Pointer[verified] // the settled by their digests, one in a place; as many as a power of two
+	mu        sync.Mutex                 // never held while anything is judged
 	probation segment
 	settled   segment
 	entries   int // at most
@@ -129,6 +134,7 @@ func newCache(c CacheConfig) *cache {
 	_, _ = rand.Read(made.secret[:]) // it never fails
 	for i := range made.shards {
 		made.shards[i] = shard{
+			front:   make([]atomic.Pointer[verified], 1<<bits.Len(uint(c.Entries/shards))),
 			entries: c.Entries / shards, bytes: c.Bytes / shards,
 			probation: newSegment(), settled: newSegment(),
 		}
@@ -154,19 +160,26 @@ func (c *cache) shard(d digest) *shard { return &c.shards[d[0]%shards] }
 // get answers what is kept of a token, or nil.
 func (c *cache) get(d digest) *verified {
 	s := c.shard(d)
+	if v := s.slot(d).Load(); v != nil && v.digest == d {
+		if !v.used.Load() { // no store that other processors would wait for
+			v.used.Store(true)
+		}
+		return v
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if v, found := s.settled.list.Peek(d); found {
-		v.used = true // moving it would touch three entries more, cold ones
+	if v, found := s.settled.list.Peek(d); found { // another one took its place in front
+		v.used.Store(true)
+		s.slot(d).Store(v)
 		return v
 	}
 	v := s.probation.take(d)
 	if v == nil {
 		return nil
 	}
-	s.settled.put(d, v)
+	s.settle(d, v)
 	for s.settled.over(s.entries-share(s.entries), s.bytes-share(s.bytes)) {
-		s.probation.put(s.settled.takeUnused())
+		s.probation.put(s.takeUnused())
 	}
 	return v
 }
@@ -178,8 +191,9 @@ func (c *cache) add(d digest, v *verified) {
 	s := c.shard(d)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	v.digest = d
 	if s.settled.take(d) != nil {
-		s.settled.put(d, v)
+		s.settle(d, v)
 	} else {
 		s.probation.take(d)
 		s.probation.put(d, v)
@@ -188,7 +202,7 @@ func (c *cache) add(d digest, v *verified) {
 		if s.probation.over(share(s.entries), share(s.bytes)) { // as it is if there is nothing else
 			s.probation.takeOldest()
 		} else {
-			s.settled.takeUnused()
+			s.takeUnused()
 		}
 	}
 }
@@ -201,8 +215,19 @@ func (c *cache) drop(d digest, v *verified) {
 	for _, segment := range []*segment{&s.probation, &s.settled} {
 		if kept, _ := segment.list.Peek(d); kept == v {
 			segment.take(d)
+			s.slot(d).CompareAndSwap(v, nil)
 		}
 	}
+}
+
+// slot is where a settled token may be found without the lock.
+func (s *shard) slot(d digest) *atomic.Pointer[verified] {
+	return &s.front[int(binary.LittleEndian.Uint32(d[1:]))&(len(s.front)-1)]
+}
+
+func (s *shard) settle(d digest, v *verified) {
+	s.settled.put(d, v)
+	s.slot(d).Store(v)
 }
 
 // share is what is for tokens that came once: of a single place, that.
@@ -232,19 +257,20 @@ func (s *segment) takeOldest() (digest, *verified) {
 	return d, v
 }
 
-// takeUnused takes the oldest that was not used since it was put or passed over.
-// It passes over so many at most: a lock is not held for longer than that.
-func (s *segment) takeUnused() (digest, *verified) {
-	d, v := s.takeOldest()
+// takeUnused takes the oldest of the settled that was not used since it was put
+// or passed over. It passes over so many at most: the lock is not held for
+// longer than that.
+func (s *shard) takeUnused() (digest, *verified) {
+	d, v := s.settled.takeOldest()
 	for range maxPassed {
-		if !v.used {
+		if !v.used.Swap(false) {
 			break
 		}
-		v.used = false
-		s.put(d, v)
-		d, v = s.takeOldest()
+		s.settled.put(d, v)
+		d, v = s.settled.takeOldest()
 	}
-	v.used = false
+	v.used.Store(false)
+	s.slot(d).CompareAndSwap(v, nil)
 	return d, v
 }
 

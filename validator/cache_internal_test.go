@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -208,6 +209,13 @@ func checkShard(t *testing.T, s *shard) {
 			t.Fatal("one token is in both lists")
 		}
 	}
+	for i := range s.front {
+		if v := s.front[i].Load(); v != nil {
+			if kept, _ := s.settled.list.Peek(v.digest); kept != v {
+				t.Fatal("what is in front is not settled")
+			}
+		}
+	}
 	if n := s.probation.list.Len() + s.settled.list.Len(); n > s.entries {
 		t.Fatalf("%d entries of %d", n, s.entries)
 	}
@@ -315,7 +323,7 @@ func equal(s *segment, list []modelEntry) bool {
 	slices.Reverse(keys)
 	return slices.EqualFunc(keys, list, func(d digest, e modelEntry) bool {
 		kept, _ := s.list.Peek(d)
-		return d == e.digest && kept == e.kept && kept.used == e.used
+		return d == e.digest && kept == e.kept && kept.used.Load() == e.used
 	}) && s.bytes == modelBytes(list)
 }
 
@@ -335,7 +343,7 @@ func FuzzShard(f *testing.F) {
 		c := new(cache)
 		s := &c.shards[0]
 		s.entries, s.bytes = 1+int(entries)%24, 1+int(bytes)*(entryOverhead+200)/8
-		s.probation, s.settled = newSegment(), newSegment()
+		s.probation, s.settled, s.front = newSegment(), newSegment(), make([]atomic.Pointer[verified], 4)
 		m := &model{entries: s.entries, bytes: s.bytes}
 		var last *verified
 		for ; len(ops) >= 3; ops = ops[3:] {
