@@ -93,6 +93,8 @@ type verified struct {
 	issuer *issuer
 	key    jwkscache.Handle
 	since  time.Time   // when the signature was verified
+	from   time.Time   // nothing in the token is after it; from the claims, which are in colder memory
+	until  time.Time   // exp
 	text   int         // bytes of header and payload, decoded: one string, which the claims alias
 	used   atomic.Bool // since it was settled, or passed over when another gave way
 }
@@ -289,15 +291,17 @@ func (v *Validator) known(ctx context.Context, d digest, p *Presentation) (*Toke
 	if now.Sub(kept.since) >= v.cache.maxAge {
 		return nil, nil, nil // and the new verdict takes its place
 	}
-	c, instant := kept.token.read(), clock.Now(ctx)
-	if !instant.Before(c.expiry) || !v.current(ctx, kept, now) { // the leeway is for the full judgement
+	instant := clock.Or(ctx, now)
+	if !instant.Before(kept.until) || !v.current(ctx, kept, now) { // the leeway is for the full judgement
 		v.cache.drop(d, kept)
 		return nil, nil, nil
 	}
-	if refused := c.judgeTimes(instant, v.leeway); refused != nil {
-		return nil, kept.issuer, refused
+	if instant.Before(kept.from) {
+		if refused := kept.token.read().judgeTimes(instant, v.leeway); refused != nil {
+			return nil, kept.issuer, refused
+		}
 	}
-	if refused := p.Demands.judge(c, kept.issuer); refused != nil {
+	if refused := p.Demands.judge(kept.token.read(), kept.issuer); refused != nil {
 		return nil, kept.issuer, refused
 	}
 	return kept.token, kept.issuer, nil

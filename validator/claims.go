@@ -306,6 +306,18 @@ func (c *claims) judgeTimes(now time.Time, leeway Leeway) *Error {
 	return nil
 }
 
+// span is when judgeTimes has nothing to refuse, without any leeway: from the
+// latest of the instants that may not be in the future until before exp.
+func (c *claims) span() (from, until time.Time) {
+	from = c.issuedAt
+	for _, instant := range [...]time.Time{c.notBefore, c.authTime} {
+		if instant.After(from) {
+			from = instant
+		}
+	}
+	return from, c.expiry
+}
+
 // judgeReplicated compares the claims that the header repeats, as JSON text:
 // an issuer that writes one value in two ways is refused.
 func judgeReplicated(h jose.Header, members []strictjson.Member) *Error {

@@ -1,5 +1,5 @@
 // Package clock is the time that tokens are judged by: what a claim says
-// ([NumericDate]) and what it is held against ([Now]).
+// ([NumericDate]) and what it is held against ([Now], [Or]).
 //
 // The current time travels in a context, so that `sallyport verify --at` and
 // the vector tests can judge at a fixed instant. Only this project can set it:
@@ -15,17 +15,20 @@ import (
 
 type contextKey struct{}
 
-// At returns a context in which [Now] answers instant.
+// At returns a context in which [Now] and [Or] answer instant.
 func At(ctx context.Context, instant time.Time) context.Context {
 	return context.WithValue(ctx, contextKey{}, instant)
 }
 
 // Now is the current time, or the instant set by [At].
-func Now(ctx context.Context) time.Time {
+func Now(ctx context.Context) time.Time { return Or(ctx, time.Now()) }
+
+// Or is now, which the caller has read already, or the instant set by [At].
+func Or(ctx context.Context, now time.Time) time.Time {
 	if instant, ok := ctx.Value(contextKey{}).(time.Time); ok {
 		return instant
 	}
-	return time.Now()
+	return now
 }
 
 // maxNumericDate is the largest integer that every JSON number reader
