@@ -13,6 +13,7 @@ import (
 	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/middleware"
 	"github.com/sallyport-auth/sallyport/scopes"
+	"github.com/sallyport-auth/sallyport/validator"
 )
 
 // Layers are parts of the work, from the innermost to the outermost, so that
@@ -22,7 +23,11 @@ var Layers = []Subject{
 	{Name: "jwx/v3 jwsbb.Verify", Module: "github.com/lestrrat-go/jwx/v3", Checks: "signature of a token already split and decoded", Prepare: prepareJWXLowLevel},
 	{Name: "jwx/v3 jws.VerifyCompactFast", Module: "github.com/lestrrat-go/jwx/v3", Checks: "alg and signature under one given key; no claims", Prepare: prepareJWXFast},
 	{Name: "jose, parse to verify", Checks: "form, alg, kid, signature; no claims", Prepare: prepareJOSE},
-	{Name: "validator.Validate", Checks: "the whole token: Sallyport in the other tables", Prepare: sallyport(nil)},
+	{
+		Name: "validator.Validate, Cache.Off", Checks: "the whole token, which is not kept",
+		Prepare: sallyport(func(c *validator.Config) { c.Cache.Off = true }),
+	},
+	{Name: "validator.Validate", Checks: "the whole token, kept where another gives way: Sallyport in the other tables", Prepare: sallyport(nil)},
 	{Name: "middleware.Guard.Require", Checks: "a net/http request: the whole token, and two scopes", Prepare: prepareGuard},
 }
 

@@ -61,6 +61,16 @@ var Repeats = []Subject{
 		Checks:  "that the token's SHA-256 is in a map that nobody writes: no expiry, no eviction, no lock",
 		Prepare: prepareDigestMap,
 	},
+	{
+		Name: "Sallyport, repeat", Type: true, Ours: true,
+		Checks:  "the cache of verified tokens: expiry, liveness of the key, the route's demands",
+		Prepare: prepareRepeat,
+	},
+}
+
+// prepareRepeat is Sallyport with room for all tokens.
+func prepareRepeat(m *Material) (Run, error) {
+	return sallyport(func(c *validator.Config) { c.Cache.Entries = max(1000, 2*len(m.Tokens)) })(m)
 }
 
 // sallyport prepares validator.Validate with static keys, after change.
@@ -84,6 +94,7 @@ func newValidator(m *Material, change func(*validator.Config)) (*validator.Valid
 		Audiences: []string{Audience},
 		Keys:      jwkscache.Static(m.JWKS),
 	}}}
+	config.Cache.Entries = 64 // the fewest: no token of the many is still there when it comes again
 	if change != nil {
 		change(&config)
 	}

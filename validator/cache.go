@@ -92,11 +92,12 @@ type verified struct {
 	token  *Token
 	issuer *issuer
 	key    jwkscache.Handle
-	since  time.Time   // when the signature was verified
-	from   time.Time   // nothing in the token is after it; from the claims, which are in colder memory
-	until  time.Time   // exp
-	text   int         // bytes of header and payload, decoded: one string, which the claims alias
-	used   atomic.Bool // since it was settled, or passed over when another gave way
+	since  time.Time // when the signature was verified
+	// Within these seconds since 1970 there is nothing to refuse for its times:
+	// from the claims, which are in colder memory.
+	from, until int64
+	text        int32       // bytes of header and payload, decoded: one string, which the claims alias
+	used        atomic.Bool // since it was settled, or passed over when another gave way
 }
 
 // cache keeps verified tokens. It belongs to one Validator, whose configuration
@@ -112,8 +113,8 @@ type cache struct {
 // unless it is within its share: so however many tokens come once, those in use
 // stay. Among the settled, the oldest gives way that was not used lately.
 type shard struct {
-	front     []atomic.Pointer[verified] // the settled by their digests, one in a place; as many as a power of two
-	mu        sync.Mutex                 // never held while anything is judged
+	front     [][2]atomic.Pointer[verified] // the settled by their digests; as many pairs as a power of two
+	mu        sync.Mutex                    // never held while anything is judged
 	probation segment
 	settled   segment
 	entries   int // at most
@@ -136,7 +137,7 @@ func newCache(c CacheConfig) *cache {
 	_, _ = rand.Read(made.secret[:]) // it never fails
 	for i := range made.shards {
 		made.shards[i] = shard{
-			front:   make([]atomic.Pointer[verified], 1<<bits.Len(uint(c.Entries/shards))),
+			front:   make([][2]atomic.Pointer[verified], 1<<bits.Len(uint(c.Entries/shards))),
 			entries: c.Entries / shards, bytes: c.Bytes / shards,
 			probation: newSegment(), settled: newSegment(),
 		}
@@ -162,17 +163,19 @@ func (c *cache) shard(d digest) *shard { return &c.shards[d[0]%shards] }
 // get answers what is kept of a token, or nil.
 func (c *cache) get(d digest) *verified {
 	s := c.shard(d)
-	if v := s.slot(d).Load(); v != nil && v.digest == d {
-		if !v.used.Load() { // no store that other processors would wait for
-			v.used.Store(true)
+	for i := range s.places(d) {
+		if v := s.places(d)[i].Load(); v != nil && v.digest == d {
+			if !v.used.Load() { // no store that other processors would wait for
+				v.used.Store(true)
+			}
+			return v
 		}
-		return v
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if v, found := s.settled.list.Peek(d); found { // another one took its place in front
+	if v, found := s.settled.list.Peek(d); found { // others took its places in front
 		v.used.Store(true)
-		s.slot(d).Store(v)
+		s.show(v)
 		return v
 	}
 	v := s.probation.take(d)
@@ -194,7 +197,8 @@ func (c *cache) add(d digest, v *verified) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	v.digest = d
-	if s.settled.take(d) != nil {
+	if outdated := s.settled.take(d); outdated != nil {
+		s.hide(outdated)
 		s.settle(d, v)
 	} else {
 		s.probation.take(d)
@@ -215,21 +219,39 @@ func (c *cache) drop(d digest, v *verified) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, segment := range []*segment{&s.probation, &s.settled} {
-		if kept, _ := segment.list.Peek(d); kept == v {
+		if kept, found := segment.list.Peek(d); found && kept == v {
 			segment.take(d)
-			s.slot(d).CompareAndSwap(v, nil)
+			s.hide(v)
 		}
 	}
 }
 
-// slot is where a settled token may be found without the lock.
-func (s *shard) slot(d digest) *atomic.Pointer[verified] {
+func (s *shard) settle(d digest, v *verified) {
+	s.settled.put(d, v)
+	s.show(v)
+}
+
+// places are where a settled token may be found without the lock.
+func (s *shard) places(d digest) *[2]atomic.Pointer[verified] {
 	return &s.front[int(binary.LittleEndian.Uint32(d[1:]))&(len(s.front)-1)]
 }
 
-func (s *shard) settle(d digest, v *verified) {
-	s.settled.put(d, v)
-	s.slot(d).Store(v)
+// show puts a settled token in front, instead of another if it must.
+func (s *shard) show(v *verified) {
+	places := s.places(v.digest)
+	for i := range places {
+		if shown := places[i].Load(); shown == nil || shown.digest == v.digest {
+			places[i].Store(v)
+			return
+		}
+	}
+	places[v.digest[5]%2].Store(v)
+}
+
+func (s *shard) hide(v *verified) {
+	for i := range s.places(v.digest) {
+		s.places(v.digest)[i].CompareAndSwap(v, nil)
+	}
 }
 
 // share is what is for tokens that came once: of a single place, that.
@@ -272,12 +294,12 @@ func (s *shard) takeUnused() (digest, *verified) {
 		d, v = s.settled.takeOldest()
 	}
 	v.used.Store(false)
-	s.slot(d).CompareAndSwap(v, nil)
+	s.hide(v)
 	return d, v
 }
 
 // bytes estimates what v takes in memory.
-func (v *verified) bytes() int { return entryOverhead + v.text }
+func (v *verified) bytes() int { return entryOverhead + int(v.text) }
 
 // known judges a token that was verified before, as far as that can change. It
 // answers neither a Token nor an Error if it has to be verified anew: whatever
@@ -292,11 +314,11 @@ func (v *Validator) known(ctx context.Context, d digest, p *Presentation) (*Toke
 		return nil, nil, nil // and the new verdict takes its place
 	}
 	instant := clock.Or(ctx, now)
-	if !instant.Before(kept.until) || !v.current(ctx, kept, now) { // the leeway is for the full judgement
+	if instant.Unix() >= kept.until || !v.current(ctx, kept, now) { // the leeway is for the full judgement
 		v.cache.drop(d, kept)
 		return nil, nil, nil
 	}
-	if instant.Before(kept.from) {
+	if instant.Unix() < kept.from {
 		if refused := kept.token.read().judgeTimes(instant, v.leeway); refused != nil {
 			return nil, kept.issuer, refused
 		}

@@ -53,7 +53,7 @@ func numbered(kind byte, n int) digest {
 type sights struct {
 	cache      *cache
 	kind       byte
-	text       int
+	text       int32
 	seen, hits int
 }
 
@@ -77,7 +77,7 @@ func TestScan(t *testing.T) {
 		hot   int // tokens in use
 		every int // one of them after so many that are used once; 0: none during the scan
 		scan  int
-		text  int // length of those that are used once
+		text  int32 // length of those that are used once
 	}{
 		{"one after each", 6000, 1, million / 10, 500},
 		{"one after ten", 7500, 10, million, 500},
@@ -209,8 +209,8 @@ func checkShard(t *testing.T, s *shard) {
 			t.Fatal("one token is in both lists")
 		}
 	}
-	for i := range s.front {
-		if v := s.front[i].Load(); v != nil {
+	for i := range 2 * len(s.front) {
+		if v := s.front[i/2][i%2].Load(); v != nil {
 			if kept, _ := s.settled.list.Peek(v.digest); kept != v {
 				t.Fatal("what is in front is not settled")
 			}
@@ -343,7 +343,7 @@ func FuzzShard(f *testing.F) {
 		c := new(cache)
 		s := &c.shards[0]
 		s.entries, s.bytes = 1+int(entries)%24, 1+int(bytes)*(entryOverhead+200)/8
-		s.probation, s.settled, s.front = newSegment(), newSegment(), make([]atomic.Pointer[verified], 4)
+		s.probation, s.settled, s.front = newSegment(), newSegment(), make([][2]atomic.Pointer[verified], 4)
 		m := &model{entries: s.entries, bytes: s.bytes}
 		var last *verified
 		for ; len(ops) >= 3; ops = ops[3:] {
@@ -354,7 +354,7 @@ func FuzzShard(f *testing.F) {
 					t.Fatalf("got %v, want %v", got, want)
 				}
 			case 4, 5, 6:
-				last = &verified{text: int(ops[2]) * int(ops[2]) / 16}
+				last = &verified{text: int32(ops[2]) * int32(ops[2]) / 16}
 				c.add(d, last)
 				m.add(d, last)
 			default:

@@ -307,15 +307,15 @@ func (c *claims) judgeTimes(now time.Time, leeway Leeway) *Error {
 }
 
 // span is when judgeTimes has nothing to refuse, without any leeway: from the
-// latest of the instants that may not be in the future until before exp.
-func (c *claims) span() (from, until time.Time) {
-	from = c.issuedAt
-	for _, instant := range [...]time.Time{c.notBefore, c.authTime} {
-		if instant.After(from) {
-			from = instant
+// first whole second when nothing is in the future until before that of exp, in
+// seconds since 1970.
+func (c *claims) span() (from, until int64) {
+	for _, instant := range [...]time.Time{c.issuedAt, c.notBefore, c.authTime} {
+		if !instant.IsZero() {
+			from = max(from, instant.Unix()+1)
 		}
 	}
-	return from, c.expiry
+	return from, c.expiry.Unix()
 }
 
 // judgeReplicated compares the claims that the header repeats, as JSON text:

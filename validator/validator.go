@@ -115,7 +115,7 @@ func (v *Validator) judge(ctx context.Context, p *Presentation) (*Token, *issuer
 		return token, is, refused
 	}
 	kept, is, refused := v.verify(ctx, p.Token)
-	if refused == nil && clock.Now(ctx).Before(kept.until) { // nothing is kept on the leeway
+	if refused == nil && clock.Now(ctx).Unix() < kept.until { // nothing is kept on the leeway
 		v.cache.add(d, kept)
 	}
 	return kept.judge(p, is, refused)
@@ -165,7 +165,7 @@ func (v *Validator) verify(ctx context.Context, token string) (*verified, *issue
 	if is.dynamic && !v.tenants.prove(is) {
 		return nil, is, errTenantGone
 	}
-	text := strings.LastIndexByte(token, '.') * 3 / 4
+	text := int32(strings.LastIndexByte(token, '.') * 3 / 4) //nolint:gosec // MaxTokenBytes is far below
 	from, until := minted.read().span()
 	return &verified{token: minted, issuer: is, key: key, since: now, from: from, until: until, text: text}, is, nil
 }
