@@ -16,6 +16,12 @@
 // types; expiry and the other times; audience; claims that the configuration
 // declares; what the route demands.
 //
+// A token that was verified lately is judged again without its signature and
+// without the claims that cannot change: expiry and the other times, whether its
+// key is still published and not forbidden, whether its issuer is still
+// configured as it was, and what the route demands. [CacheConfig] bounds what is
+// kept for that; it can be turned off.
+//
 // Not available yet, and therefore refused: opaque tokens and every
 // sender-constrained token (any cnf, any DPoP presentation), because the
 // binding cannot be checked. A bearer token that was stolen is not detected:
