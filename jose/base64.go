@@ -1,9 +1,6 @@
 package jose
 
-import (
-	"encoding/binary"
-	"slices"
-)
+import "encoding/binary"
 
 // appendDecoded appends the decoded segment to dst: base64url without padding
 // (RFC 7515 §2), of which every text has one spelling, so that bits which no
@@ -15,7 +12,10 @@ func appendDecoded(dst []byte, segment string) ([]byte, error) {
 		return nil, errBase64
 	}
 	at, size := len(dst), len(segment)/4*3+len(segment)%4*3/4
-	dst = slices.Grow(dst, size)[:at+size]
+	if at+size > cap(dst) {
+		dst = append(make([]byte, 0, at+size), dst...)
+	}
+	dst = dst[:at+size]
 	out := dst[at:]
 	seen := uint32(0)
 	for len(segment) >= 8 && len(out) >= 8 { // six for now; what follows overwrites the other two
