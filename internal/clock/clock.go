@@ -38,12 +38,12 @@ const maxNumericDate = 1 << 53
 
 // maxLiteral bounds what is read. Beyond 800 digits strconv.ParseFloat of Go 1.26
 // takes 2e4068 with an exponent of -1660 for 0, and nbf would lie in the past.
-const maxLiteral = 100
+const maxLiteral = 500
 
 // NumericDate reads a JSON number literal as an RFC 7519 §2 NumericDate:
 // seconds since 1970, integer or fractional, from 0 to 2^53. A fraction keeps
 // the precision of a float64, a fraction of a microsecond for current dates.
-// The literal must already follow the JSON grammar; one of more than 100
+// The literal must already follow the JSON grammar; one of more than 500
 // characters is refused.
 func NumericDate(literal string) (time.Time, bool) {
 	if literal == "" || len(literal) > maxLiteral || literal[0] < '0' || literal[0] > '9' { // negative, or no number at all

@@ -57,8 +57,8 @@ func TestNumericDate(t *testing.T) {
 		{literal: "1e1000000000", refused: true},
 		{literal: strings.Repeat("9", 1000), refused: true},
 		{literal: "1" + strings.Repeat("9", 4068) + "e-1660", refused: true}, // which Go 1.26 reads as 0
-		{literal: "1700000000." + strings.Repeat("0", 89), seconds: 1700000000},
-		{literal: "1700000000." + strings.Repeat("0", 90), refused: true},
+		{literal: "1700000000." + strings.Repeat("0", 489), seconds: 1700000000},
+		{literal: "1700000000." + strings.Repeat("0", 490), refused: true},
 		{literal: "-0", refused: true},
 		{literal: "-0.0", refused: true},
 		{literal: "-1", refused: true},
@@ -115,7 +115,7 @@ func FuzzNumericDate(f *testing.F) {
 		}
 		got, ok := clock.NumericDate(literal)
 		if !ok {
-			if literal[0] != '-' && len(literal) <= 100 && exact.Cmp(limit) <= 0 {
+			if literal[0] != '-' && len(literal) <= 500 && exact.Cmp(limit) <= 0 {
 				t.Errorf("%s is refused", literal)
 			}
 			return

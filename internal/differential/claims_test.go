@@ -166,11 +166,11 @@ func integer(n int64) *big.Rat { return new(big.Rat).SetInt64(n) }
 
 var numberSyntax = regexp.MustCompile(`^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE]([+-]?[0-9]+))?$`)
 
-// exactly is the value of a JSON number that is not negative and not absurdly
-// large.
+// exactly is the value of a JSON number that is not negative, and neither
+// absurdly large nor absurdly long.
 func exactly(literal string) (*big.Rat, bool) {
 	match := numberSyntax.FindStringSubmatch(literal)
-	if match == nil || literal[0] == '-' {
+	if match == nil || literal[0] == '-' || len(literal) > 500 {
 		return nil, false
 	}
 	// big.Rat would write out the zeros of a large exponent. A payload has no
