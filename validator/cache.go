@@ -338,6 +338,7 @@ func (v *Validator) current(ctx context.Context, kept *verified, now time.Time) 
 	if !kept.issuer.dynamic { // configured for as long as the Validator lives
 		return true
 	}
-	is, _ := v.tenants.issuer(ctx, kept.issuer.url) // nil with an error
-	return is == kept.issuer
+	// A wait would outdate what was judged before it: that is for the full judgement.
+	t := v.tenants.get(kept.issuer.url)
+	return t != nil && v.tenants.fresh(ctx, t, now) == kept.issuer
 }

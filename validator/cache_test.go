@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -715,7 +716,7 @@ func TestCacheTenants(t *testing.T) {
 	}{
 		{"nothing", func(*validator.Validator, *directory) {}, "", true},
 		{"renewed, the same", func(*validator.Validator, *directory) { advance(4 * time.Minute) }, "", true},
-		{"renewed by whoever waits, the same", func(*validator.Validator, *directory) { advance(30 * time.Minute) }, "", true},
+		{"renewed by whoever waits, the same", func(*validator.Validator, *directory) { advance(30 * time.Minute) }, "", false},
 		{"changed", func(_ *validator.Validator, d *directory) {
 			d.set(tenantA, tenantOf(tenantA, tenantKeys, testAudience, "https://more.example.com"))
 			advance(5 * time.Minute)
@@ -745,7 +746,7 @@ func TestCacheTenants(t *testing.T) {
 		{"cannot be asked", func(_ *validator.Validator, d *directory) {
 			d.set(tenantA, failing(errors.New("the database is down")))
 			advance(59 * time.Minute)
-		}, "", true},
+		}, "", false},
 		{"cannot be asked for too long", func(_ *validator.Validator, d *directory) {
 			d.set(tenantA, failing(errors.New("the database is down")))
 			advance(time.Hour)
@@ -807,6 +808,50 @@ func TestCacheTenantRenewed(t *testing.T) {
 		synctest.Wait()
 		refuses(at(0), t, v, a, validator.UnknownIssuer)
 	})
+}
+
+// TestCacheTenantAwaited (R-CL-06, R-OP-08): what changes while a hit waits for
+// what Tenants says is heeded.
+func TestCacheTenantAwaited(t *testing.T) {
+	for name, row := range map[string]struct {
+		do   func(*validator.Validator)
+		left time.Duration // until exp, when the wait begins
+		want validator.Reason
+	}{
+		"nothing": {func(*validator.Validator) {}, time.Hour, ""},
+		"expiry":  {func(*validator.Validator) {}, 2 * time.Second, validator.Expired},
+		"key forbidden": {func(v *validator.Validator) {
+			_ = v.ForbidKey(context.Background(), tenantA, jwkscache.KeyName{KeyID: "k1"})
+		}, time.Hour, validator.UnknownKey},
+		"forgotten": {func(v *validator.Validator) { v.ForgetTenant(tenantA) }, time.Hour, ""},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newDirectory()
+			d.set(tenantA, tenantOf(tenantA, tenantKeys, testAudience))
+			v := newValidator(t, validator.Config{
+				Tenants: d.find, Cache: validator.CacheConfig{MaxAge: time.Hour},
+				Leeway: validator.Leeway{Expiry: validator.NoLeeway},
+			})
+			now := func(offset time.Duration) string {
+				return strconv.FormatInt(time.Now().Add(offset).Unix(), 10)
+			}
+			a := bearer(testKey.token(baseClaims.with("iss", `"`+tenantA+`"`).with("iat", now(-time.Second)).with("nbf", now(-time.Second)).
+				with("exp", now(6*time.Minute+row.left))))
+			cached(t.Context(), t, v, a)
+			advance(6 * time.Minute)
+			d.set(tenantA, late(4*time.Second, tenantOf(tenantA, tenantKeys, testAudience)))
+			verdict := make(chan error, 1)
+			go func() {
+				_, err := v.Validate(t.Context(), a)
+				verdict <- err
+			}()
+			advance(time.Second)
+			row.do(v)
+			if got := validator.ReasonOf(<-verdict); got != row.want {
+				t.Errorf("%s: %q, want %q", name, got, row.want)
+			}
+		})
+	}
 }
 
 // TestCacheTenantEvicted: a tenant that had to give way is asked for anew, and its

@@ -132,16 +132,8 @@ func (ts *tenants) issuer(ctx context.Context, url string) (*issuer, error) {
 		return nil, ErrUnknownIssuer
 	}
 	if t != nil {
-		if s := ts.seconds(now); t.used.Load() != s {
-			t.used.Store(s)
-		}
-		a := t.answer.Load()
-		if now.Before(a.renewal) {
-			return a.issuer, nil
-		}
-		if now.Before(a.fresh) {
-			_, _ = ts.ask(ctx, url, true) // in the background
-			return a.issuer, nil
+		if is := ts.fresh(ctx, t, now); is != nil {
+			return is, nil
 		}
 	}
 	call, err := ts.ask(ctx, url, t != nil)
@@ -160,6 +152,22 @@ func (ts *tenants) issuer(ctx context.Context, url string) (*issuer, error) {
 		}
 	}
 	return nil, err
+}
+
+// fresh answers what is known of a tenant, or nil if somebody has to wait for an
+// answer that is newer. It never waits.
+func (ts *tenants) fresh(ctx context.Context, t *tenant, now time.Time) *issuer {
+	if s := ts.seconds(now); t.used.Load() != s {
+		t.used.Store(s)
+	}
+	a := t.answer.Load()
+	if !now.Before(a.fresh) {
+		return nil
+	}
+	if !now.Before(a.renewal) {
+		_, _ = ts.ask(ctx, t.url, true) // in the background
+	}
+	return a.issuer
 }
 
 // seconds is now on the monotonic clock, which nobody can set.
