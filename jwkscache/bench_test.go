@@ -33,6 +33,7 @@ func benchKeys(tb testing.TB, n int) (*jwkscache.Keys, []jose.Header) {
 	if err := keys.Warm(context.Background()); err != nil {
 		tb.Fatal(err)
 	}
+	tb.Cleanup(func() { runtime.KeepAlive(keys) }) // for handles
 	return keys, headers
 }
 

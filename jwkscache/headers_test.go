@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -118,6 +119,7 @@ func bindTo(t *testing.T, source jwkscache.Source, changes ...func(*jwkscache.Bi
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { runtime.KeepAlive(keys) }) // for handles
 	return keys
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"weak"
 
 	"github.com/sallyport-auth/sallyport/jose"
 )
@@ -20,6 +21,7 @@ var (
 	errNone      = fmt.Errorf("%w: none were fetched yet", ErrUnavailable)
 	errStale     = fmt.Errorf("%w: the last ones are too old to trust", ErrUnavailable)
 	errNotOpened = fmt.Errorf("%w: not made by Open", ErrUnavailable)
+	errGone      = fmt.Errorf("%w: the issuer is not in use any more", ErrUnavailable)
 	errWithdrawn = fmt.Errorf("%w: it was withdrawn or forbidden", jose.ErrUnknownKey)
 	errForbidden = fmt.Errorf("%w: the kid is forbidden", jose.ErrUnknownKey)
 )
@@ -27,6 +29,7 @@ var (
 // Keys are the keys of one issuer. They are made by [Open] and safe for
 // concurrent use.
 type Keys struct {
+	self      weak.Pointer[Keys]
 	binding   Binding
 	limits    Limits
 	source    string
@@ -64,6 +67,7 @@ func newKeys(binding Binding) *Keys {
 		loaded:    true,
 		forbidden: make(map[KeyName]bool),
 	}
+	k.self = weak.Make(k)
 	k.schedule = schedule{limits: &k.limits, cap: k.limits.MaxBackoff}
 	k.budget = newBudget(&k.limits)
 	k.patience = k.limits.FetchTimeout
@@ -214,13 +218,16 @@ func (f Found) Handle(key *jose.Key) Handle {
 	if f.version == nil {
 		return Handle{}
 	}
-	return Handle{f.owner, f.version.lives[key]}
+	return Handle{f.owner.self, f.version.lives[key]}
 }
 
-// Handle tells whether a key that was found once may still be relied upon. It
-// costs two atomic loads. The zero Handle may not.
+// Handle tells whether a key that was found once may still be relied upon. The
+// zero Handle may not.
+//
+// It does not keep the issuer's keys in memory: those of one that nobody else
+// refers to any more may not be relied upon.
 type Handle struct {
-	keys *Keys
+	keys weak.Pointer[Keys]
 	life *life
 }
 
@@ -235,8 +242,12 @@ func (h Handle) Check(ctx context.Context, now time.Time) error {
 	if h.life.withdrawn.Load() {
 		return errWithdrawn
 	}
-	if v := h.keys.current.Load(); v == nil || v.fresh.passedWall(now) || v.fresh.passedClock(now) {
-		return h.keys.checkStale(ctx, now, v)
+	keys := h.keys.Value()
+	if keys == nil {
+		return errGone
+	}
+	if v := keys.current.Load(); v == nil || v.fresh.passedWall(now) || v.fresh.passedClock(now) {
+		return keys.checkStale(ctx, now, v)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package jwkscache
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"time"
 
@@ -93,9 +94,40 @@ func TestHandleOfKeysThatAreGone(t *testing.T) {
 			t.Fatal(err)
 		}
 		keys.current.Store(row.inUse)
-		if err := (Handle{keys, new(life)}).Check(t.Context(), now); !errors.Is(err, row.want) || (err == nil) != (row.want == nil) {
+		if err := (Handle{keys.self, new(life)}).Check(t.Context(), now); !errors.Is(err, row.want) || (err == nil) != (row.want == nil) {
 			t.Errorf("%s: %v, want %v", name, err, row.want)
 		}
+		runtime.KeepAlive(keys)
+	}
+}
+
+// TestHandleKeepsNothing shows that a verdict which is kept does not keep the
+// keys of an issuer that is not in use any more, and must not rest on them.
+func TestHandleKeepsNothing(t *testing.T) {
+	gone := make(chan struct{})
+	handle := func() Handle {
+		keys, err := Open(Static([]byte(`{"keys":[]}`)), Binding{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		runtime.AddCleanup(keys, func(struct{}) { close(gone) }, struct{}{})
+		handle := Handle{keys.self, new(life)}
+		if err := handle.Check(t.Context(), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		return handle
+	}()
+	for wait := true; wait; {
+		runtime.GC()
+		select {
+		case <-gone:
+			wait = false
+		default:
+			runtime.Gosched()
+		}
+	}
+	if err := handle.Check(t.Context(), time.Now()); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("%v, want %v", err, ErrUnavailable)
 	}
 }
 

@@ -7,13 +7,16 @@ import (
 	"encoding/binary"
 	"math"
 	"math/bits"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+	"weak"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/sallyport-auth/sallyport/internal/clock"
+	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/jwkscache"
 )
 
@@ -25,9 +28,6 @@ import (
 // judged again, but for its signature and the claims that cannot change: expiry,
 // whether its key is still published and not forbidden, whether its issuer is
 // still configured as it was, and the route's demands.
-//
-// Not counted is what entries of tenants that were removed or changed hold until
-// they give way: their configuration and last key set.
 type CacheConfig struct {
 	// Off turns the cache off: every token is verified every time.
 	Off bool
@@ -54,11 +54,11 @@ const (
 	maxCacheBytes     = int64(64 << 30)
 	defaultCacheAge   = 5 * time.Minute
 	maxCacheAge       = time.Hour
-	shards            = 64  // and the least number of entries
-	entryOverhead     = 790 // bytes of a token and its places in the cache, beside its text; measured, see TestMemory
-	probationShare    = 5   // one in so many places is for tokens that came once
-	maxPassed         = 64  // that were used, when one has to give way
-	stackToken        = 2 << 10
+	shards            = 64      // and the least number of entries
+	entryOverhead     = 790     // bytes of a token and its places in the cache, beside its text; measured, see TestMemory
+	probationShare    = 5       // one in so many places is for tokens that came once
+	maxPassed         = 64      // that were used, when one has to give way
+	stackSignature    = 1 << 10 // bytes, with what precedes it
 	digestSecretBytes = 16
 )
 
@@ -91,15 +91,17 @@ type digest [sha256.Size]byte
 
 // verified is what is kept of a token: facts, and what they rest on.
 type verified struct {
-	digest digest // set when it is kept
-	token  *Token
-	issuer *issuer
+	draft
+
+	digest digest               // set when it is kept
+	issuer *issuer              // nil if it is dynamic: removing a tenant frees its keys at once
+	tenant weak.Pointer[issuer] // else
 	key    jwkscache.Handle
 	since  time.Time // when the signature was verified
 	// Within these seconds since 1970 there is nothing to refuse for its times:
 	// from the claims, which are in colder memory.
 	from, until int64
-	text        int32       // bytes of header and payload, decoded: one string, which the claims alias unless they have escapes
+	text        int32       // bytes of the claims and what else is kept with them
 	used        atomic.Bool // since it was settled, or passed over when another gave way
 }
 
@@ -154,11 +156,13 @@ func newSegment() segment {
 	return segment{list: list}
 }
 
-// digest is the name of a token in this cache.
-func (c *cache) digest(token string) digest {
-	var stack [stackToken]byte
-	text := append(append(stack[:0], c.secret[:]...), token...)
-	return sha256.Sum256(text)
+// digest is the name of a token in this cache: of the digest of what is signed,
+// which verifying needs too, and of the signature.
+func (c *cache) digest(token *jose.Compact) digest {
+	var stack [stackSignature]byte
+	signed := token.Digest()
+	text := append(append(stack[:0], c.secret[:]...), signed[:]...)
+	return sha256.Sum256(append(text, token.Signature()...))
 }
 
 func (c *cache) shard(d digest) *shard { return &c.shards[d[0]%shards] }
@@ -166,8 +170,9 @@ func (c *cache) shard(d digest) *shard { return &c.shards[d[0]%shards] }
 // get answers what is kept of a token, or nil.
 func (c *cache) get(d digest) *verified {
 	s := c.shard(d)
-	for i := range s.places(d) {
-		if v := s.places(d)[i].Load(); v != nil && v.digest == d {
+	places := s.places(d)
+	for i := range places {
+		if v := places[i].Load(); v != nil && v.digest == d {
 			if !v.used.Load() { // no store that other processors would wait for
 				v.used.Store(true)
 			}
@@ -216,14 +221,14 @@ func (c *cache) add(d digest, v *verified) {
 	}
 }
 
-// drop forgets a token, if v is what is kept of it.
-func (c *cache) drop(d digest, v *verified) {
-	s := c.shard(d)
+// drop forgets v, unless its place was taken already.
+func (c *cache) drop(v *verified) {
+	s := c.shard(v.digest)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, segment := range []*segment{&s.probation, &s.settled} {
-		if kept, found := segment.list.Peek(d); found && kept == v {
-			segment.take(d)
+	for _, segment := range [...]*segment{&s.probation, &s.settled} {
+		if kept, _ := segment.list.Peek(v.digest); kept == v {
+			segment.take(v.digest)
 			s.hide(v)
 		}
 	}
@@ -252,8 +257,9 @@ func (s *shard) show(v *verified) {
 }
 
 func (s *shard) hide(v *verified) {
-	for i := range s.places(v.digest) {
-		s.places(v.digest)[i].CompareAndSwap(v, nil)
+	places := s.places(v.digest)
+	for i := range places {
+		places[i].CompareAndSwap(v, nil)
 	}
 }
 
@@ -301,47 +307,74 @@ func (s *shard) takeUnused() (digest, *verified) {
 	return d, v
 }
 
+// rest notes what the verdict rests on, besides the key.
+func (v *verified) rest(is *issuer, token *jose.Unverified) {
+	if is.dynamic {
+		v.tenant = is.self
+	} else {
+		v.issuer = is
+	}
+	v.from, v.until = v.facts.claims.span()
+	text := token.Retained()
+	if strings.IndexByte(v.facts.payload, '\\') >= 0 {
+		text += len(v.facts.payload) // what has escapes is copied
+	}
+	v.text = int32(text) //nolint:gosec // MaxTokenBytes is far below
+}
+
 // bytes estimates what v takes in memory.
 func (v *verified) bytes() int { return entryOverhead + int(v.text) }
 
 // known judges a token that was verified before, as far as that can change. It
 // answers neither a Token nor an Error if it has to be verified anew: whatever
 // is doubtful is told by the full judgement.
-func (v *Validator) known(ctx context.Context, d digest, p *Presentation) (*Token, *issuer, *Error) {
+func (v *Validator) known(ctx context.Context, now time.Time, d digest, p *Presentation) (*Token, *issuer, *Error) {
 	kept := v.cache.get(d)
 	if kept == nil {
 		return nil, nil, nil
 	}
-	now := time.Now()
-	if now.Sub(kept.since) >= v.cache.maxAge {
+	if kept.age(now) >= v.cache.maxAge {
 		return nil, nil, nil // and the new verdict takes its place
 	}
-	instant := clock.Or(ctx, now)
-	if instant.Unix() >= kept.until || !v.current(ctx, kept, now) { // the leeway is for the full judgement
-		v.cache.drop(d, kept)
+	token, is, instant := kept.minted(), v.current(ctx, kept, now), clock.Or(ctx, now)
+	if token == nil || is == nil || instant.Unix() >= kept.until { // the leeway is for the full judgement
+		v.cache.drop(kept)
 		return nil, nil, nil
 	}
 	if instant.Unix() < kept.from {
-		if refused := kept.token.read().judgeTimes(instant, v.leeway); refused != nil {
-			return nil, kept.issuer, refused
+		if refused := kept.facts.claims.judgeTimes(instant, v.leeway); refused != nil {
+			return nil, is, refused
 		}
 	}
-	if refused := p.Demands.judge(kept.token.read(), kept.issuer); refused != nil {
-		return nil, kept.issuer, refused
+	if refused := p.Demands.judge(&kept.facts.claims, is); refused != nil {
+		return nil, is, refused
 	}
-	return kept.token, kept.issuer, nil
+	return token, is, nil
 }
 
-// current reports whether what a verdict rests on still holds: its key, and the
-// configuration of its issuer.
-func (v *Validator) current(ctx context.Context, kept *verified, now time.Time) bool {
+// age is how long ago the signature was verified, by the clock that says more:
+// the monotonic one stands still while a machine is suspended.
+func (v *verified) age(now time.Time) time.Duration {
+	return max(now.Sub(v.since), time.Duration(now.UnixNano()-v.since.UnixNano()))
+}
+
+// current is the issuer, if what a verdict rests on still holds: the key, and the
+// issuer's configuration. Else it is nil.
+func (v *Validator) current(ctx context.Context, kept *verified, now time.Time) *issuer {
 	if kept.key.Check(ctx, now) != nil {
-		return false
+		return nil
 	}
-	if !kept.issuer.dynamic { // configured for as long as the Validator lives
-		return true
+	if kept.issuer != nil { // configured for as long as the Validator lives
+		return kept.issuer
 	}
 	// A wait would outdate what was judged before it: that is for the full judgement.
-	t := v.tenants.get(kept.issuer.url)
-	return t != nil && v.tenants.fresh(ctx, t, now) == kept.issuer
+	t := v.tenants.get(kept.facts.claims.issuer)
+	if t == nil {
+		return nil
+	}
+	is := v.tenants.fresh(ctx, t, now)
+	if is == nil || is.self != kept.tenant {
+		return nil
+	}
+	return is
 }

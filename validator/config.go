@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+	"weak"
 
 	"github.com/sallyport-auth/sallyport/internal/fetch"
 	"github.com/sallyport-auth/sallyport/jose"
@@ -129,6 +130,7 @@ type issuer struct {
 	keys      *jwkscache.Keys
 	location  *location
 	dynamic   bool                   // by Config.Tenants
+	self      weak.Pointer[issuer]   // of a dynamic one: what was judged by it refers to it without keeping it
 	tenant    atomic.Pointer[tenant] // where it stands, if it is dynamic
 	profile   Profile
 	marker    []ClaimRule

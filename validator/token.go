@@ -28,7 +28,7 @@ type facts struct {
 	payload string
 }
 
-// draft is the one allocation of a Token that is being judged.
+// draft is a Token that is being judged, in one piece of memory.
 type draft struct {
 	token   Token
 	pointer *facts
@@ -36,9 +36,17 @@ type draft struct {
 }
 
 // mint is the only place where a Token comes into being.
-func (d *draft) mint() *Token {
+func (d *draft) mint() {
 	d.pointer = &d.facts
 	d.token.facts = &d.pointer
+}
+
+// minted is the Token, or nil if there is none or the caller it was given to
+// has assigned another one to it.
+func (d *draft) minted() *Token {
+	if d.token.facts != &d.pointer || d.pointer != &d.facts {
+		return nil
+	}
 	return &d.token
 }
 

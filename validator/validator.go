@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+	"weak"
 
 	"github.com/sallyport-auth/sallyport/internal/clock"
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
@@ -21,6 +22,7 @@ type Validator struct {
 	byURL    map[string]*issuer
 	tenants  *tenants // nil if there are none
 	cache    *cache   // nil if it is off
+	headers  *jose.Headers
 	leeway   Leeway
 	maxBytes int
 	trace    *Trace
@@ -37,6 +39,7 @@ func New(config Config) (*Validator, error) {
 		maxBytes: checkedTokenBytes(config.MaxTokenBytes, &f),
 		issuers:  config.checkedIssuers(trace, &f),
 		cache:    newCache(config.Cache.checked(&f)),
+		headers:  jose.NewHeaders(),
 		trace:    trace,
 	}
 	if err := f.err(); err != nil {
@@ -50,7 +53,7 @@ func New(config Config) (*Validator, error) {
 		v.tenants = newTenants(&config, func(c *Issuer) (*issuer, error) {
 			var f faults
 			is := c.checked("Tenants: "+strconv.Quote(c.URL), config.SnapshotDir, trace, &f)
-			is.dynamic = true
+			is.dynamic, is.self = true, weak.Make(is)
 			return is, f.err()
 		})
 	}
@@ -106,41 +109,46 @@ func (v *Validator) judge(ctx context.Context, p *Presentation) (*Token, *issuer
 	if refused := v.judgePresentation(p); refused != nil {
 		return nil, nil, refused
 	}
-	if v.cache == nil {
-		kept, is, refused := v.verify(ctx, p.Token)
-		return kept.judge(p, is, refused)
+	compact, err := jose.CutCompact(p.Token)
+	if err != nil {
+		return nil, nil, malformed(p.Token, err)
 	}
-	d := v.cache.digest(p.Token)
-	if token, is, refused := v.known(ctx, d, p); token != nil || refused != nil {
-		return token, is, refused
+	now := time.Now()
+	var d digest
+	if v.cache != nil {
+		d = v.cache.digest(&compact)
+		if token, is, refused := v.known(ctx, now, d, p); token != nil || refused != nil {
+			return token, is, refused
+		}
 	}
-	kept, is, refused := v.verify(ctx, p.Token)
-	if refused == nil && clock.Now(ctx).Unix() < kept.until { // nothing is kept on the leeway
-		v.cache.add(d, kept)
-	}
-	return kept.judge(p, is, refused)
-}
-
-// judge holds a token that was verified, unless it was refused, against what the
-// route demands.
-func (kept *verified) judge(p *Presentation, is *issuer, refused *Error) (*Token, *issuer, *Error) {
-	if refused == nil {
-		refused = p.Demands.judge(kept.token.read(), is)
-	}
+	kept, is, refused := v.verify(ctx, now, p.Token, &compact)
 	if refused != nil {
 		return nil, is, refused
 	}
-	return kept.token, is, nil
+	if v.cache != nil && clock.Or(ctx, now).Unix() < kept.until { // nothing is kept on the leeway
+		v.cache.add(d, kept)
+	}
+	if refused = p.Demands.judge(&kept.facts.claims, is); refused != nil {
+		return nil, is, refused
+	}
+	return kept.minted(), is, nil
+}
+
+// malformed is the refusal of a token that cannot be parsed.
+func malformed(token string, err error) *Error {
+	if !isToken68(token) {
+		return errGrammar
+	}
+	return translated(err)
 }
 
 // verify judges all of a token that does not depend on the request.
-func (v *Validator) verify(ctx context.Context, token string) (*verified, *issuer, *Error) {
-	unverified, err := jose.ParseCompact(token)
+func (v *Validator) verify(
+	ctx context.Context, now time.Time, token string, compact *jose.Compact,
+) (*verified, *issuer, *Error) {
+	unverified, err := compact.Parse(v.headers)
 	if err != nil {
-		if !isToken68(token) {
-			return nil, nil, errGrammar
-		}
-		return nil, nil, translated(err)
+		return nil, nil, malformed(token, err)
 	}
 	var stack [24]strictjson.Member
 	members, err := strictjson.ParseObject(unverified.UnverifiedPayload(), strictjson.TokenLimits, stack[:0])
@@ -153,21 +161,23 @@ func (v *Validator) verify(ctx context.Context, token string) (*verified, *issue
 	if refused != nil {
 		return nil, nil, refused
 	}
-	now := time.Now()
+	if is.dynamic { // it may have been waited for
+		now = time.Now()
+	}
 	key, refused := is.authenticate(ctx, now, &unverified)
 	if refused != nil {
 		return nil, is, refused
 	}
-	minted, refused := v.judgeClaims(ctx, is, &unverified, members)
-	if refused != nil {
+	made := &verified{key: key, since: now}
+	if refused = v.judgeClaims(ctx, is, &unverified, members, &made.draft); refused != nil {
 		return nil, is, refused
 	}
 	if is.dynamic && !v.tenants.prove(is) {
 		return nil, is, errTenantGone
 	}
-	text := int32(strings.LastIndexByte(token, '.') * 3 / 4) //nolint:gosec // MaxTokenBytes is far below
-	from, until := minted.read().span()
-	return &verified{token: minted, issuer: is, key: key, since: now, from: from, until: until, text: text}, is, nil
+	made.rest(is, &unverified)
+	v.headers.Remember(&unverified)
+	return made, is, nil
 }
 
 // issuer is the one that is configured under that URL.
@@ -267,33 +277,34 @@ func (is *issuer) authenticate(ctx context.Context, now time.Time, unverified *j
 
 // judgeClaims judges what the signature vouches for, and mints the Token.
 func (v *Validator) judgeClaims(
-	ctx context.Context, is *issuer, verified *jose.Unverified, members []strictjson.Member,
-) (*Token, *Error) {
-	made := &draft{facts: facts{payload: verified.UnverifiedPayload()}}
+	ctx context.Context, is *issuer, verified *jose.Unverified, members []strictjson.Member, made *draft,
+) *Error {
+	made.facts.payload = verified.UnverifiedPayload()
 	c := &made.facts.claims
 	if refused := c.readAll(members); refused != nil {
-		return nil, refused
+		return refused
 	}
 	if refused := judgeReplicated(verified.UnverifiedHeader(), members); refused != nil {
-		return nil, refused
+		return refused
 	}
 	if refused := is.judgeLegacy(c, members); refused != nil {
-		return nil, refused
+		return refused
 	}
 	if refused := c.judgeRequired(is.profile); refused != nil {
-		return nil, refused
+		return refused
 	}
 	if refused := c.judgeTimes(clock.Now(ctx), v.leeway); refused != nil {
-		return nil, refused
+		return refused
 	}
 	if !c.namesAny(is.audiences) {
-		return nil, errAudience
+		return errAudience
 	}
 	if refused := is.judgeRules(members); refused != nil {
-		return nil, refused
+		return refused
 	}
 	if c.bound {
-		return nil, errBound
+		return errBound
 	}
-	return made.mint(), nil
+	made.mint()
+	return nil
 }
