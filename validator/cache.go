@@ -326,7 +326,7 @@ func (v *Validator) known(ctx context.Context, d digest, p *Presentation) (*Toke
 			return nil, kept.issuer, refused
 		}
 	}
-	if refused := p.Demands.judge(kept.token.read(), kept.issuer); refused != nil {
+	if refused := p.Demands.judge(instant, kept.token.read(), kept.issuer); refused != nil {
 		return nil, kept.issuer, refused
 	}
 	return kept.token, kept.issuer, nil
