@@ -79,24 +79,17 @@ func (t *Token) HasScope(scope string) bool { return contains(t.read().scope, ' 
 
 // contains reports whether word is one of those that separator stands between.
 func contains(list string, separator byte, word string) bool {
-	if word == "" {
-		return false
+	for word != "" {
+		end := strings.IndexByte(list, separator)
+		if end < 0 {
+			return list == word
+		}
+		if list[:end] == word {
+			return true
+		}
+		list = list[end+1:]
 	}
-	for {
-		i := strings.Index(list, word)
-		if i < 0 {
-			return false
-		}
-		end := i + len(word)
-		if (i == 0 || list[i-1] == separator) && (end == len(list) || list[end] == separator) {
-			return strings.IndexByte(word, separator) < 0 // or it is several
-		}
-		next := strings.IndexByte(list[i:], separator)
-		if next < 0 {
-			return false
-		}
-		list = list[i+next+1:]
-	}
+	return false
 }
 
 // unique removes repetitions.

@@ -167,7 +167,7 @@ func (v *Validator) verify(ctx context.Context, token string) (*verified, *issue
 	if is.dynamic && !v.tenants.prove(is) {
 		return nil, is, errTenantGone
 	}
-	text := int32(strings.LastIndexByte(token, '.') * 3 / 4) //nolint:gosec // MaxTokenBytes is far below
+	text := int32(strings.LastIndexByte(token, '.')*3/4 + is.derivedBytes(minted.read())) //nolint:gosec // MaxTokenBytes is far below
 	from, until := minted.read().span()
 	return &verified{token: minted, issuer: is, key: key, since: now, from: from, until: until, text: text}, is, nil
 }
