@@ -113,7 +113,11 @@ func (t *Token) Satisfies(rule ClaimRule) bool {
 // it lies in the past or ahead is not checked. It costs what
 // [Token.Satisfies] does.
 func (t *Token) Date(claim string) (time.Time, bool) {
-	return clock.NumericDate(t.claim(claim).Raw())
+	date, ok := clock.NumericDate(t.claim(claim).Raw())
+	if !ok {
+		return time.Time{}, false
+	}
+	return date, true
 }
 
 // claim is a claim of the payload that was verified, or an absent value.
