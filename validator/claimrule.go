@@ -41,7 +41,7 @@ func (r ClaimRule) Err() error {
 }
 
 // fault is what is wrong, to be put behind a field's name, or "".
-func (r *ClaimRule) fault() string {
+func (r ClaimRule) fault() string {
 	switch {
 	case r.Name == "":
 		return ": Name is empty"
@@ -63,11 +63,11 @@ func checkRules(rules []ClaimRule, field string, f *faults) {
 }
 
 // holds reports whether the claim is as the rule says.
-func (r *ClaimRule) holds(members []strictjson.Member) bool {
+func (r ClaimRule) holds(members []strictjson.Member) bool {
 	return r.admits(lookup(members, r.Name))
 }
 
-func (r *ClaimRule) admits(v strictjson.Value) bool {
+func (r ClaimRule) admits(v strictjson.Value) bool {
 	switch r.Type {
 	case ClaimString:
 		text, _ := v.Text()

@@ -57,15 +57,22 @@ func TestPresets(t *testing.T) {
 		{"Auth0", auth0, validator.Auth0Mappings(), []string{"openid", "read:orders", "update:orders"}, nil, []string{"openid", "read:orders"}},
 		{
 			"Keycloak", keycloak, validator.KeycloakMappings("orders-api"),
-			[]string{"openid", "email"}, []string{"offline_access", "staff", "approve"}, []string{"openid", "email"},
+			[]string{"openid", "email"},
+			[]string{"offline_access", "staff", "approve"},
+			[]string{"openid", "email"},
 		},
 		{
 			"Keycloak, another client", keycloak, validator.KeycloakMappings("billing-api"),
-			[]string{"openid", "email"}, []string{"offline_access", "staff"}, []string{"openid", "email"},
+			[]string{"openid", "email"},
+			[]string{"offline_access", "staff"},
+			[]string{"openid", "email"},
 		},
 		{
 			"Keycloak, a client without roles", keycloak.with("resource_access", `{"orders-api":{}}`).without("realm_access"),
-			validator.KeycloakMappings("orders-api"), []string{"openid", "email"}, nil, []string{"openid", "email"},
+			validator.KeycloakMappings("orders-api"),
+			[]string{"openid", "email"},
+			nil,
+			[]string{"openid", "email"},
 		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
