@@ -83,7 +83,7 @@ func (r ClaimRule) admits(v strictjson.Value) bool {
 		}
 		return found
 	case ClaimBoolean:
-		return v.Kind() == strictjson.Boolean && v.Raw() == r.Equals
+		return v.Raw() == r.Equals
 	default:
 		return false
 	}
