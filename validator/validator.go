@@ -52,7 +52,9 @@ func New(config Config) (*Validator, error) {
 	if config.Tenants != nil {
 		v.tenants = newTenants(&config, func(c *Issuer) (*issuer, error) {
 			var f faults
-			is := c.checked("Tenants: "+strconv.Quote(c.URL), config.SnapshotDir, trace, &f)
+			field := "Tenants: " + strconv.Quote(c.URL)
+			c.needGrants(field, &f)
+			is := c.checked(field, config.SnapshotDir, trace, &f)
 			is.dynamic, is.self = true, weak.Make(is)
 			return is, f.err()
 		})
@@ -128,7 +130,7 @@ func (v *Validator) judge(ctx context.Context, p *Presentation) (*Token, *issuer
 	if v.cache != nil && clock.Or(ctx, now).Unix() < kept.until { // nothing is kept on the leeway
 		v.cache.add(d, kept)
 	}
-	if refused = p.Demands.judge(&kept.facts.claims, is); refused != nil {
+	if refused = p.Demands.judge(ctx, &kept.facts.claims, is); refused != nil {
 		return nil, is, refused
 	}
 	return kept.minted(), is, nil
@@ -168,7 +170,7 @@ func (v *Validator) verify(
 	if refused != nil {
 		return nil, is, refused
 	}
-	made := &verified{key: key, since: now}
+	made := &verified{key: key, since: now, wall: now.UnixNano()}
 	if refused = v.judgeClaims(ctx, is, &unverified, members, &made.draft); refused != nil {
 		return nil, is, refused
 	}
@@ -300,6 +302,9 @@ func (v *Validator) judgeClaims(
 		return errAudience
 	}
 	if refused := is.judgeRules(members); refused != nil {
+		return refused
+	}
+	if refused := is.derive(c, members); refused != nil {
 		return refused
 	}
 	if c.bound {

@@ -1,0 +1,116 @@
+package jose_test
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/sallyport-auth/sallyport/jose"
+)
+
+// parsed parses a token by what known knows.
+func parsed(t *testing.T, known *jose.Headers, token string) (jose.Unverified, error) {
+	t.Helper()
+	c, err := jose.CutCompact(token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.Parse(known)
+}
+
+// TestHeadersAnswerAsParsing: with whatever is remembered, parsing answers what
+// it answers without.
+func TestHeadersAnswerAsParsing(t *testing.T) {
+	known := jose.NewHeaders()
+	headers := []string{
+		`{"alg":"RS256","kid":"a","typ":"at+jwt"}`, `{"alg":"RS256","kid":"b","typ":"at+jwt"}`, `{"alg":"ES256","kid":"a"}`,
+		`{"kid":"a","alg":"RS256","typ":"at+jwt"}`, `{"alg":"RS256","kid":"a","typ":"at+jwt" }`, `{"alg":"RS256","typ":"at+jwt"}`,
+		`{"alg":"RS256","kid":"a","iss":"x"}`, `{"alg":"RS256","kid":"a","sub":"x"}`, `{"alg":"RS256","kid":"a","aud":"x"}`,
+		`{"alg":"RS256","kid":"a","crit":["x"]}`, `{"alg":"RS256","kid":"a","b64":false}`, `{"alg":"RS256","kid":1}`, `{`, `{"alg":"x","kid":"a","typ":1}`,
+		`{"alg":"RS256","kid":"` + strings.Repeat("k", 600) + `"}`,
+	}
+	for range 3 {
+		for i, header := range headers {
+			token := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." +
+				base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `{"n":%d}`, i)) + ".AAAA"
+			want, wantErr := jose.ParseCompact(token)
+			got, err := parsed(t, known, token)
+			if fmt.Sprint(err) != fmt.Sprint(wantErr) {
+				t.Fatalf("%s: %v, want %v", header, err, wantErr)
+			}
+			if got.UnverifiedHeader() != want.UnverifiedHeader() || got.UnverifiedPayload() != want.UnverifiedPayload() {
+				t.Errorf("%s: %+v, want %+v", header, got.UnverifiedHeader(), want.UnverifiedHeader())
+			}
+			if err == nil {
+				known.Remember(&got)
+			}
+		}
+	}
+}
+
+// TestHeadersKeep: what is remembered, and that the rest of a known header's
+// token is judged as ever.
+func TestHeadersKeep(t *testing.T) {
+	for header, want := range map[string]bool{
+		`{"alg":"RS256","kid":"a","typ":"at+jwt"}`:                 true,
+		`{"alg":"RS256","typ":"at+jwt"}`:                           false,
+		`{"alg":"RS256","kid":"a","iss":"x"}`:                      false,
+		`{"alg":"RS256","kid":"a","sub":"x"}`:                      false,
+		`{"alg":"RS256","kid":"a","aud":"x"}`:                      false,
+		`{"alg":"RS256","kid":"` + strings.Repeat("k", 358) + `"}`: true,
+		`{"alg":"RS256","kid":"` + strings.Repeat("k", 362) + `"}`: false,
+	} {
+		known, segment := jose.NewHeaders(), base64.RawURLEncoding.EncodeToString([]byte(header))
+		first, err := parsed(t, known, segment+".e30.AAAA")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first.Retained() != len(header)+2 {
+			t.Errorf("%s: known before it was remembered", header)
+		}
+		known.Remember(&first)
+		second, err := parsed(t, known, segment+".e30.AAAA")
+		if err != nil || (second.Retained() == 2) != want {
+			t.Errorf("%s: %d bytes retained, %v", header, second.Retained(), err)
+		}
+		for _, rest := range []string{".e3.AAAA", ".e.AAAA", ".e30.A", ".e30.AB", ".e31.AAAA"} {
+			if _, err := parsed(t, known, segment+rest); !errors.Is(err, jose.ErrMalformed) {
+				t.Errorf("%s%s: %v", segment, rest, err)
+			}
+		}
+		var none *jose.Headers
+		none.Remember(&first)
+		if got, err := parsed(t, none, segment+".e30.AAAA"); err != nil || got.Retained() != len(header)+2 {
+			t.Errorf("%s: without memory: %v", header, err)
+		}
+	}
+}
+
+// TestHeadersTogether: remembering and parsing at once, of more headers than
+// there is room for, never gives one for another.
+func TestHeadersTogether(t *testing.T) {
+	known := jose.NewHeaders()
+	var all sync.WaitGroup
+	for g := range 4 {
+		all.Go(func() {
+			for n := range 2000 {
+				kid := fmt.Sprintf("k%d", (n*7+g)%700)
+				token := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"ES256","kid":"`+kid+`"}`)) + ".e30.AAAA"
+				c, err := jose.CutCompact(token)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				u, err := c.Parse(known)
+				if got, _ := u.UnverifiedHeader().KeyID(); err != nil || got != kid {
+					t.Errorf("%q for %q, %v", got, kid, err)
+				}
+				known.Remember(&u)
+			}
+		})
+	}
+	all.Wait()
+}

@@ -1,0 +1,356 @@
+package validator_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sallyport-auth/sallyport/jwkscache"
+	"github.com/sallyport-auth/sallyport/testissuer"
+	"github.com/sallyport-auth/sallyport/validator"
+)
+
+// TestTenantFlood shows that made-up issuers cost a bounded number of calls at
+// once and in a second, that known tenants are judged meanwhile without any
+// wait, and that one that is withdrawn meanwhile is noticed.
+func TestTenantFlood(t *testing.T) {
+	for name, row := range map[string]struct {
+		takes       time.Duration // a call
+		least, most int           // calls in ten seconds
+	}{
+		"quick":   {5 * time.Millisecond, 1000, 1000},
+		"slow":    {time.Second, 16 * 9, 16 * 11}, // those begun at the last instant among them
+		"hanging": {time.Hour, 16 * 2, 16 * 2},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newDirectory()
+			tenants := startTenants(t, d, 2)
+			defer closeAll(tenants)
+			v := tenanted(t, d, 0, nil)
+			for _, tenant := range tenants {
+				wantReason(t, "before", judged(t, v, tenant, testissuer.Token{}), "")
+			}
+			advance(4*time.Minute - 5*time.Second) // to be renewed in the middle of the flood
+			d.set("*", late(row.takes, failing(validator.ErrUnknownIssuer)))
+			d.set(tenants[0].URL(), late(row.takes, answering(pinned(tenants[0]))))
+			d.set(tenants[1].URL(), nil)
+			var all sync.WaitGroup
+			for i := range 10_000 { // one in a millisecond
+				token := tenants[0].Sign(madeUp(fmt.Sprintf("https://made-up-%d.test", i)))
+				all.Go(func() {
+					_, err := v.Validate(t.Context(), validator.Presentation{Scheme: validator.Bearer, Token: token})
+					if reason := validator.ReasonOf(err); reason != validator.UnknownIssuer && reason != validator.Unavailable {
+						t.Errorf("a made-up issuer: %q", reason)
+					}
+				})
+				if i%100 == 0 {
+					start, withdrawn := time.Now(), validator.Reason("")
+					if i > 5000 {
+						withdrawn = validator.UnknownIssuer
+					}
+					wantReason(t, "known", judged(t, v, tenants[0], testissuer.Token{}), "")
+					if got := judged(t, v, tenants[1], testissuer.Token{}); i == 5000 { // the token that notices
+						wantEither(t, "withdrawn", got, validator.UnknownIssuer)
+					} else {
+						wantReason(t, "withdrawn", got, withdrawn)
+					}
+					wantTook(t, "known tenants", start, 0)
+				}
+				advance(time.Millisecond)
+			}
+			flood := d.total() - 4 // without those for the two tenants
+			if flood < row.least || flood > row.most || d.atOnce() > 16 {
+				t.Errorf("%s: %d calls, %d at once", name, flood, d.atOnce())
+			}
+			all.Wait()
+			wantListed(t, "after the flood", v, tenants[0].URL())
+		})
+	}
+}
+
+// TestTenantCallsThatDoNotEnd shows that they count until they do, and that known
+// tenants and others do not take each other's place.
+func TestTenantCallsThatDoNotEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDirectory()
+		tenants := startTenants(t, d, 21)
+		defer closeAll(tenants)
+		v := tenanted(t, d, 0, nil)
+		known, newcomer := tenants[:20], tenants[20]
+		for _, tenant := range known {
+			wantReason(t, "before", judged(t, v, tenant, testissuer.Token{}), "")
+		}
+		advance(4 * time.Minute)
+		gate := make(chan struct{})
+		for _, tenant := range known {
+			d.set(tenant.URL(), held(gate, answering(pinned(tenant))))
+		}
+		for range 10 {
+			for _, tenant := range known {
+				wantReason(t, "known", judged(t, v, tenant, testissuer.Token{}), "")
+			}
+			advance(time.Second)
+		}
+		wantCount(t, "calls for known tenants", d.total()-len(known), 16)
+		wantReason(t, "a newcomer meanwhile", judged(t, v, newcomer, testissuer.Token{}), "")
+		d.set("*", held(gate, failing(validator.ErrUnknownIssuer)))
+		for i := range 20 {
+			wantReason(t, "unknown", judged(t, v, newcomer, madeUp(fmt.Sprintf("https://made-up-%d.test", i))), validator.Unavailable)
+		}
+		wantCount(t, "calls for unknown ones", d.atOnce(), 16)
+		d.set(newcomer.URL(), nil)
+		v.ForgetTenant(newcomer.URL())
+		wantReason(t, "a withdrawn one meanwhile", judged(t, v, newcomer, testissuer.Token{}), validator.Unavailable)
+		close(gate)
+		synctest.Wait()
+		asked := d.total()
+		wantReason(t, "a withdrawn one when calls have ended", judged(t, v, newcomer, testissuer.Token{}), validator.UnknownIssuer)
+		wantReason(t, "a known one", judged(t, v, known[0], testissuer.Token{}), "")
+		wantReason(t, "unknown", judged(t, v, newcomer, madeUp("https://made-up-19.test")), validator.UnknownIssuer)
+		if calls := d.total() - asked; calls < 2 || calls > 3 {
+			t.Errorf("%d calls", calls)
+		}
+	})
+}
+
+// TestTenantsGiveWay shows that naming tenants without having tokens of them
+// displaces one at most of those in use.
+func TestTenantsGiveWay(t *testing.T) {
+	for _, inUse := range []int{9, 10} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newDirectory()
+			tenants := startTenants(t, d, inUse+50)
+			defer closeAll(tenants)
+			v := tenanted(t, d, 10, nil)
+			used, named := tenants[:inUse], tenants[inUse:]
+			for _, tenant := range used {
+				wantReason(t, "in use", judged(t, v, tenant, testissuer.Token{}), "")
+				advance(time.Second)
+			}
+			for _, tenant := range named {
+				wantReason(t, "named", judged(t, v, tenant, testissuer.Token{Fault: testissuer.ForeignKey}), validator.BadSignature)
+				wantReason(t, "in use", judged(t, v, used[len(used)-1], testissuer.Token{}), "")
+				advance(100 * time.Millisecond)
+			}
+			left := 0
+			for _, url := range listed(v) {
+				if slices.ContainsFunc(used, func(tenant *testissuer.Issuer) bool { return tenant.URL() == url }) {
+					left++
+				}
+			}
+			wantCount(t, "known", len(listed(v)), 10)
+			wantCount(t, "in use and known", left, 9)
+			if inUse == 10 && slices.Contains(listed(v), used[0].URL()) {
+				t.Error("not the one that was unused for longest gave way")
+			}
+			asked := d.total()
+			for _, tenant := range used { // the one that gave way is back with its first token
+				wantReason(t, "in use", judged(t, v, tenant, testissuer.Token{}), "")
+			}
+			wantCount(t, "calls", d.total()-asked, inUse-9)
+		})
+	}
+}
+
+// TestMaxTenants shows that no more are kept, and that of those in use the one
+// unused for longest gives way.
+func TestMaxTenants(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDirectory()
+		tenants := startTenants(t, d, 4)
+		defer closeAll(tenants)
+		v := tenanted(t, d, 3, nil)
+		for _, i := range []int{0, 1, 2, 0, 3} {
+			wantReason(t, "in turn", judged(t, v, tenants[i], testissuer.Token{}), "")
+			advance(time.Second)
+		}
+		wantListed(t, "after all", v, tenants[0].URL(), tenants[2].URL(), tenants[3].URL())
+		v.ForgetTenant(tenants[0].URL())
+		wantReason(t, "where there is room", judged(t, v, tenants[1], testissuer.Token{}), "")
+		wantListed(t, "after all", v, tenants[1].URL(), tenants[2].URL(), tenants[3].URL())
+	})
+	for _, n := range []int{-1, 10_001} {
+		_, err := validator.New(validator.Config{Tenants: newDirectory().find, MaxTenants: n})
+		if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("MaxTenants is %d", n)) {
+			t.Errorf("%d: %v", n, err)
+		}
+	}
+	for _, n := range []int{1, 10_000} {
+		if _, err := validator.New(validator.Config{Tenants: newDirectory().find, MaxTenants: n}); err != nil {
+			t.Errorf("%d: %v", n, err)
+		}
+	}
+	if _, err := validator.New(validator.Config{}); err == nil || !strings.Contains(err.Error(), "Issuers is empty") {
+		t.Errorf("neither Issuers nor Tenants: %v", err)
+	}
+}
+
+// wantEither is for a token that is judged while the answer about its tenant is
+// renewed in the background: by the old one, which accepts it, or by the new one.
+func wantEither(t *testing.T, what string, got, after validator.Reason) {
+	t.Helper()
+	if got != "" && got != after {
+		t.Errorf("%s: %q, want an accept or %q", what, got, after)
+	}
+}
+
+// displaced starts to judge a token of a newcomer, and names another tenant while
+// the newcomer's keys are fetched, so that it gives way. The channel gets the
+// verdict.
+func displaced(t *testing.T, d *directory, v *validator.Validator, newcomer, other *testissuer.Issuer) <-chan validator.Reason {
+	t.Helper()
+	newcomer.Behave(testissuer.JWKS, testissuer.Behaviour{Delay: time.Second})
+	d.set(newcomer.URL(), answering(discovering(newcomer)))
+	d.set(other.URL(), answering(pinned(other)))
+	waiting := inBackground(t, v, newcomer)
+	wantListed(t, "while its keys are fetched", v, newcomer.URL())
+	wantReason(t, "named", judged(t, v, other, madeUp(other.URL())), validator.BadSignature)
+	wantListed(t, "when another was named", v, other.URL())
+	return waiting
+}
+
+// TestTenantIsLetInAgain shows that a newcomer which had to give way before its
+// first accepted token is known once there is one, and asked for again; but not
+// if it was forgotten, withdrawn or lost a key meanwhile, or known again
+// already.
+func TestTenantIsLetInAgain(t *testing.T) {
+	for name, row := range map[string]struct {
+		meanwhile func(*testing.T, *directory, *validator.Validator, *testissuer.Issuer)
+		again     bool             // else it is judged once more: what it was judged by has changed
+		want      validator.Reason // then
+	}{
+		"nothing": {func(*testing.T, *directory, *validator.Validator, *testissuer.Issuer) {}, true, ""},
+		"another one was forgotten": {func(_ *testing.T, _ *directory, v *validator.Validator, _ *testissuer.Issuer) {
+			v.ForgetTenant("https://third.test")
+		}, true, ""},
+		"forgotten": {func(_ *testing.T, d *directory, v *validator.Validator, newcomer *testissuer.Issuer) {
+			v.ForgetTenant(newcomer.URL())
+			d.set(newcomer.URL(), failing(errDirectory))
+		}, false, validator.Unavailable},
+		"withdrawn": {func(t *testing.T, d *directory, v *validator.Validator, newcomer *testissuer.Issuer) {
+			wantReason(t, "named again at once", judged(t, v, newcomer, testissuer.Token{}), validator.Unavailable)
+			v.ForgetTenant(newcomer.URL()) // or it would not be asked for within ten seconds
+			d.set(newcomer.URL(), nil)
+			wantReason(t, "withdrawn", judged(t, v, newcomer, testissuer.Token{}), validator.UnknownIssuer)
+		}, false, validator.UnknownIssuer},
+		"lost a key": {func(t *testing.T, d *directory, v *validator.Validator, newcomer *testissuer.Issuer) {
+			d.set(newcomer.URL(), failing(errDirectory))
+			err := v.ForbidKey(t.Context(), newcomer.URL(), jwkscache.KeyName{KeyID: newcomer.SigningKey()})
+			if !errors.Is(err, errDirectory) {
+				t.Errorf("%v", err)
+			}
+		}, false, validator.Unavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				newcomer, other := startIssuer(t, "https://newcomer.test"), startIssuer(t, "https://other.test")
+				defer closeAll([]*testissuer.Issuer{newcomer, other})
+				d := newDirectory()
+				v := tenanted(t, d, 1, nil)
+				waiting := displaced(t, d, v, newcomer, other)
+				row.meanwhile(t, d, v, newcomer)
+				if !row.again {
+					wantReason(t, "the token", <-waiting, row.want)
+					wantListed(t, "with its token", v, other.URL())
+					return
+				}
+				wantReason(t, "the token", <-waiting, "")
+				wantListed(t, "with its token", v, newcomer.URL())
+				wantReason(t, "named again too soon", judged(t, v, other, madeUp(other.URL())), validator.Unavailable)
+				advance(10 * time.Second)
+				wantReason(t, "named", judged(t, v, other, madeUp(other.URL())), validator.BadSignature)
+				wantListed(t, "it has an accepted token, but there is no other", v, other.URL())
+			})
+		})
+	}
+	synctest.Test(t, func(t *testing.T) { // its configuration is asked for again
+		newcomer, other := startIssuer(t, "https://newcomer.test"), startIssuer(t, "https://other.test")
+		defer closeAll([]*testissuer.Issuer{newcomer, other})
+		d := newDirectory()
+		v := tenanted(t, d, 1, nil)
+		waiting := displaced(t, d, v, newcomer, other)
+		d.set(newcomer.URL(), nil)
+		wantReason(t, "the token", <-waiting, "")
+		wantListed(t, "with its token", v, newcomer.URL())
+		wantEither(t, "the token that notices", judged(t, v, newcomer, testissuer.Token{}), validator.UnknownIssuer)
+		synctest.Wait()
+		wantReason(t, "withdrawn before it was let in again", judged(t, v, newcomer, testissuer.Token{}), validator.UnknownIssuer)
+	})
+	synctest.Test(t, func(t *testing.T) { // it is known again already
+		newcomer, other := startIssuer(t, "https://newcomer.test"), startIssuer(t, "https://other.test")
+		defer closeAll([]*testissuer.Issuer{newcomer, other})
+		d := newDirectory()
+		v := tenanted(t, d, 1, nil)
+		waiting := displaced(t, d, v, newcomer, other)
+		changed := discovering(newcomer)
+		changed.Audiences = []string{"https://else.test"}
+		d.set(newcomer.URL(), answering(changed))
+		v.ForgetTenant(newcomer.URL())
+		second := inBackground(t, v, newcomer)
+		wantReason(t, "the first token", <-waiting, validator.WrongAudience)
+		wantReason(t, "the second token", <-second, validator.WrongAudience)
+		wantListed(t, "after both", v, newcomer.URL())
+		wantReason(t, "a third", judged(t, v, newcomer, testissuer.Token{}), validator.WrongAudience)
+		wantCount(t, "calls", d.times(newcomer.URL()), 2)
+	})
+}
+
+// TestTenantStaysProven shows that a tenant in use does not become a newcomer by
+// a change of its configuration, nor by being let in again.
+func TestTenantStaysProven(t *testing.T) {
+	for name, prepare := range map[string]func(*testing.T, *directory, *validator.Validator, *testissuer.Issuer){
+		"changed": func(t *testing.T, d *directory, v *validator.Validator, tenant *testissuer.Issuer) {
+			config := pinned(tenant)
+			d.set(tenant.URL(), answering(config))
+			wantReason(t, "before", judged(t, v, tenant, testissuer.Token{}), "")
+			config.Audiences = []string{"https://else.test"}
+			d.set(tenant.URL(), answering(config))
+			advance(5 * time.Minute)
+			wantReason(t, "changed", judged(t, v, tenant, testissuer.Token{}), validator.WrongAudience)
+		},
+		"let in again": func(t *testing.T, d *directory, v *validator.Validator, tenant *testissuer.Issuer) {
+			other := startIssuer(t, "https://other.test")
+			defer other.Close()
+			filler := startIssuer(t, "https://filler.test")
+			defer filler.Close()
+			d.set(filler.URL(), answering(pinned(filler)))
+			waiting := inBackgroundOf(t, d, v, tenant)
+			wantReason(t, "filler", judged(t, v, filler, testissuer.Token{}), "")
+			d.set(other.URL(), answering(pinned(other)))
+			wantReason(t, "named", judged(t, v, other, madeUp(other.URL())), validator.BadSignature)
+			wantListed(t, "when another was named", v, filler.URL(), other.URL())
+			wantReason(t, "its token", <-waiting, "")
+			v.ForgetTenant(filler.URL())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDirectory()
+				tenants := startTenants(t, d, 5)
+				defer closeAll(tenants)
+				tenant := startIssuer(t, "https://tenant.test")
+				defer tenant.Close()
+				v := tenanted(t, d, 2, nil)
+				prepare(t, d, v, tenant)
+				for _, named := range tenants {
+					advance(time.Second)
+					wantReason(t, "named", judged(t, v, named, madeUp(named.URL())), validator.BadSignature)
+				}
+				wantListed(t, "after many were named", v, tenants[4].URL(), tenant.URL())
+			})
+		})
+	}
+}
+
+// inBackgroundOf starts to judge a token of a tenant whose keys take a second.
+func inBackgroundOf(t *testing.T, d *directory, v *validator.Validator, tenant *testissuer.Issuer) <-chan validator.Reason {
+	t.Helper()
+	tenant.Behave(testissuer.JWKS, testissuer.Behaviour{Delay: time.Second})
+	d.set(tenant.URL(), answering(discovering(tenant)))
+	return inBackground(t, v, tenant)
+}
