@@ -7,7 +7,6 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
 	"encoding/asn1"
 	"encoding/base64"
 	"encoding/json"
@@ -219,24 +218,6 @@ func parse(tb testing.TB, token string) *jose.Unverified {
 	u, err := jose.ParseCompact(token)
 	if err != nil {
 		tb.Fatalf("ParseCompact(%q): %v", token, err)
-	}
-	return &u
-}
-
-// parseDigested is parse of what was digested before, as for a cache.
-func parseDigested(tb testing.TB, token string) *jose.Unverified {
-	tb.Helper()
-	c, err := jose.CutCompact(token)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	input := token[:strings.LastIndexByte(token, '.')]
-	if digest := c.Digest(); digest != sha256.Sum256([]byte(input)) || c.Signature() != token[len(input)+1:] {
-		tb.Fatalf("%q: the digest is of something else", token)
-	}
-	u, err := c.Parse(nil)
-	if err != nil {
-		tb.Fatalf("Parse(%q): %v", token, err)
 	}
 	return &u
 }

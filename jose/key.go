@@ -13,7 +13,7 @@ type Key struct {
 
 // verifier checks a signature under one key and one algorithm.
 type verifier interface {
-	verify(of signed, signature []byte) bool
+	verify(signingInput string, signature []byte) bool
 }
 
 // Algorithm is the one algorithm that k verifies.
@@ -36,7 +36,7 @@ func (k *Key) Verify(u *Unverified) error {
 	if u.header.algorithm != k.algorithm { // a claim to check, not a choice to follow
 		return ErrAlgorithm
 	}
-	if !k.verifier.verify(u.signed, u.signature) {
+	if !k.verifier.verify(u.signingInput, u.signature) {
 		return ErrSignature
 	}
 	return nil

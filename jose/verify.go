@@ -20,13 +20,10 @@ var hashes = [algorithms]crypto.Hash{
 // token, whose copy then costs no allocation.
 const inputSize = 2 << 10
 
-// sum hashes the input into buffer, unless that is done already.
-func (of *signed) sum(hash crypto.Hash, buffer *[sha512.Size]byte) []byte {
-	if hash == crypto.SHA256 && of.digested {
-		return buffer[:copy(buffer[:], of.digest[:])]
-	}
+// digest hashes input into buffer.
+func digest(hash crypto.Hash, input string, buffer *[sha512.Size]byte) []byte {
 	var stack [inputSize]byte
-	bytes := append(stack[:0], of.input...)
+	bytes := append(stack[:0], input...)
 	switch hash {
 	case crypto.SHA256:
 		sum := sha256.Sum256(bytes)
@@ -46,9 +43,9 @@ type pkcs1Verifier struct {
 	hash crypto.Hash
 }
 
-func (v *pkcs1Verifier) verify(of signed, signature []byte) bool {
+func (v *pkcs1Verifier) verify(signingInput string, signature []byte) bool {
 	var buffer [sha512.Size]byte
-	return rsa.VerifyPKCS1v15(v.key, v.hash, of.sum(v.hash, &buffer), signature) == nil
+	return rsa.VerifyPKCS1v15(v.key, v.hash, digest(v.hash, signingInput, &buffer), signature) == nil
 }
 
 // pssVerifier is RSASSA-PSS with MGF1 over the same hash and a salt as long as
@@ -59,9 +56,9 @@ type pssVerifier struct {
 	options rsa.PSSOptions
 }
 
-func (v *pssVerifier) verify(of signed, signature []byte) bool {
+func (v *pssVerifier) verify(signingInput string, signature []byte) bool {
 	var buffer [sha512.Size]byte
-	return rsa.VerifyPSS(v.key, v.hash, of.sum(v.hash, &buffer), signature, &v.options) == nil
+	return rsa.VerifyPSS(v.key, v.hash, digest(v.hash, signingInput, &buffer), signature, &v.options) == nil
 }
 
 // ecdsaVerifier is ECDSA with R‖S of the curve's fixed length (RFC 7518 §3.4).
@@ -71,13 +68,13 @@ type ecdsaVerifier struct {
 	size int // of R and of S, in bytes
 }
 
-func (v *ecdsaVerifier) verify(of signed, signature []byte) bool {
+func (v *ecdsaVerifier) verify(signingInput string, signature []byte) bool {
 	if len(signature) != 2*v.size {
 		return false
 	}
 	var buffer [sha512.Size]byte
 	var der [maxDER]byte
-	return ecdsa.VerifyASN1(v.key, of.sum(v.hash, &buffer), appendDER(der[:0], signature))
+	return ecdsa.VerifyASN1(v.key, digest(v.hash, signingInput, &buffer), appendDER(der[:0], signature))
 }
 
 // maxDER holds the longest ECDSA signature, of P-521: a sequence of two
@@ -123,7 +120,7 @@ type ed25519Verifier struct {
 	key ed25519.PublicKey
 }
 
-func (v *ed25519Verifier) verify(of signed, signature []byte) bool {
+func (v *ed25519Verifier) verify(signingInput string, signature []byte) bool {
 	var stack [inputSize]byte
-	return ed25519.Verify(v.key, append(stack[:0], of.input...), signature)
+	return ed25519.Verify(v.key, append(stack[:0], signingInput...), signature)
 }

@@ -42,37 +42,33 @@ func TestVerify(t *testing.T) {
 		jose.ES256: newEC(p256Key().Curve), jose.ES384: newEC(p384Key().Curve), jose.ES512: newEC(p521Key().Curve), jose.EdDSA: newEd25519(),
 	}
 	for _, a := range all {
-		for way, parse := range map[string]func(testing.TB, string) *jose.Unverified{"": parse, ", digested before": parseDigested} {
-			t.Run(a.String()+way, func(t *testing.T) { testVerify(t, a, others[a], parse) })
-		}
-	}
-}
+		t.Run(a.String(), func(t *testing.T) {
+			key := onlyKey(t, a, keyFor(a))
+			for _, payload := range []string{"{}", "not JSON", strings.Repeat("x", 10_000)} {
+				expect(t, key.Verify(parse(t, token(t, a, keyFor(a), header(a), payload))), nil, "")
+			}
+			other := others[a]
+			if other == nil {
+				other = otherRSAKey()
+			}
+			expect(t, key.Verify(parse(t, token(t, a, other, header(a), "{}"))), jose.ErrSignature, "")
 
-func testVerify(t *testing.T, a jose.Algorithm, other crypto.Signer, parse func(testing.TB, string) *jose.Unverified) {
-	t.Helper()
-	key := onlyKey(t, a, keyFor(a))
-	for _, payload := range []string{"{}", "not JSON", strings.Repeat("x", 10_000)} {
-		expect(t, key.Verify(parse(t, token(t, a, keyFor(a), header(a), payload))), nil, "")
-	}
-	if other == nil {
-		other = otherRSAKey()
-	}
-	expect(t, key.Verify(parse(t, token(t, a, other, header(a), "{}"))), jose.ErrSignature, "")
+			signed := strings.Split(token(t, a, keyFor(a), header(a), `{"sub":"alice"}`), ".")
+			otherPayload := signed[0] + "." + b64([]byte(`{"sub":"mallo"}`)) + "." + signed[2]
+			expect(t, key.Verify(parse(t, otherPayload)), jose.ErrSignature, "")
+			otherHeader := b64([]byte(`{"alg":"`+a.String()+`","x":1}`)) + "." + signed[1] + "." + signed[2]
+			expect(t, key.Verify(parse(t, otherHeader)), jose.ErrSignature, "")
 
-	signed := strings.Split(token(t, a, keyFor(a), header(a), `{"sub":"alice"}`), ".")
-	otherPayload := signed[0] + "." + b64([]byte(`{"sub":"mallo"}`)) + "." + signed[2]
-	expect(t, key.Verify(parse(t, otherPayload)), jose.ErrSignature, "")
-	otherHeader := b64([]byte(`{"alg":"`+a.String()+`","x":1}`)) + "." + signed[1] + "." + signed[2]
-	expect(t, key.Verify(parse(t, otherHeader)), jose.ErrSignature, "")
-
-	sig, err := base64.RawURLEncoding.DecodeString(signed[2])
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range sig {
-		changed := slices.Clone(sig)
-		changed[i] ^= 1 << (i % 8)
-		expect(t, key.Verify(parse(t, signed[0]+"."+signed[1]+"."+b64(changed))), jose.ErrSignature, "")
+			sig, err := base64.RawURLEncoding.DecodeString(signed[2])
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range sig {
+				changed := slices.Clone(sig)
+				changed[i] ^= 1 << (i % 8)
+				expect(t, key.Verify(parse(t, signed[0]+"."+signed[1]+"."+b64(changed))), jose.ErrSignature, "")
+			}
+		})
 	}
 }
 

@@ -54,11 +54,11 @@ const (
 	maxCacheBytes     = int64(64 << 30)
 	defaultCacheAge   = 5 * time.Minute
 	maxCacheAge       = time.Hour
-	shards            = 64      // and the least number of entries
-	entryOverhead     = 822     // bytes of a token and its places in the cache, beside its text; measured, see TestMemory
-	probationShare    = 5       // one in so many places is for tokens that came once
-	maxPassed         = 64      // that were used, when one has to give way
-	stackSignature    = 1 << 10 // bytes, with what precedes it
+	shards            = 64  // and the least number of entries
+	entryOverhead     = 822 // bytes of a token and its places in the cache, beside its text; measured, see TestMemory
+	probationShare    = 5   // one in so many places is for tokens that came once
+	maxPassed         = 64  // that were used, when one has to give way
+	stackToken        = 2 << 10
 	digestSecretBytes = 16
 )
 
@@ -91,14 +91,13 @@ type digest [sha256.Size]byte
 
 // verified is what is kept of a token: facts, and what they rest on.
 type verified struct {
-	draft
+	*draft // apart, so that what is looked at for every token is close together
 
 	digest digest               // set when it is kept
 	issuer *issuer              // nil if it is dynamic: removing a tenant frees its keys at once
 	tenant weak.Pointer[issuer] // else
 	key    jwkscache.Handle
-	since  time.Time // when the signature was verified
-	wall   int64     // likewise, in ns since 1970
+	since  moment // when the signature was verified
 	// Within these seconds since 1970 there is nothing to refuse for its times:
 	// from the claims, which are in colder memory.
 	from, until int64
@@ -157,13 +156,11 @@ func newSegment() segment {
 	return segment{list: list}
 }
 
-// digest is the name of a token in this cache: of the digest of what is signed,
-// which verifying needs too, and of the signature.
-func (c *cache) digest(token *jose.Compact) digest {
-	var stack [stackSignature]byte
-	signed := token.Digest()
-	text := append(append(stack[:0], c.secret[:]...), signed[:]...)
-	return sha256.Sum256(append(text, token.Signature()...))
+// digest is the name of a token in this cache.
+func (c *cache) digest(token string) digest {
+	var stack [stackToken]byte
+	text := append(append(stack[:0], c.secret[:]...), token...)
+	return sha256.Sum256(text)
 }
 
 func (c *cache) shard(d digest) *shard { return &c.shards[d[0]%shards] }
@@ -335,7 +332,7 @@ func (v *Validator) known(ctx context.Context, now time.Time, d digest, p *Prese
 	if kept == nil {
 		return nil, nil, nil
 	}
-	if kept.age(now) >= v.cache.maxAge {
+	if kept.since.age(v.moment(now)) >= v.cache.maxAge {
 		return nil, nil, nil // and the new verdict takes its place
 	}
 	token, is, instant := kept.minted(), v.current(ctx, kept, now), clock.Or(ctx, now)
@@ -354,10 +351,18 @@ func (v *Validator) known(ctx context.Context, now time.Time, d digest, p *Prese
 	return token, is, nil
 }
 
-// age is how long ago the signature was verified, by the clock that says more:
-// the monotonic one stands still while a machine is suspended.
-func (v *verified) age(now time.Time) time.Duration {
-	return max(now.Sub(v.since), time.Duration(now.UnixNano()-v.wall))
+// moment is an instant by both clocks: the monotonic one stands still while a
+// machine is suspended, and the wall clock can be set back.
+type moment struct {
+	clock time.Duration // since the Validator was made
+	wall  int64         // ns since 1970
+}
+
+func (v *Validator) moment(now time.Time) moment { return moment{now.Sub(v.born), now.UnixNano()} }
+
+// age is how long before now m was, by the clock that says more.
+func (m moment) age(now moment) time.Duration {
+	return max(now.clock-m.clock, time.Duration(now.wall-m.wall))
 }
 
 // current is the issuer, if what a verdict rests on still holds: the key, and the

@@ -5,12 +5,9 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/sallyport-auth/sallyport/jose"
 )
 
 // Kept is how many tokens v keeps, and what it thinks that they take in memory.
@@ -381,27 +378,21 @@ func FuzzShard(f *testing.F) {
 // TestDigest: the digest is keyed, and tells tokens of all lengths apart.
 func TestDigest(t *testing.T) {
 	a, b := testCache(t, 0, 0), testCache(t, 0, 0)
-	seen := map[digest]string{}
-	for n := range 3 * stackSignature {
-		long := strings.Repeat("a", n+1)
-		for _, token := range []string{"a.a." + long, "a." + long + "a.a", long + "aa.a.a"} {
-			compact, err := jose.CutCompact(token)
-			if err != nil {
-				t.Fatal(err)
-			}
-			d := a.digest(&compact)
-			if other, found := seen[d]; found {
-				t.Fatalf("%s and %s have one digest", other, token)
-			}
-			signed := compact.Digest()
-			if d == b.digest(&compact) || d == sha256.Sum256([]byte(token)) || d == sha256.Sum256([]byte(string(signed[:])+compact.Signature())) {
-				t.Fatal("the digest is not keyed")
-			}
-			if d != a.digest(&compact) {
-				t.Fatal("the digest is not the same the second time")
-			}
-			seen[d] = token
+	seen := map[digest]int{}
+	text := make([]byte, 0, 3*stackToken)
+	for n := range cap(text) {
+		d := a.digest(string(text))
+		if other, found := seen[d]; found {
+			t.Fatalf("%d and %d bytes have one digest", other, n)
 		}
+		if d == b.digest(string(text)) || d == sha256.Sum256(text) {
+			t.Fatal("the digest is not keyed")
+		}
+		if d != a.digest(string(text)) {
+			t.Fatal("the digest is not the same the second time")
+		}
+		seen[d] = n
+		text = append(text, 'a')
 	}
 }
 
@@ -449,5 +440,21 @@ func TestCacheDefaults(t *testing.T) {
 	}
 	if newCache(CacheConfig{Off: true}) != nil {
 		t.Error("there is a cache although it is off")
+	}
+}
+
+// TestMoment: the age is that of the clock which says more.
+func TestMoment(t *testing.T) {
+	since := moment{clock: time.Hour, wall: int64(1000 * time.Hour)}
+	for _, row := range []struct{ clock, wall, want time.Duration }{
+		{0, 0, 0},
+		{time.Minute, time.Minute, time.Minute},
+		{time.Second, time.Hour, time.Hour}, // the machine was suspended
+		{time.Hour, -time.Hour, time.Hour},  // the wall clock was set back
+		{time.Minute, 0, time.Minute},
+	} {
+		if got := since.age(moment{since.clock + row.clock, since.wall + int64(row.wall)}); got != row.want {
+			t.Errorf("%v, %v: %v", row.clock, row.wall, got)
+		}
 	}
 }

@@ -23,6 +23,7 @@ type Validator struct {
 	tenants  *tenants // nil if there are none
 	cache    *cache   // nil if it is off
 	headers  *jose.Headers
+	born     time.Time
 	leeway   Leeway
 	maxBytes int
 	trace    *Trace
@@ -40,6 +41,7 @@ func New(config Config) (*Validator, error) {
 		issuers:  config.checkedIssuers(trace, &f),
 		cache:    newCache(config.Cache.checked(&f)),
 		headers:  jose.NewHeaders(),
+		born:     time.Now(),
 		trace:    trace,
 	}
 	if err := f.err(); err != nil {
@@ -111,19 +113,15 @@ func (v *Validator) judge(ctx context.Context, p *Presentation) (*Token, *issuer
 	if refused := v.judgePresentation(p); refused != nil {
 		return nil, nil, refused
 	}
-	compact, err := jose.CutCompact(p.Token)
-	if err != nil {
-		return nil, nil, malformed(p.Token, err)
-	}
 	now := time.Now()
 	var d digest
 	if v.cache != nil {
-		d = v.cache.digest(&compact)
+		d = v.cache.digest(p.Token)
 		if token, is, refused := v.known(ctx, now, d, p); token != nil || refused != nil {
 			return token, is, refused
 		}
 	}
-	kept, is, refused := v.verify(ctx, now, p.Token, &compact)
+	kept, is, refused := v.verify(ctx, now, p.Token)
 	if refused != nil {
 		return nil, is, refused
 	}
@@ -136,21 +134,14 @@ func (v *Validator) judge(ctx context.Context, p *Presentation) (*Token, *issuer
 	return kept.minted(), is, nil
 }
 
-// malformed is the refusal of a token that cannot be parsed.
-func malformed(token string, err error) *Error {
-	if !isToken68(token) {
-		return errGrammar
-	}
-	return translated(err)
-}
-
 // verify judges all of a token that does not depend on the request.
-func (v *Validator) verify(
-	ctx context.Context, now time.Time, token string, compact *jose.Compact,
-) (*verified, *issuer, *Error) {
-	unverified, err := compact.Parse(v.headers)
+func (v *Validator) verify(ctx context.Context, now time.Time, token string) (*verified, *issuer, *Error) {
+	unverified, err := v.headers.ParseCompact(token)
 	if err != nil {
-		return nil, nil, malformed(token, err)
+		if !isToken68(token) {
+			return nil, nil, errGrammar
+		}
+		return nil, nil, translated(err)
 	}
 	var stack [24]strictjson.Member
 	members, err := strictjson.ParseObject(unverified.UnverifiedPayload(), strictjson.TokenLimits, stack[:0])
@@ -170,15 +161,16 @@ func (v *Validator) verify(
 	if refused != nil {
 		return nil, is, refused
 	}
-	made := &verified{key: key, since: now, wall: now.UnixNano()}
-	if refused = v.judgeClaims(ctx, is, &unverified, members, &made.draft); refused != nil {
+	judged, refused := v.judgeClaims(ctx, is, &unverified, members)
+	if refused != nil {
 		return nil, is, refused
 	}
 	if is.dynamic && !v.tenants.prove(is) {
 		return nil, is, errTenantGone
 	}
-	made.rest(is, &unverified)
 	v.headers.Remember(&unverified)
+	made := &verified{draft: judged, key: key, since: v.moment(now)}
+	made.rest(is, &unverified)
 	return made, is, nil
 }
 
@@ -279,37 +271,37 @@ func (is *issuer) authenticate(ctx context.Context, now time.Time, unverified *j
 
 // judgeClaims judges what the signature vouches for, and mints the Token.
 func (v *Validator) judgeClaims(
-	ctx context.Context, is *issuer, verified *jose.Unverified, members []strictjson.Member, made *draft,
-) *Error {
-	made.facts.payload = verified.UnverifiedPayload()
+	ctx context.Context, is *issuer, verified *jose.Unverified, members []strictjson.Member,
+) (*draft, *Error) {
+	made := &draft{facts: facts{payload: verified.UnverifiedPayload()}}
 	c := &made.facts.claims
 	if refused := c.readAll(members); refused != nil {
-		return refused
+		return nil, refused
 	}
 	if refused := judgeReplicated(verified.UnverifiedHeader(), members); refused != nil {
-		return refused
+		return nil, refused
 	}
 	if refused := is.judgeLegacy(c, members); refused != nil {
-		return refused
+		return nil, refused
 	}
 	if refused := c.judgeRequired(is.profile); refused != nil {
-		return refused
+		return nil, refused
 	}
 	if refused := c.judgeTimes(clock.Now(ctx), v.leeway); refused != nil {
-		return refused
+		return nil, refused
 	}
 	if !c.namesAny(is.audiences) {
-		return errAudience
+		return nil, errAudience
 	}
 	if refused := is.judgeRules(members); refused != nil {
-		return refused
+		return nil, refused
 	}
 	if refused := is.derive(c, members); refused != nil {
-		return refused
+		return nil, refused
 	}
 	if c.bound {
-		return errBound
+		return nil, errBound
 	}
 	made.mint()
-	return nil
+	return made, nil
 }
