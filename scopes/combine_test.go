@@ -101,7 +101,7 @@ func TestCombinationFaults(t *testing.T) {
 		{scopes.And(scopes.Policy{}, scopes.All("a b")), []string{"the zero Policy", `"a b" is not a scope token`}},
 		{scopes.And(scopes.Audience("a"), scopes.Audience("b")), []string{"two Audience parts"}},
 		{scopes.Audience(), []string{"without an identifier"}},
-		{scopes.Audience("a", ""), []string{"without an identifier"}},
+		{scopes.Audience("a", ""), []string{"argument 2 is empty"}},
 		{scopes.MaxLifetime(0), []string{"must be positive"}},
 		{scopes.MaxLifetime(-time.Second), []string{"must be positive"}},
 	} {
