@@ -55,7 +55,7 @@ const (
 	defaultCacheAge   = 5 * time.Minute
 	maxCacheAge       = time.Hour
 	shards            = 64  // and the least number of entries
-	entryOverhead     = 790 // bytes of a token and its places in the cache, beside its text; measured, see TestMemory
+	entryOverhead     = 822 // bytes of a token and its places in the cache, beside its text; measured, see TestMemory
 	probationShare    = 5   // one in so many places is for tokens that came once
 	maxPassed         = 64  // that were used, when one has to give way
 	stackToken        = 2 << 10
@@ -99,7 +99,7 @@ type verified struct {
 	// Within these seconds since 1970 there is nothing to refuse for its times:
 	// from the claims, which are in colder memory.
 	from, until int64
-	text        int32       // bytes of header and payload, decoded: one string, which the claims alias unless they have escapes
+	text        int32       // bytes of header and payload, decoded: one string, which the claims alias unless they have escapes; and of what was derived
 	used        atomic.Bool // since it was settled, or passed over when another gave way
 }
 
@@ -326,7 +326,7 @@ func (v *Validator) known(ctx context.Context, d digest, p *Presentation) (*Toke
 			return nil, kept.issuer, refused
 		}
 	}
-	if refused := p.Demands.judge(kept.token.read(), kept.issuer); refused != nil {
+	if refused := p.Demands.judge(instant, kept.token.read(), kept.issuer); refused != nil {
 		return nil, kept.issuer, refused
 	}
 	return kept.token, kept.issuer, nil

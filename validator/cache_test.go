@@ -680,7 +680,7 @@ func TestCacheFaults(t *testing.T) {
 
 // tenantOf is what the tests tell of a tenant.
 func tenantOf(url string, keys jwkscache.Source, audiences ...string) finder {
-	return answering(validator.Issuer{URL: url, Audiences: audiences, Keys: keys})
+	return answering(validator.Issuer{URL: url, Audiences: audiences, Keys: keys, Grants: allScopes})
 }
 
 // tenantKeys are one source: another is another configuration.

@@ -33,6 +33,12 @@ type claims struct {
 	actor           Actor
 	bound           bool // there is a cnf, of whatever form
 	idTokenOnly     bool // there is a claim that no access token has
+
+	// By the issuer's configuration, which also changes scope; see derive.
+	user        bool // is known to be behind it
+	multiFactor bool
+	tenant      string
+	roles       string // with roleSeparator between them
 }
 
 var (
@@ -323,19 +329,9 @@ func (c *claims) span() (from, until int64) {
 func judgeReplicated(h jose.Header, members []strictjson.Member) *Error {
 	issuer, subject, audience := h.ReplicatedClaims()
 	for _, replica := range []struct{ name, raw string }{{"iss", issuer}, {"sub", subject}, {"aud", audience}} {
-		if replica.raw != "" && raw(members, replica.name) != replica.raw {
+		if replica.raw != "" && lookup(members, replica.name).Raw() != replica.raw {
 			return errReplicated
 		}
 	}
 	return nil
-}
-
-// raw is the JSON text of a member, or "" for an absent one.
-func raw(members []strictjson.Member, name string) string {
-	for _, m := range members {
-		if m.Name == name {
-			return m.Value.Raw()
-		}
-	}
-	return ""
 }

@@ -49,6 +49,7 @@ func TestRequiredClaims(t *testing.T) {
 // R-AT-06).
 func TestIssuerVariants(t *testing.T) {
 	config := baseConfig()
+	config.Issuers[0].Grants = allScopes
 	second := config.Issuers[0]
 	second.URL = "https://as.example.com/tenant"
 	third := config.Issuers[0]

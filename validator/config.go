@@ -96,6 +96,28 @@ type Issuer struct {
 	Marker []ClaimRule
 	// Claims are further claims that every token must carry.
 	Claims []ClaimRule
+	// Grants are the scopes that this issuer may grant. Its tokens do not have
+	// others, whatever they say: the same scope of another issuer may mean
+	// less. nil means all, for an issuer that is the only one; with several
+	// Issuers, or with Tenants, it is required of each, and [AllScopes] alone
+	// says all. An empty list grants none.
+	Grants []string
+	// Mappings make scopes or roles of other claims. nil: none does. There are
+	// presets, such as [EntraMappings].
+	Mappings []Mapping
+	// Tenant says which tenant the tokens speak for. The zero rule: there are
+	// no tenants.
+	Tenant TenantRule
+	// ClientOnly is a marker of tokens that a client got for itself, without
+	// a user: such as gty equal to client-credentials of Auth0, or idtyp equal
+	// to app of Entra ID, where it has to be switched on. The zero rule: those
+	// whose sub equals client_id, which are such tokens in any case. See
+	// [Token.ClientOnly].
+	ClientOnly ClaimRule
+	// MultiFactor are the values of amr by which this issuer tells that the
+	// user authenticated by several factors, such as mfa (RFC 8176 §2). nil:
+	// none does.
+	MultiFactor []string
 }
 
 // Leeway is how far this host's clock may differ from the issuer's. A zero
@@ -133,6 +155,13 @@ type issuer struct {
 	profile   Profile
 	marker    []ClaimRule
 	claims    []ClaimRule
+
+	grants         map[string]struct{} // nil for all
+	mappings       []Mapping
+	tenantRule     TenantRule
+	clientOnly     ClaimRule
+	multiFactor    []string
+	derivesNothing bool // none of the above, but for clientOnly
 }
 
 // faults collects what is wrong with a configuration, so that all of it is
@@ -193,6 +222,9 @@ func (c *Config) checkedIssuers(trace *Trace, f *faults) []*issuer {
 				f.addf("%s: listed twice; merge the entries", field)
 			}
 		}
+		if len(c.Issuers) > 1 || c.Tenants != nil {
+			c.Issuers[i].needGrants(field, f)
+		}
 		issuers = append(issuers, c.Issuers[i].checked(field, c.SnapshotDir, trace, f))
 	}
 	return issuers
@@ -203,6 +235,9 @@ func (c *Issuer) checked(field, snapshotDir string, trace *Trace, f *faults) *is
 	checkAudiences(c.Audiences, field, f)
 	c.checkProfile(field, f)
 	checkRules(c.Claims, field+": Claims", f)
+	checkMappings(c.Mappings, field, f)
+	c.Tenant.check(field, f)
+	c.checkCaller(field, f)
 	algorithms := checkedAlgorithms(c.Algorithms, field, f)
 	is := &issuer{
 		url:       c.URL,
@@ -210,7 +245,14 @@ func (c *Issuer) checked(field, snapshotDir string, trace *Trace, f *faults) *is
 		profile:   c.Profile,
 		marker:    slices.Clone(c.Marker),
 		claims:    slices.Clone(c.Claims),
+
+		grants:      c.checkedGrants(field, f),
+		mappings:    cloneMappings(c.Mappings),
+		tenantRule:  c.Tenant.clone(),
+		clientOnly:  c.ClientOnly,
+		multiFactor: slices.Clone(c.MultiFactor),
 	}
+	is.derivesNothing = is.grants == nil && len(is.mappings) == 0 && is.tenantRule.isZero() && len(is.multiFactor) == 0
 	for _, a := range algorithms {
 		is.allowed[a] = true
 	}

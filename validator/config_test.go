@@ -56,7 +56,7 @@ var configFaults = []struct {
 	{"http to a name that only looks local", issuerURL("http://localhost.example.com"), []string{"URL must be", "http is for loopback"}},
 	{"ftp to loopback", issuerURL("ftp://127.0.0.1"), []string{"URL must be"}},
 	{
-		"URL twice", func(c *validator.Config) { c.Issuers = append(c.Issuers, c.Issuers[0]) },
+		"URL twice", func(c *validator.Config) { c.Issuers[0].Grants = allScopes; c.Issuers = append(c.Issuers, c.Issuers[0]) },
 		[]string{`Issuers[1] "https://as.example.com": listed twice`, "merge"},
 	},
 
@@ -188,6 +188,7 @@ func TestConfigAllFaults(t *testing.T) {
 		"Profile 9 does not exist", "Claims[0]: Name is empty", `Claims[1] "a": Type 9`,
 		`Issuers[2] "http://as.example.com": listed twice`, `Issuers[2] "http://as.example.com": URL must be`,
 		`Issuers[2] "http://as.example.com": Marker is for ProfileLegacy only`,
+		`Issuers[0] "": Grants is nil`, `Issuers[1] "http://as.example.com": Grants is nil`, `Issuers[2] "http://as.example.com": Grants is nil`,
 	}
 	lines := strings.Split(err.Error(), "\n")
 	if len(lines) != len(want) {
@@ -389,7 +390,8 @@ func TestWarnings(t *testing.T) {
 		}},
 		{"both of the second issuer", func(c *validator.Config) {
 			second := legacyConfig().Issuers[0]
-			second.URL, second.Keys = "https://second.example.com", someIgnored()
+			second.URL, second.Keys, second.Grants = "https://second.example.com", someIgnored(), allScopes
+			c.Issuers[0].Grants = allScopes
 			c.Issuers = append(c.Issuers, second)
 		}, []string{`"https://second.example.com": ProfileLegacy`, `"https://second.example.com": keys[0]`, `"https://second.example.com": keys[2]`}},
 	} {

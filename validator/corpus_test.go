@@ -158,6 +158,7 @@ func (c *corpus) config(tb testing.TB, of *corpusCase) validator.Config {
 			Audiences:  []string{given.Audience},
 			Algorithms: given.Algorithms,
 			Keys:       jwkscache.Static([]byte(keys.Document)),
+			Grants:     allScopes,
 		})
 	}
 	return config

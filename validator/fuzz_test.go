@@ -42,7 +42,7 @@ func FuzzValidate(f *testing.F) {
 	config := corpus.config(f, of)
 	config.Issuers = append(config.Issuers, validator.Issuer{
 		URL: third, Audiences: []string{testAudience}, Keys: keysOf(testKey),
-		Profile: validator.ProfileLegacy, Marker: rules{{Name: "client_id"}, {Name: "scope"}},
+		Profile: validator.ProfileLegacy, Marker: rules{{Name: "client_id"}, {Name: "scope"}}, Grants: allScopes,
 	})
 	v := newValidator(f, config)
 	expect(f, v, bearer(good), 0, "", "") // a seed that is accepted

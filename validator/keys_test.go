@@ -38,7 +38,7 @@ func trusting(t *testing.T, trace *validator.Trace, issuers ...*testissuer.Issue
 	config := validator.Config{Trace: trace}
 	for _, issuer := range issuers {
 		config.Issuers = append(config.Issuers, validator.Issuer{
-			URL: issuer.URL(), Audiences: []string{"https://api.test"}, HTTPClient: issuer.Client(),
+			URL: issuer.URL(), Audiences: []string{"https://api.test"}, HTTPClient: issuer.Client(), Grants: allScopes,
 		})
 	}
 	v, err := validator.New(config)

@@ -72,16 +72,26 @@ type Demands struct {
 	SoleAudience bool
 	// MaxLifetime is the longest exp − iat allowed. 0: any.
 	MaxLifetime time.Duration
+	// MaxAge is the longest now − iat allowed: how long ago the token may
+	// have been issued, which says nothing of when the user authenticated.
+	// There is no leeway. 0: any.
+	MaxAge time.Duration
+	// SenderConstrained refuses a token that anyone who has it can use: one
+	// without a cnf (RFC 7800) whose binding to the sender was checked. No
+	// binding can be checked yet, so it refuses every token.
+	SenderConstrained bool
 }
 
 var (
 	errRouteAudience = refusal(WrongAudience, "aud names none of the audiences that the route demands")
 	errSoleAudience  = refusal(WrongAudience, "aud also names a foreign audience, and the route demands a sole one")
 	errLifetime      = refusal(BadClaims, "exp − iat is longer than the route allows, or there is no iat")
+	errAge           = refusal(BadClaims, "now − iat is longer than the route allows, or there is no iat")
+	errUnbound       = refusal(BindingMismatch, "the token has no cnf, and the route demands one that is bound to its sender")
 )
 
 // judge holds the verified claims against the route's demands.
-func (d *Demands) judge(c *claims, issuer *issuer) *Error {
+func (d *Demands) judge(now time.Time, c *claims, issuer *issuer) *Error {
 	if len(d.Audiences) > 0 && !c.namesAny(d.Audiences) {
 		return errRouteAudience
 	}
@@ -94,6 +104,12 @@ func (d *Demands) judge(c *claims, issuer *issuer) *Error {
 	}
 	if d.MaxLifetime != 0 && (c.issuedAt.IsZero() || c.expiry.Sub(c.issuedAt) > d.MaxLifetime) {
 		return errLifetime
+	}
+	if d.MaxAge != 0 && (c.issuedAt.IsZero() || now.Sub(c.issuedAt) > d.MaxAge) {
+		return errAge
+	}
+	if d.SenderConstrained && !c.bound { // what is bound does not come here unless that was checked
+		return errUnbound
 	}
 	return nil
 }

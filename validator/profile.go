@@ -26,27 +26,6 @@ const (
 	ProfileLegacy
 )
 
-// ClaimType is the JSON type of a claim. There is no conversion between types.
-type ClaimType uint8
-
-// The types that a [ClaimRule] can ask for.
-const (
-	ClaimString  ClaimType = iota // a string
-	ClaimStrings                  // an array of strings
-	ClaimBoolean                  // true or false
-)
-
-// ClaimRule is a claim that a token must have at its top level, with the JSON
-// type given. Names and values match byte for byte.
-type ClaimRule struct {
-	Name string    // of the claim
-	Type ClaimType // of its value
-	// Equals is the string that the claim must be, or that the array must
-	// contain; "true" or "false" for a boolean. Empty: any value of the type
-	// that is not itself empty.
-	Equals string
-}
-
 // idTokenClaims also occur in ID tokens, by OpenID Connect Core §2 and §5.1 or
 // by the habit of a large issuer, so that their mere presence marks nothing.
 var idTokenClaims = []string{
@@ -80,58 +59,12 @@ func (c *Issuer) checkProfile(field string, f *faults) {
 	}
 }
 
-func checkRules(rules []ClaimRule, field string, f *faults) {
-	for i, rule := range rules {
-		switch {
-		case rule.Name == "":
-			f.addf("%s[%d]: Name is empty", field, i)
-		case rule.Type > ClaimBoolean:
-			f.addf("%s[%d] %q: Type %d does not exist", field, i, rule.Name, rule.Type)
-		case rule.Type == ClaimBoolean && rule.Equals != "true" && rule.Equals != "false":
-			f.addf("%s[%d] %q: Equals of a boolean is \"true\" or \"false\"", field, i, rule.Name)
-		}
-	}
-}
-
-// holds reports whether the claim is as the rule says.
-func (r *ClaimRule) holds(members []strictjson.Member) bool {
-	for _, m := range members {
-		if m.Name == r.Name {
-			return r.admits(m.Value)
-		}
-	}
-	return false
-}
-
-func (r *ClaimRule) admits(v strictjson.Value) bool {
-	switch r.Type {
-	case ClaimString:
-		text, _ := v.Text()
-		return text != "" && (r.Equals == "" || text == r.Equals)
-	case ClaimStrings:
-		found := false
-		for element := range v.Elements() {
-			text, ok := element.Text()
-			if !ok {
-				return false
-			}
-			found = found || text != "" && (r.Equals == "" || text == r.Equals)
-		}
-		return found
-	case ClaimBoolean:
-		return v.Raw() == r.Equals
-	default:
-		return false
-	}
-}
-
 var (
 	errType       = refusal(WrongType, "typ is not at+jwt (RFC 9068 §4)")
 	errLegacyType = refusal(WrongType, "typ is neither at+jwt nor JWT nor absent")
 	errIDToken    = refusal(WrongType, "a claim that only ID tokens and logout tokens have")
 	errOwnClient  = refusal(WrongType, "aud is only the client itself, as in an ID token")
 	errMarker     = refusal(WrongType, "the issuer's access token marker does not match")
-	errRule       = refusal(BadClaims, "a claim that the issuer's configuration declares is missing or not as declared")
 )
 
 // judgeType judges typ, which is compared as a media type (RFC 7515 §4.1.9)
@@ -166,16 +99,6 @@ func (is *issuer) judgeLegacy(c *claims, members []strictjson.Member) *Error {
 	for i := range is.marker {
 		if !is.marker[i].holds(members) {
 			return errMarker
-		}
-	}
-	return nil
-}
-
-// judgeRules judges the claims that the configuration declares (R-CL-14).
-func (is *issuer) judgeRules(members []strictjson.Member) *Error {
-	for i := range is.claims {
-		if !is.claims[i].holds(members) {
-			return errRule
 		}
 	}
 	return nil

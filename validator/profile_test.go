@@ -283,8 +283,9 @@ func TestClaimRules(t *testing.T) {
 func TestTwoIssuers(t *testing.T) {
 	const other = "https://other-as.example.net"
 	config := baseConfig()
+	config.Issuers[0].Grants = allScopes
 	config.Issuers = append(config.Issuers, validator.Issuer{
-		URL: other, Audiences: []string{"https://other-api.example.com"}, Keys: keysOf(foreignKey),
+		URL: other, Audiences: []string{"https://other-api.example.com"}, Keys: keysOf(foreignKey), Grants: allScopes,
 		Algorithms: []jose.Algorithm{jose.EdDSA},
 	})
 	v := newValidator(t, config)

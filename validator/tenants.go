@@ -323,6 +323,10 @@ func (c *Issuer) clone() Issuer {
 	clone.ForbiddenKeys = slices.Clone(c.ForbiddenKeys)
 	clone.Marker = slices.Clone(c.Marker)
 	clone.Claims = slices.Clone(c.Claims)
+	clone.Grants = slices.Clone(c.Grants)
+	clone.Mappings = cloneMappings(c.Mappings)
+	clone.Tenant = c.Tenant.clone()
+	clone.MultiFactor = slices.Clone(c.MultiFactor)
 	return clone
 }
 

@@ -117,12 +117,12 @@ func held(until <-chan struct{}, f finder) finder {
 
 // discovering is the configuration of a tenant whose keys are fetched.
 func discovering(issuer *testissuer.Issuer) validator.Issuer {
-	return validator.Issuer{URL: issuer.URL(), Audiences: []string{"https://api.test"}, HTTPClient: issuer.Client()}
+	return validator.Issuer{URL: issuer.URL(), Audiences: []string{"https://api.test"}, HTTPClient: issuer.Client(), Grants: allScopes}
 }
 
 // pinned is the configuration of a tenant whose keys are known.
 func pinned(issuer *testissuer.Issuer) validator.Issuer {
-	return validator.Issuer{URL: issuer.URL(), Audiences: []string{"https://api.test"}, Keys: jwkscache.Static(issuer.JWKS())}
+	return validator.Issuer{URL: issuer.URL(), Audiences: []string{"https://api.test"}, Keys: jwkscache.Static(issuer.JWKS()), Grants: allScopes}
 }
 
 // tenanted makes a validator that asks d.
@@ -341,7 +341,7 @@ func TestTenantRefused(t *testing.T) {
 		"a faulty one": {
 			answering(validator.Issuer{URL: url, Algorithms: []jose.Algorithm{}, Keys: jwkscache.URL("ftp://a"), Profile: validator.ProfileLegacy}),
 			validator.Unavailable, nil,
-			[]string{`Tenants: "` + url + `": `, "Audiences is empty", "Algorithms is empty", "needs a Marker", "Keys: "},
+			[]string{`Tenants: "` + url + `": `, "Audiences is empty", "Algorithms is empty", "needs a Marker", "Keys: ", "Grants is nil"},
 			0,
 		},
 	} {

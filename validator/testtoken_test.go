@@ -241,6 +241,10 @@ func baseConfig() validator.Config {
 	}}}
 }
 
+// allScopes are the grants of an issuer beside others, where a test is about
+// something else.
+var allScopes = []string{validator.AllScopes}
+
 // legacyConfig is baseConfig for an issuer without at+jwt.
 func legacyConfig() validator.Config {
 	config := baseConfig()

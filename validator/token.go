@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
@@ -100,23 +99,6 @@ func (t *Token) AMR() []string {
 		all = append(all, method)
 	}
 	return all
-}
-
-// Scopes are the tokens of scope in their order (RFC 6749 §3.3). Other claims
-// such as scp or roles are not read.
-func (t *Token) Scopes() []string { return strings.Fields(t.read().scope) }
-
-// HasScope reports whether scope has exactly this token.
-func (t *Token) HasScope(scope string) bool {
-	rest := t.read().scope
-	for scope != "" && rest != "" {
-		var first string
-		first, rest, _ = strings.Cut(rest, " ")
-		if first == scope {
-			return true
-		}
-	}
-	return false
 }
 
 // Actor is the outermost actor of act (RFC 8693 §4.1), who acts for the

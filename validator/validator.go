@@ -49,7 +49,9 @@ func New(config Config) (*Validator, error) {
 	if config.Tenants != nil {
 		v.tenants = newTenants(&config, func(c *Issuer) (*issuer, error) {
 			var f faults
-			is := c.checked("Tenants: "+strconv.Quote(c.URL), config.SnapshotDir, trace, &f)
+			field := "Tenants: " + strconv.Quote(c.URL)
+			c.needGrants(field, &f)
+			is := c.checked(field, config.SnapshotDir, trace, &f)
 			is.dynamic = true
 			return is, f.err()
 		})
@@ -108,7 +110,7 @@ func (v *Validator) judge(ctx context.Context, p *Presentation) (*Token, *issuer
 	}
 	if v.cache == nil {
 		kept, is, refused := v.verify(ctx, p.Token)
-		return kept.judge(p, is, refused)
+		return kept.judge(ctx, p, is, refused)
 	}
 	d := v.cache.digest(p.Token)
 	if token, is, refused := v.known(ctx, d, p); token != nil || refused != nil {
@@ -118,14 +120,14 @@ func (v *Validator) judge(ctx context.Context, p *Presentation) (*Token, *issuer
 	if refused == nil && clock.Now(ctx).Unix() < kept.until { // nothing is kept on the leeway
 		v.cache.add(d, kept)
 	}
-	return kept.judge(p, is, refused)
+	return kept.judge(ctx, p, is, refused)
 }
 
 // judge holds a token that was verified, unless it was refused, against what the
 // route demands.
-func (kept *verified) judge(p *Presentation, is *issuer, refused *Error) (*Token, *issuer, *Error) {
+func (kept *verified) judge(ctx context.Context, p *Presentation, is *issuer, refused *Error) (*Token, *issuer, *Error) {
 	if refused == nil {
-		refused = p.Demands.judge(kept.token.read(), is)
+		refused = p.Demands.judge(clock.Now(ctx), kept.token.read(), is)
 	}
 	if refused != nil {
 		return nil, is, refused
@@ -165,7 +167,7 @@ func (v *Validator) verify(ctx context.Context, token string) (*verified, *issue
 	if is.dynamic && !v.tenants.prove(is) {
 		return nil, is, errTenantGone
 	}
-	text := int32(strings.LastIndexByte(token, '.') * 3 / 4) //nolint:gosec // MaxTokenBytes is far below
+	text := int32(strings.LastIndexByte(token, '.')*3/4 + is.derivedBytes(minted.read())) //nolint:gosec // MaxTokenBytes is far below
 	from, until := minted.read().span()
 	return &verified{token: minted, issuer: is, key: key, since: now, from: from, until: until, text: text}, is, nil
 }
@@ -290,6 +292,9 @@ func (v *Validator) judgeClaims(
 		return nil, errAudience
 	}
 	if refused := is.judgeRules(members); refused != nil {
+		return nil, refused
+	}
+	if refused := is.derive(c, members); refused != nil {
 		return nil, refused
 	}
 	if c.bound {

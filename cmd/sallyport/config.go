@@ -32,6 +32,7 @@ type issuerFile struct {
 	Profile    string     `json:"profile"    yaml:"profile"`
 	Marker     []ruleFile `json:"marker"     yaml:"marker"`
 	Claims     []ruleFile `json:"claims"     yaml:"claims"`
+	Grants     []string   `json:"grants"     yaml:"grants"`
 }
 
 type keysFile struct {
@@ -121,6 +122,10 @@ func (file *issuerFile) validatorIssuer(field, dir, jwksPath string, fault func(
 		Keys:       file.source(field, dir, jwksPath, fault),
 		Marker:     rules(field+".marker", file.Marker, fault),
 		Claims:     rules(field+".claims", file.Claims, fault),
+		Grants:     file.Grants,
+	}
+	if issuer.Grants == nil { // whatever it says is judged here, and nothing permitted
+		issuer.Grants = []string{validator.AllScopes}
 	}
 	switch file.Profile {
 	case "", "rfc9068":
