@@ -45,11 +45,15 @@ func onToken(text string, reason validator.Reason, met func(ctx context.Context,
 
 // call writes the call of a constructor with texts.
 func call(constructor string, arguments ...string) string {
-	all := make([]string, len(arguments))
-	for i, text := range arguments {
+	return constructor + "(" + quoted(arguments) + ")"
+}
+
+func quoted(texts []string) string {
+	all := make([]string, len(texts))
+	for i, text := range texts {
 		all[i] = strconv.Quote(text)
 	}
-	return constructor + "(" + strings.Join(all, ", ") + ")"
+	return strings.Join(all, ", ")
 }
 
 // checkTexts tells what is wrong with the arguments of a constructor: none, an

@@ -12,7 +12,6 @@ import (
 // TestDecide covers R-SC-02, R-SC-03 and R-SC-11: whole-token comparison, the
 // full list in a refusal, and denial wherever there is no rule.
 func TestDecide(t *testing.T) {
-	const permitted = validator.Reason("")
 	for _, test := range []struct {
 		policy scopes.Policy
 		scope  string
