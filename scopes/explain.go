@@ -26,7 +26,7 @@ func (p Policy) Explain(ctx context.Context, token *validator.Token, operation O
 	if p.rule != nil && p.rule.fault == nil {
 		e = outline(p.rule.clause)
 	}
-	e.answered(p.decide(ctx, token, operation, &e))
+	answered(&e, p.decide(ctx, token, operation, &e))
 	return e
 }
 
@@ -51,7 +51,7 @@ func outline(c clause) Explanation {
 	return e
 }
 
-func (e *Explanation) answered(refusal *Refusal) {
+func answered(e *Explanation, refusal *Refusal) {
 	e.Permits = refusal == nil
 	e.Refusal = nil
 	if refusal != unasked {
@@ -70,7 +70,7 @@ func (q question) ask(ctx context.Context, part clause, i int) *Refusal {
 func (q question) recorded(ctx context.Context, part clause, i int) *Refusal {
 	q.record = &q.record.Parts[i]
 	refusal := part.judge(ctx, q)
-	q.record.answered(refusal)
+	answered(q.record, refusal)
 	return refusal
 }
 
@@ -81,7 +81,7 @@ func (e Explanation) String() string {
 	return b.String()
 }
 
-func (e *Explanation) write(b *strings.Builder, indent string) {
+func (e Explanation) write(b *strings.Builder, indent string) {
 	b.WriteString(indent + e.Clause + ": ")
 	switch r := e.Refusal; {
 	case e.Permits:
