@@ -11,12 +11,15 @@ import (
 // Explanation says how a policy came to its decision. It holds what the policy
 // says and nothing else of the token than whether it met that.
 type Explanation struct {
-	Clause  string // as Go code, or And, Or or Tiers if there are Parts
+	// Clause is Go code, or And, Or or Tiers, or the name of a tier.
+	Clause string
+	// Permits is what the clause says.
 	Permits bool
 	// Refusal is why the clause says no. It is nil also for a clause that was
 	// not asked, because the others had decided.
 	Refusal *Refusal
-	Parts   []Explanation
+	// Parts are those of And and Or, and the tier of Tiers.
+	Parts []Explanation
 }
 
 // Explain decides like [Policy.Decide] and says how each clause fared. It asks
