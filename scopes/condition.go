@@ -78,8 +78,8 @@ func checkTexts(constructor, what string, texts []string) error {
 func checkTokens(constructor, what string, texts []string) error {
 	faults := []error{checkTexts(constructor, what, texts)}
 	for _, text := range texts {
-		if text != "" && !isToken(text) {
-			faults = append(faults, fmt.Errorf("scopes: %s: %q has a character that no challenge can hold", constructor, text))
+		if !isToken(text) {
+			faults = append(faults, fmt.Errorf("scopes: %s: %q cannot stand in the list of a challenge", constructor, text))
 		}
 	}
 	return errors.Join(faults...)

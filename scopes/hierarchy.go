@@ -81,9 +81,6 @@ func (p Policy) Under(h Hierarchy) Policy {
 	if err := errors.Join(p.Err(), h.Err()); err != nil {
 		return faulty(err)
 	}
-	if p.rule.public {
-		return p
-	}
 	var faults []error
 	r := *p.rule
 	r.clause = replaced(r.clause, func(list *scopeList) *scopeList {

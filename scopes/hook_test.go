@@ -58,15 +58,16 @@ func TestCheck(t *testing.T) {
 func TestHookThatFails(t *testing.T) {
 	token := minted(t, "")
 	for name, hook := range map[string]scopes.Hook{
-		"panic":        func(context.Context, *validator.Token, scopes.Operation) error { panic("secret") },
-		"panic(error)": func(context.Context, *validator.Token, scopes.Operation) error { panic(scopes.ErrForbidden) },
-		"Goexit": func(context.Context, *validator.Token, scopes.Operation) error {
+		"panicked with a string":              func(context.Context, *validator.Token, scopes.Operation) error { panic("secret") },
+		"panicked with a *errors.errorString": func(context.Context, *validator.Token, scopes.Operation) error { panic(scopes.ErrForbidden) },
+		"ended its goroutine": func(context.Context, *validator.Token, scopes.Operation) error {
 			runtime.Goexit()
 			return nil
 		},
 	} {
 		refusal := decide(scopes.Check(name, 0, hook), token)
-		if refusal == nil || refusal.Reason != validator.Unavailable || strings.Contains(refusal.Unwrap().Error(), "secret") {
+		if refusal == nil || refusal.Reason != validator.Unavailable || strings.Contains(refusal.Unwrap().Error(), "secret") ||
+			!strings.HasSuffix(refusal.Unwrap().Error(), name) {
 			t.Errorf("%s: %v with the cause %v", name, refusal, refusal.Unwrap())
 		}
 	}

@@ -176,14 +176,40 @@ func coheres(e *scopes.Explanation) bool {
 			permitted++
 		}
 	}
+	asked := e.Permits || e.Refusal != nil
 	switch e.Clause {
 	case "And":
-		return e.Permits == (permitted == len(e.Parts)) || e.Refusal == nil
+		return !asked || e.Permits == (permitted == len(e.Parts))
 	case "Or":
-		return e.Permits == (permitted > 0) || e.Refusal == nil
+		return !asked || e.Permits == (permitted > 0)
 	default:
 		return len(e.Parts) == 0
 	}
+}
+
+// FuzzScopes covers R-SC-01 and R-SC-02: whatever scopes are required and held,
+// a list decides as a comparison of whole texts does.
+func FuzzScopes(f *testing.F) {
+	f.Add("orders:read orders:write", "orders:write x orders:read")
+	f.Add("a", "A aa")
+	f.Add("* !", "all admin")
+	f.Fuzz(func(t *testing.T, required, held string) {
+		needed, has := strings.Fields(required), strings.Fields(held)
+		all, either := scopes.All(needed...), scopes.Any(needed...)
+		if all.Err() != nil || scopes.All(slices.Compact(slices.Sorted(slices.Values(has)))...).Err() != nil {
+			return
+		}
+		token := minted(t, join(has))
+		n := 0
+		for _, scope := range needed {
+			if slices.Contains(has, scope) {
+				n++
+			}
+		}
+		if (decide(all, token) == nil) != (n == len(needed)) || (decide(either, token) == nil) != (n > 0) {
+			t.Errorf("%v of %v: %v and %v", all, has, decide(all, token), decide(either, token))
+		}
+	})
 }
 
 // TestEqualPoliciesDecideAlike compares random policies that are small enough to

@@ -1,6 +1,7 @@
 package scopes_test
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -24,9 +25,9 @@ func TestACR(t *testing.T) {
 		{policy: policy, claims: claims{"scope": "silver", "amr": []string{"silver"}}, want: want},
 	})
 	faults(t, map[string]scopes.Policy{
-		"ACR without an acr value":                               scopes.ACR(),
-		`"a b" has a character & argument 2 is empty`:            scopes.ACR("a b", ""),
-		`"é" has a char & "\"" has a char & "c" is listed twice`: scopes.ACR("é", `"`, "c", "c"),
+		"ACR without an acr value":                                   scopes.ACR(),
+		`"a b" cannot stand & argument 2 is empty`:                   scopes.ACR("a b", ""),
+		`"é" cannot stand & "\"" cannot stand & "c" is listed twice`: scopes.ACR("é", `"`, "c", "c"),
 	})
 }
 
@@ -41,7 +42,7 @@ func TestMFA(t *testing.T) {
 		{policy: policy, claims: claims{"acr": "gold"}, want: want},
 		{policy: policy, claims: claims{"iss": legacyIssuer, "amr": []string{"mfa"}}, want: want},
 	})
-	faults(t, map[string]scopes.Policy{"MFA without an acr value": scopes.MFA(), `"a b" has a character`: scopes.MFA("a b")})
+	faults(t, map[string]scopes.Policy{"MFA without an acr value": scopes.MFA(), `"a b" cannot stand`: scopes.MFA("a b")})
 }
 
 // TestMaxAuthAge covers R-SU-02, R-SU-03 and R-SU-06: the age is by auth_time,
@@ -94,6 +95,7 @@ func TestConsentWithin(t *testing.T) {
 		{policy: policy, claims: claims{"scope": "pay", "Consent_at": testNow}, want: want},
 		{policy: policy, claims: claims{"scope": "pay"}, want: want},
 		{policy: scopes.ConsentWithin("consent_at", time.Hour), claims: claims{"scope": "pay"}, want: refused(validator.InsufficientScope)},
+		{policy: scopes.ConsentWithin("consent_at", math.MaxInt64), claims: claims{}, want: refused(validator.InsufficientScope)},
 	})
 	faults(t, map[string]scopes.Policy{
 		`ConsentWithin("", 1s)`:  scopes.ConsentWithin("", time.Second),

@@ -1,6 +1,7 @@
 package scopes_test
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -57,10 +58,14 @@ func TestTiers(t *testing.T) {
 		},
 	})
 	age := scopes.Tiers(scopes.TierTable{Tiers: map[string]scopes.Tier{"t": {MaxTokenAge: time.Minute}}, Default: "t"})
+	long := scopes.Tiers(scopes.TierTable{Tiers: map[string]scopes.Tier{"t": {MaxLifetime: math.MaxInt64}}, Default: "t"})
+	ages := scopes.Tiers(scopes.TierTable{Tiers: map[string]scopes.Tier{"t": {MaxTokenAge: math.MaxInt64}}, Default: "t"})
 	auth := scopes.Tiers(scopes.TierTable{Tiers: map[string]scopes.Tier{"t": {MaxAuthAge: time.Minute}}, Default: "t"})
 	check(t, []row{
 		{policy: age, claims: claims{"iss": legacyIssuer}},
 		{policy: age, claims: claims{"iss": legacyIssuer, "iat": nil}, want: bad},
+		{policy: long, claims: claims{"iss": legacyIssuer, "iat": nil}, want: bad},
+		{policy: ages, claims: claims{"iss": legacyIssuer, "iat": nil}, want: bad},
 		{policy: auth, claims: claims{"auth_time": testNow - 60}},
 		{policy: auth, claims: claims{"auth_time": testNow - 61}, want: scopes.Refusal{Reason: validator.StepUpRequired, MaxAge: time.Minute}},
 	})
@@ -84,8 +89,10 @@ func TestTierFaults(t *testing.T) {
 		`weaker in ACR than tier "g"`:               other("g", scopes.Tier{ACR: []string{"a"}}, scopes.Tier{ACR: []string{"a", "b"}}),
 		`weaker in MaxLifetime & weaker in ACR`:     other("h", scopes.Tier{MaxLifetime: time.Hour, ACR: []string{"a"}}, scopes.Tier{}),
 		`tier "i": a limit is negative`:             other("i", scopes.Tier{MaxLifetime: -1}, scopes.Tier{}),
+		`tier "m": a limit is negative`:             other("m", scopes.Tier{MaxTokenAge: -1}, scopes.Tier{}),
+		`tier "n": & whole seconds`:                 other("n", scopes.Tier{MaxAuthAge: -time.Second}, scopes.Tier{}),
 		`tier "j": & whole seconds`:                 other("j", scopes.Tier{MaxAuthAge: time.Millisecond}, scopes.Tier{MaxAuthAge: time.Millisecond}),
-		`tier "k": & "a b" has a character`:         other("k", scopes.Tier{ACR: []string{"a b"}}, scopes.Tier{ACR: []string{"a b"}}),
+		`tier "k": & "a b" cannot stand`:            other("k", scopes.Tier{ACR: []string{"a b"}}, scopes.Tier{ACR: []string{"a b"}}),
 		`tier "l": & ACR without`:                   other("l", scopes.Tier{ACR: []string{}}, scopes.Tier{}),
 		`a client without Issuer or ID & tier "x" is not in Tiers`: scopes.Tiers(scopes.TierTable{
 			Tiers: map[string]scopes.Tier{"a": {}}, Default: "a",
