@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -139,9 +140,9 @@ func TestHookThatNeverEnds(t *testing.T) {
 	token := minted(t, "")
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		runs := 0
+		var runs atomic.Int64
 		stuck := scopes.Check("stuck", 0, func(context.Context, *validator.Token, scopes.Operation) error {
-			runs++
+			runs.Add(1)
 			<-release
 			return nil
 		})
@@ -150,13 +151,13 @@ func TestHookThatNeverEnds(t *testing.T) {
 				t.Error("permitted")
 			}
 		}
-		if runs != 100 {
-			t.Errorf("%d runs", runs)
+		if runs.Load() != 100 {
+			t.Errorf("%d runs", runs.Load())
 		}
 		release <- struct{}{}
 		synctest.Wait()
-		if decide(stuck, token) == nil || runs != 101 {
-			t.Errorf("%d runs after one has ended", runs)
+		if decide(stuck, token) == nil || runs.Load() != 101 {
+			t.Errorf("%d runs after one has ended", runs.Load())
 		}
 		close(release)
 		synctest.Wait()
