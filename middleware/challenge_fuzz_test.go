@@ -114,7 +114,7 @@ func FuzzChallenge(f *testing.F) {
 		policy := scopes.All(strings.Split(scopeList, " ")...)
 		var told []string
 		if policy.Err() == nil {
-			told = policy.Decide(nil).Scopes
+			told = policy.Decide(t.Context(), nil, scopes.Operation{}).Scopes
 		}
 		for reason := range maps.Keys(answers) {
 			for _, challenge := range g.deny(reason, told).Challenges {

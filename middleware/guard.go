@@ -125,7 +125,7 @@ func (g *Guard) judge(
 	if err != nil {
 		return nil, g.deny(err, nil)
 	}
-	if refusal := policy.Decide(token); refusal != nil {
+	if refusal := policy.Decide(ctx, token, scopes.Operation{}); refusal != nil {
 		return nil, g.deny(refusal.Reason, refusal.Scopes)
 	}
 	return token, nil

@@ -21,7 +21,7 @@ func TestAnd(t *testing.T) {
 	for scope, permitted := range map[string]bool{
 		"a b c": true, "d b a": true, "a b": false, "a c": false, "c d": false, "": false,
 	} {
-		refusal := policy.Decide(minted(t, scope))
+		refusal := decide(policy, minted(t, scope))
 		if (refusal == nil) != permitted {
 			t.Errorf("%q: %+v, want permitted %v", scope, refusal, permitted)
 		}
@@ -29,10 +29,10 @@ func TestAnd(t *testing.T) {
 			t.Errorf("%q: %+v", scope, refusal)
 		}
 	}
-	if policy.Decide(nil) == nil {
+	if decide(policy, nil) == nil {
 		t.Error("a nil token is permitted")
 	}
-	if scopes.And(scopes.Authenticated()).Decide(minted(t, "")) != nil {
+	if decide(scopes.And(scopes.Authenticated()), minted(t, "")) != nil {
 		t.Error("And(Authenticated()) refuses a valid token")
 	}
 }
@@ -45,12 +45,12 @@ func TestPublic(t *testing.T) {
 		{},
 		scopes.And(scopes.Public()), scopes.All(),
 	} {
-		if policy.IsPublic() || policy.Decide(nil) == nil || policy.Decide(new(validator.Token)) == nil {
+		if policy.IsPublic() || decide(policy, nil) == nil || decide(policy, new(validator.Token)) == nil {
 			t.Errorf("%v permits without a token", policy)
 		}
 	}
 	public := scopes.Public()
-	if !public.IsPublic() || public.Decide(nil) != nil || public.Err() != nil {
+	if !public.IsPublic() || decide(public, nil) != nil || public.Err() != nil {
 		t.Errorf("%v refuses", public)
 	}
 }
@@ -81,12 +81,15 @@ func TestDemands(t *testing.T) {
 			t.Errorf("%v demands %+v", test.policy, demands)
 		}
 	}
+	if d := (scopes.Policy{}).Demands(); d.Audiences != nil || d.MaxLifetime != 0 {
+		t.Errorf("the zero Policy demands %+v", d)
+	}
 	policy := scopes.Audience(identifiers...)
 	identifiers[0] = "https://evil.example"
 	if slices.Contains(policy.Demands().Audiences, identifiers[0]) {
 		t.Error("a change of the caller's slice changed the policy")
 	}
-	if policy.Decide(minted(t, "")) != nil {
+	if decide(policy, minted(t, "")) != nil {
 		t.Error("Audience refuses a token that validation let through")
 	}
 }
@@ -101,7 +104,7 @@ func TestCombinationFaults(t *testing.T) {
 		{scopes.And(scopes.Policy{}, scopes.All("a b")), []string{"the zero Policy", `"a b" is not a scope token`}},
 		{scopes.And(scopes.Audience("a"), scopes.Audience("b")), []string{"two Audience parts"}},
 		{scopes.Audience(), []string{"without an identifier"}},
-		{scopes.Audience("a", ""), []string{"without an identifier"}},
+		{scopes.Audience("a", ""), []string{"argument 2 is empty"}},
 		{scopes.MaxLifetime(0), []string{"must be positive"}},
 		{scopes.MaxLifetime(-time.Second), []string{"must be positive"}},
 	} {
@@ -115,7 +118,7 @@ func TestCombinationFaults(t *testing.T) {
 				t.Errorf("%q is not told: %v", want, err)
 			}
 		}
-		if refusal := test.policy.Decide(minted(t, "a")); refusal == nil || !errors.Is(refusal.Reason, validator.Forbidden) {
+		if refusal := decide(test.policy, minted(t, "a")); refusal == nil || !errors.Is(refusal.Reason, validator.Forbidden) {
 			t.Errorf("a policy with a fault answers %+v", refusal)
 		}
 	}

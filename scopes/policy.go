@@ -1,275 +1,163 @@
 // Package scopes is the second door: it decides whether a validated token
 // permits an operation. A [Policy] is registered together with its route and
-// printed, compared and asked like any other value.
+// printed, compared, explained and asked like any other value.
 //
 // Scopes bound what a client may do (RFC 6749 §3.3), not what the user behind
-// it may see: whether this subject may touch this object is still the
-// handler's question.
+// it may see: whether this subject may touch this object is for a hook
+// ([Check]) or the handler.
 package scopes
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
 // Policy says what a route demands of a token. The zero Policy denies
 // everything; so does one with a fault, which [Policy.Err] tells and which
-// registration refuses.
+// registration refuses. A Policy is immutable and may be shared.
 type Policy struct {
-	kind    kind
-	scopes  []string // of allOf and anyOf
-	parts   []Policy // of and
-	demands validator.Demands
-	fault   error
-	refusal *Refusal
+	_    [0]func() // not comparable: that is what Equal is for
+	rule *rule
 }
 
-type kind uint8
-
-const (
-	denies kind = iota
-	public
-	authenticated
-	allOf
-	anyOf
-	and
-	demanding
-)
-
-// Refusal is why a policy says no.
-type Refusal struct {
-	Reason validator.Reason // InsufficientScope or Forbidden
-	Scopes []string         // with InsufficientScope: what the operation needs; not to be modified
+// rule is what a policy comes to: the clause that decides, and what is known of
+// it before there is a token.
+type rule struct {
+	clause   clause
+	fault    error // then there is nothing else
+	public   bool
+	limits   bool              // it holds what no alternative may get around
+	demands  validator.Demands // on validation
+	needs    []string          // the scopes that a refusal names
+	acr      []string          // the values that a step-up challenge names; nil: any will do
+	words    vocabulary
+	unproven *Refusal // for what was not validated
 }
 
-// refusesAll is the answer of a policy that can permit nothing.
-var refusesAll = &Refusal{Reason: validator.Forbidden}
+// clause is one condition, or several combined.
+type clause interface {
+	fmt.Stringer // as Go code would make it, with everything that tells it from others
+	judge(ctx context.Context, q question) *Refusal
+}
+
+// question is what [Policy.Decide] was asked, as clauses see it. The token was
+// validated.
+type question struct {
+	token     *validator.Token
+	operation Operation
+	held      uint64       // what the vocabulary makes of the token's scopes
+	hooks     bool         // hooks may be asked
+	record    *Explanation // of the clause that is asked, if someone wants to know
+}
+
+// Operation is what the caller wants to do.
+type Operation struct {
+	// Name is the registered route, such as "GET /orders/{id}", or the full
+	// name of a gRPC method.
+	Name string
+	// Value is the value of a path wildcard or a message field. It may be
+	// nil. What it returns is the caller's word, not the token's.
+	Value func(name string) string
+}
 
 // Public permits everyone, without a token and without looking at one. It is
 // the only policy that does, and it does not combine with others.
-func Public() Policy { return Policy{kind: public} }
+func Public() Policy {
+	return compiled(&rule{public: true, clause: always("Public()")})
+}
 
 // Authenticated permits every valid token, whatever its scopes.
-func Authenticated() Policy { return Policy{kind: authenticated, refusal: refusesAll} }
+func Authenticated() Policy { return compiled(&rule{clause: always("Authenticated()")}) }
 
-// All permits a token that has every one of these scopes. Scopes match whole
-// and case-sensitive (RFC 6749 §3.3); there are no wildcards.
-func All(required ...string) Policy { return list(allOf, required, required) }
-
-// Any permits a token that has at least one of these scopes. A refusal names
-// the first of them.
-func Any(alternatives ...string) Policy {
-	return list(anyOf, alternatives, alternatives[:min(1, len(alternatives))])
+// compiled makes the policy of r.
+func compiled(r *rule) Policy {
+	r.words = newVocabulary()
+	r.clause = replaced(r.clause, r.words.learn)
+	r.words.close()
+	r.unproven = denied
+	if len(r.needs) > 0 {
+		r.unproven = &Refusal{Reason: validator.InsufficientScope, Scopes: r.needs}
+	}
+	return Policy{rule: r}
 }
 
-// Audience permits a valid token whose aud names at least one of these
-// identifiers, which must be among the issuer's Audiences too. It is for routes
-// that belong to another resource than the rest of the API; join it with And.
-func Audience(identifiers ...string) Policy {
-	if len(identifiers) == 0 || slices.Contains(identifiers, "") {
-		return Policy{fault: errNoAudience}
-	}
-	demands := validator.Demands{Audiences: slices.Clone(identifiers)}
-	return Policy{kind: demanding, demands: demands, refusal: refusesAll}
-}
+// faulty makes a policy that denies, since something is wrong with it.
+func faulty(faults ...error) Policy { return Policy{rule: &rule{fault: errors.Join(faults...)}} }
 
-// MaxLifetime permits a valid token that was issued for no longer than limit,
-// from iat to exp (RFC 9700 §2.3).
-func MaxLifetime(limit time.Duration) Policy {
-	if limit <= 0 {
-		return Policy{fault: errNoLifetime}
-	}
-	return Policy{kind: demanding, demands: validator.Demands{MaxLifetime: limit}, refusal: refusesAll}
-}
+var errZero = errors.New("scopes: the zero Policy, which denies everything; use All, Any, And, Or, Authenticated or Public")
 
-// And permits a token that every part permits. A refusal for scopes names all
-// that the parts together ask for.
-func And(parts ...Policy) Policy {
-	p := Policy{kind: and, parts: slices.Clone(parts)}
-	var faults []error
-	if len(parts) == 0 {
-		faults = append(faults, errNoParts)
-	}
-	var told []string
-	for _, part := range parts {
-		faults = append(faults, part.Err())
-		if part.kind == public {
-			faults = append(faults, errPublicPart)
-		}
-		var err error
-		p.demands, err = joined(p.demands, part.demands)
-		faults = append(faults, err)
-		if part.refusal != nil {
-			told = append(told, part.refusal.Scopes...)
-		}
-	}
-	if err := errors.Join(faults...); err != nil {
-		return Policy{fault: err}
-	}
-	p.refusal = &Refusal{Reason: validator.InsufficientScope, Scopes: unique(told)}
-	return p
-}
-
-// joined is what two parts demand together.
-func joined(a, b validator.Demands) (validator.Demands, error) {
-	if len(a.Audiences) > 0 && len(b.Audiences) > 0 {
-		return a, errTwoAudiences
-	}
-	if len(a.Audiences) == 0 {
-		a.Audiences = b.Audiences
-	}
-	if a.MaxLifetime == 0 || b.MaxLifetime > 0 && b.MaxLifetime < a.MaxLifetime {
-		a.MaxLifetime = b.MaxLifetime
-	}
-	return a, nil
-}
-
-// unique drops repetitions and keeps the order.
-func unique(scopes []string) []string {
-	var all []string
-	for _, scope := range scopes {
-		if !slices.Contains(all, scope) {
-			all = append(all, scope)
-		}
-	}
-	return all
-}
-
-func list(k kind, scopes, told []string) Policy {
-	if err := checkScopes(scopes); err != nil {
-		return Policy{fault: err}
-	}
-	refusal := &Refusal{Reason: validator.InsufficientScope, Scopes: slices.Clone(told)}
-	return Policy{kind: k, scopes: slices.Clone(scopes), refusal: refusal}
-}
-
-var (
-	errNoScope      = errors.New("scopes: a policy without scopes; say Authenticated() if any valid token will do")
-	errNoAudience   = errors.New("scopes: Audience without an identifier")
-	errNoLifetime   = errors.New("scopes: MaxLifetime must be positive")
-	errNoParts      = errors.New("scopes: And without parts")
-	errPublicPart   = errors.New("scopes: Public inside And: a route is open to everyone or it is not")
-	errTwoAudiences = errors.New("scopes: And with two Audience parts; list the identifiers in one")
-	errZero         = errors.New("scopes: the zero Policy, which denies everything; use All, Any, And, Authenticated or Public")
-)
-
-func checkScopes(scopes []string) error {
-	if len(scopes) == 0 {
-		return errNoScope
-	}
-	var faults []error
-	for i, scope := range scopes {
-		if !isScopeToken(scope) {
-			faults = append(faults, fmt.Errorf("scopes: %q is not a scope token (RFC 6749 §3.3)", scope))
-		}
-		if slices.Contains(scopes[:i], scope) {
-			faults = append(faults, fmt.Errorf("scopes: %q is listed twice", scope))
-		}
-	}
-	return errors.Join(faults...)
-}
-
-// isScopeToken reports whether text is 1*( %x21 / %x23-5B / %x5D-7E ).
-func isScopeToken(text string) bool {
-	for i := range len(text) {
-		if c := text[i]; c <= ' ' || c == '"' || c == '\\' || c > '~' {
-			return false
-		}
-	}
-	return text != ""
-}
-
-// Err tells what is wrong with the policy, if anything; such a policy denies.
+// Err tells everything that is wrong with the policy; such a policy denies.
 func (p Policy) Err() error {
-	if p.kind == denies && p.fault == nil {
+	if p.rule == nil {
 		return errZero
 	}
-	return p.fault
+	return p.rule.fault
 }
 
 // IsPublic reports whether the policy is exactly [Public].
-func (p Policy) IsPublic() bool { return p.kind == public }
+func (p Policy) IsPublic() bool { return p.rule != nil && p.rule.public }
 
 // Decide answers nil if token permits the operation, or why not. A nil or zero
 // token permits nothing, except under [Public]. What [Policy.Demands] asks for
-// is not judged here: validation did.
-func (p Policy) Decide(token *validator.Token) *Refusal {
-	if p.kind == public || token.Issuer() != "" && permits(&p, token) {
-		return nil
-	}
-	if p.refusal == nil {
-		return refusesAll
-	}
-	return p.refusal
+// is not judged here: validation did. ctx bounds the hooks, and must not be nil.
+func (p Policy) Decide(ctx context.Context, token *validator.Token, operation Operation) *Refusal {
+	return p.decide(ctx, token, operation, nil)
 }
 
-// permits asks the policy about a minted token.
-func permits(p *Policy, token *validator.Token) bool {
-	switch p.kind {
-	case authenticated, demanding:
-		return true
-	case allOf:
-		for _, scope := range p.scopes {
-			if !token.HasScope(scope) {
-				return false
-			}
-		}
-		return true
-	case anyOf:
-		return slices.ContainsFunc(p.scopes, token.HasScope)
-	case and:
-		for i := range p.parts {
-			if !permits(&p.parts[i], token) {
-				return false
-			}
-		}
-		return true
+func (p Policy) decide(ctx context.Context, token *validator.Token, operation Operation, record *Explanation) *Refusal {
+	switch r := p.rule; {
+	case r == nil || r.fault != nil:
+		return denied
+	case r.public:
+		return nil
+	case token.Issuer() == "":
+		return r.unproven
 	default:
-		return false
+		return r.clause.judge(ctx, question{
+			token: token, operation: operation, held: r.words.held(token), hooks: true, record: record,
+		})
 	}
 }
 
 // Demands is what the policy asks of validation itself; see
 // [validator.Presentation]. Not to be modified.
-func (p Policy) Demands() validator.Demands { return p.demands }
+func (p Policy) Demands() validator.Demands {
+	if p.rule == nil {
+		return validator.Demands{}
+	}
+	return p.rule.demands
+}
 
-// String writes the policy as Go code would make it.
+// Scopes are all the scopes that the policy mentions, sorted, as for
+// scopes_supported of RFC 9728 §2. No token needs all of them if there are
+// alternatives.
+func (p Policy) Scopes() []string {
+	var all []string
+	if p.rule != nil && p.rule.fault == nil {
+		replaced(p.rule.clause, func(list *scopeList) *scopeList {
+			all = append(all, list.scopes...)
+			return list
+		})
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// String writes the policy as Go code would make it, or as Policy{} if it has a
+// fault. Hooks are written by their names.
 func (p Policy) String() string {
-	switch p.kind {
-	case public:
-		return "Public()"
-	case authenticated:
-		return "Authenticated()"
-	case allOf:
-		return "All(" + quoted(p.scopes) + ")"
-	case anyOf:
-		return "Any(" + quoted(p.scopes) + ")"
-	case demanding:
-		if p.demands.MaxLifetime > 0 {
-			return "MaxLifetime(" + p.demands.MaxLifetime.String() + ")"
-		}
-		return "Audience(" + quoted(p.demands.Audiences) + ")"
-	case and:
-		parts := make([]string, len(p.parts))
-		for i, part := range p.parts {
-			parts[i] = part.String()
-		}
-		return "And(" + strings.Join(parts, ", ") + ")"
-	default:
+	if p.rule == nil || p.rule.fault != nil {
 		return "Policy{}"
 	}
+	return p.rule.clause.String()
 }
 
-func quoted(texts []string) string {
-	all := make([]string, len(texts))
-	for i, text := range texts {
-		all[i] = strconv.Quote(text)
-	}
-	return strings.Join(all, ", ")
-}
+// Equal reports whether both policies print alike, and so decide alike: two
+// hooks are equal if their names and timeouts are. The order of parts and
+// scopes counts, since refusals follow it. Policies with a fault equal the zero
+// Policy.
+func (p Policy) Equal(other Policy) bool { return p.String() == other.String() }

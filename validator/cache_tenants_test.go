@@ -245,3 +245,24 @@ func TestCacheTenantAllocations(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// TestCacheTenantChangedForAnother: once any token of a tenant has brought its new
+// configuration, what was verified under the old one is not relied upon.
+func TestCacheTenantChangedForAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v, d := withTenants(t, 0)
+		first := ofTenant(tenantA)
+		second := bearer(testKey.token(baseClaims.with("iss", `"`+tenantA+`"`).with("jti", `"second"`)))
+		before := cached(at(0), t, v, first)
+		d.set(tenantA, tenantOf(tenantA, tenantKeys, testAudience, "https://more.example.com"))
+		advance(5 * time.Minute)
+		cached(at(0), t, v, second)
+		if cached(at(0), t, v, first) == before {
+			t.Error("not verified again")
+		}
+		d.set(tenantA, tenantOf(tenantA, tenantKeys, "https://other.example.com"))
+		advance(5 * time.Minute)
+		refuses(at(0), t, v, second, validator.WrongAudience)
+		refuses(at(0), t, v, first, validator.WrongAudience)
+	})
+}

@@ -1,0 +1,51 @@
+package scopes
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sallyport-auth/sallyport/validator"
+)
+
+// Audience permits a valid token whose aud names at least one of these
+// identifiers, which must be among the issuer's Audiences too. It is for routes
+// that belong to another resource than the rest of the API; join it with And.
+func Audience(identifiers ...string) Policy {
+	if err := checkTexts("Audience", "an identifier", identifiers); err != nil {
+		return faulty(err)
+	}
+	return demanding(call("Audience", identifiers...), validator.Demands{Audiences: slices.Clone(identifiers)})
+}
+
+// MaxLifetime permits a valid token that was issued for no longer than limit,
+// from iat to exp (RFC 9700 §2.3).
+func MaxLifetime(limit time.Duration) Policy {
+	return limiting("MaxLifetime", limit, validator.Demands{MaxLifetime: limit})
+}
+
+// MaxTokenAge permits a valid token that was issued no longer ago than limit, by
+// iat. It says nothing of when the user authenticated; see [MaxAuthAge].
+func MaxTokenAge(limit time.Duration) Policy {
+	return limiting("MaxTokenAge", limit, validator.Demands{MaxAge: limit})
+}
+
+// SenderConstrained permits a valid token that is bound to its sender, and whose
+// binding was checked (RFC 8705 §3, RFC 9449 §4.3). No binding can be checked
+// yet, so it refuses every token.
+func SenderConstrained() Policy {
+	return demanding("SenderConstrained()", validator.Demands{SenderConstrained: true})
+}
+
+// demanding is a policy that validation judges, on every request.
+func demanding(text string, demands validator.Demands) Policy {
+	return compiled(&rule{clause: always(text), demands: demands, limits: true})
+}
+
+func limiting(constructor string, limit time.Duration, demands validator.Demands) Policy {
+	text := fmt.Sprintf("%s(%s)", constructor, limit)
+	if limit <= 0 {
+		return faulty(fmt.Errorf("scopes: %s must be positive", text))
+	}
+	return demanding(text, demands)
+}
