@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/scopes"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -107,7 +108,7 @@ func TestForeignError(t *testing.T) {
 
 func TestChallengeParts(t *testing.T) {
 	g := newGuard(t, `a "quoted\ realm`)
-	got := only(g.deny(validator.InsufficientScope, []string{"a", "b:c"}).Challenges)
+	got := only(g.deny(validator.InsufficientScope, &scopes.Refusal{Scopes: []string{"a", "b:c"}}).Challenges)
 	want := `Bearer realm="a \"quoted\\ realm", error="insufficient_scope", ` +
 		`error_description="The access token lacks a scope", scope="a b:c"`
 	if got != want {

@@ -325,7 +325,7 @@ func TestInjectedPanics(t *testing.T) {
 		if response.StatusCode != 503 || h.ran != 0 || response.Header.Get("Retry-After") == "" {
 			t.Errorf("%s: %d, handler ran %d times", name, response.StatusCode, h.ran)
 		}
-		_, denial := guard.Check(t.Context(), validator.Presentation{Scheme: validator.Bearer, Token: "a"}, scopes.Authenticated())
+		_, denial := guard.Check(t.Context(), validator.Presentation{Scheme: validator.Bearer, Token: "a"}, scopes.Authenticated(), scopes.Operation{})
 		if denial == nil || strings.Contains(denial.Unwrap().Error(), "injected") {
 			t.Errorf("%s: the panic's text is kept: %v", name, denial.Unwrap())
 		}
