@@ -104,6 +104,8 @@ func (r *rule) joinDemands(d validator.Demands) error {
 		r.demands.Audiences = d.Audiences
 	}
 	r.demands.MaxLifetime = shorter(r.demands.MaxLifetime, d.MaxLifetime)
+	r.demands.MaxAge = shorter(r.demands.MaxAge, d.MaxAge)
+	r.demands.SenderConstrained = r.demands.SenderConstrained || d.SenderConstrained
 	return nil
 }
 
@@ -140,17 +142,36 @@ type conjunction struct {
 	parts   []clause
 	acr     []string
 	lacking *Refusal // for scopes
+
+	bits uint64   // of the parts that are lists in the vocabulary
+	rest []clause // the other parts
+}
+
+// of is the same for other parts.
+func (c *conjunction) of(parts []clause) *conjunction {
+	made := &conjunction{parts: parts, acr: c.acr, lacking: c.lacking}
+	for _, part := range parts {
+		if list, ok := part.(*scopeList); ok && list.bits != 0 {
+			made.bits |= list.bits
+		} else {
+			made.rest = append(made.rest, part)
+		}
+	}
+	return made
 }
 
 func (c *conjunction) String() string { return joinedText("And", c.parts) }
 
 func (c *conjunction) judge(ctx context.Context, q question) *Refusal {
+	parts := c.parts
+	if q.held&c.bits == c.bits && q.record == nil { // the lists permit
+		parts = c.rest
+	}
 	var m merger
-	open := false
-	quiet := q
-	quiet.hooks = false
-	for i, part := range c.parts {
-		switch refusal := quiet.ask(ctx, part, i); refusal {
+	open, hooks := false, q.hooks
+	q.hooks = false
+	for i, part := range parts {
+		switch refusal := q.ask(ctx, part, i); refusal {
 		case nil:
 		case unasked:
 			open = true
@@ -163,10 +184,11 @@ func (c *conjunction) judge(ctx context.Context, q question) *Refusal {
 		return m.refusal(c.acr, c.lacking)
 	case !open:
 		return nil
-	case !q.hooks:
+	case !hooks:
 		return unasked
 	}
-	for i, part := range c.parts {
+	q.hooks = true
+	for i, part := range parts {
 		if refusal := q.ask(ctx, part, i); refusal != nil {
 			m.add(refusal)
 			return m.refusal(c.acr, c.lacking)
@@ -184,11 +206,10 @@ func (d *disjunction) String() string { return joinedText("Or", d.parts) }
 
 func (d *disjunction) judge(ctx context.Context, q question) *Refusal {
 	var first *Refusal
-	open := false
-	quiet := q
-	quiet.hooks = false
+	open, hooks := false, q.hooks
+	q.hooks = false
 	for i, part := range d.parts {
-		refusal := quiet.ask(ctx, part, i)
+		refusal := q.ask(ctx, part, i)
 		if refusal == nil {
 			return nil
 		}
@@ -200,9 +221,11 @@ func (d *disjunction) judge(ctx context.Context, q question) *Refusal {
 	switch {
 	case !open:
 		return first
-	case !q.hooks:
+	case !hooks:
 		return unasked
 	}
+	q.hooks = true
+	q.hooks = true
 	return d.askHooks(ctx, q)
 }
 
@@ -241,7 +264,7 @@ func replaced(c clause, by func(*scopeList) *scopeList) clause {
 	case *scopeList:
 		return by(c)
 	case *conjunction:
-		return &conjunction{parts: each(c.parts), acr: c.acr, lacking: c.lacking}
+		return c.of(each(c.parts))
 	case *disjunction:
 		return &disjunction{parts: each(c.parts)}
 	default:

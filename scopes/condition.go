@@ -35,7 +35,12 @@ func always(text string) clause {
 // forbidding is a policy of one condition, after which no scope and no step-up
 // would help.
 func forbidding(text string, met func(ctx context.Context, q question) bool) Policy {
-	return compiled(&rule{clause: &condition{text: text, met: met, refusal: unmet(validator.Forbidden, text)}})
+	return onToken(text, validator.Forbidden, met)
+}
+
+// onToken is a policy of one condition, without which the answer is reason.
+func onToken(text string, reason validator.Reason, met func(ctx context.Context, q question) bool) Policy {
+	return compiled(&rule{clause: &condition{text: text, met: met, refusal: unmet(reason, text)}})
 }
 
 // call writes the call of a constructor with texts.

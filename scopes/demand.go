@@ -24,6 +24,19 @@ func MaxLifetime(limit time.Duration) Policy {
 	return limiting("MaxLifetime", limit, validator.Demands{MaxLifetime: limit})
 }
 
+// MaxTokenAge permits a valid token that was issued no longer ago than limit, by
+// iat. It says nothing of when the user authenticated; see [MaxAuthAge].
+func MaxTokenAge(limit time.Duration) Policy {
+	return limiting("MaxTokenAge", limit, validator.Demands{MaxAge: limit})
+}
+
+// SenderConstrained permits a valid token that is bound to its sender, and whose
+// binding was checked (RFC 8705 §3, RFC 9449 §4.3). No binding can be checked
+// yet, so it refuses every token.
+func SenderConstrained() Policy {
+	return demanding("SenderConstrained()", validator.Demands{SenderConstrained: true})
+}
+
 // demanding is a policy that validation judges, on every request.
 func demanding(text string, demands validator.Demands) Policy {
 	return compiled(&rule{clause: always(text), demands: demands, limits: true})

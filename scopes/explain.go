@@ -39,6 +39,8 @@ func outline(c clause) Explanation {
 		name, parts = "And", c.parts
 	case *disjunction:
 		name, parts = "Or", c.parts
+	case *tiers: // its part depends on the client
+		return Explanation{Clause: "Tiers"}
 	default:
 		return Explanation{Clause: c.String()}
 	}
@@ -59,9 +61,13 @@ func (e *Explanation) answered(refusal *Refusal) {
 
 // ask asks the i-th part of a clause, and notes the answer if that is wanted.
 func (q question) ask(ctx context.Context, part clause, i int) *Refusal {
-	if q.record == nil {
-		return part.judge(ctx, q)
+	if q.record != nil {
+		return q.recorded(ctx, part, i)
 	}
+	return part.judge(ctx, q)
+}
+
+func (q question) recorded(ctx context.Context, part clause, i int) *Refusal {
 	q.record = &q.record.Parts[i]
 	refusal := part.judge(ctx, q)
 	q.record.answered(refusal)

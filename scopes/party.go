@@ -90,3 +90,9 @@ func nameOf(actor validator.Actor, token *validator.Token) ActorName {
 	}
 	return ActorName{actor.Issuer, actor.Subject}
 }
+
+// UserOnly permits a token that has a user behind it, not one that a client got
+// for itself ([validator.Token.ClientOnly]; RFC 9700 §4.15).
+func UserOnly() Policy {
+	return forbidding("UserOnly()", func(_ context.Context, q question) bool { return !q.token.ClientOnly() })
+}

@@ -47,7 +47,7 @@ func mint(tb testing.TB, with claims) *validator.Token {
 	tb.Helper()
 	all := claims{
 		"iss": mainIssuer, "aud": "https://api.example", "sub": "user", "client_id": "client",
-		"jti": "j", "iat": testNow - 60, "exp": testNow + 3600, "marker": true,
+		"jti": "j", "iat": testNow - 60, "exp": testNow + 3600, "marker": true, "tenant": "acme",
 	}
 	maps.Copy(all, with)
 	maps.DeleteFunc(all, func(_ string, value any) bool { return value == nil })
@@ -75,11 +75,15 @@ var testValidator = sync.OnceValue(func() *validator.Validator {
 	v, err := validator.New(validator.Config{Issuers: []validator.Issuer{
 		{
 			URL: mainIssuer, Audiences: []string{"https://api.example"}, Keys: jwkscache.Static(keys),
+			Grants:      []string{validator.AllScopes},
+			Mappings:    []validator.Mapping{{Claim: []string{"roles"}, To: validator.ToRole}},
+			Tenant:      validator.TenantRule{Claim: "tenant", Owned: []string{"acme", "globex"}},
+			MultiFactor: []string{"mfa"},
 		},
 		{
 			URL: legacyIssuer, Audiences: []string{"https://api.example"}, Keys: jwkscache.Static(keys),
-			Profile: validator.ProfileLegacy,
-			Marker:  []validator.ClaimRule{{Name: "marker", Type: validator.ClaimBoolean, Equals: "true"}},
+			Grants: []string{validator.AllScopes}, Profile: validator.ProfileLegacy,
+			Marker: []validator.ClaimRule{{Name: "marker", Type: validator.ClaimBoolean, Equals: "true"}},
 		},
 	}})
 	if err != nil {

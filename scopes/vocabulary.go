@@ -10,10 +10,11 @@ import (
 // token's scopes answers for all lists of the policy. Each group of scopes, one
 // of which a token must have, has a bit.
 type vocabulary struct {
-	words  []word // a hash table with open addressing; a power of two, and never full
-	all    uint64 // the bits in use
-	groups map[string]uint64
-	bits   map[string]uint64 // of each scope
+	words   []word // a hash table with open addressing; a power of two, and never full
+	all     uint64 // the bits in use
+	lengths uint64 // of the scopes, modulo 64: most scopes of a token are not looked up
+	groups  map[string]uint64
+	bits    map[string]uint64 // of each scope
 }
 
 // word is a scope with the groups that it is in.
@@ -64,6 +65,7 @@ func (v *vocabulary) close() {
 	v.words = make([]word, size)
 	for scope, bits := range v.bits {
 		v.all |= bits
+		v.lengths |= 1 << (len(scope) % 64)
 		*v.find(scope) = word{scope, bits}
 	}
 	v.groups, v.bits = nil, nil
@@ -71,12 +73,14 @@ func (v *vocabulary) close() {
 
 // find is the place of scope, or the free one where it would be.
 func (v *vocabulary) find(scope string) *word {
-	n := len(scope)
-	at := n*0x9E37 ^ int(scope[0])*0x6D2B ^ int(scope[n/2])*0x1B87 ^ int(scope[n-1])*0x85EB
-	for at ^= at >> 7; ; at++ {
-		if w := &v.words[at&(len(v.words)-1)]; w.scope == scope || w.scope == "" {
+	last := len(scope) - 1
+	at := uint(last)<<4 ^ uint(scope[0])*5 ^ uint(scope[last/2])*9 ^ uint(scope[last])
+	for {
+		w := &v.words[at&uint(len(v.words)-1)]
+		if w.scope == scope || w.scope == "" {
 			return w
 		}
+		at++
 	}
 }
 
@@ -87,6 +91,9 @@ func (v *vocabulary) held(token *validator.Token) uint64 {
 	}
 	held := uint64(0)
 	for scope := range token.EachScope {
+		if v.lengths>>(len(scope)%64)&1 == 0 {
+			continue
+		}
 		held |= v.find(scope).bits
 		if held == v.all {
 			break

@@ -2,14 +2,19 @@ package validator
 
 import "strings"
 
-// EachScope yields the scopes of the token like [Token.Scopes], and allocates
-// nothing: for scope := range token.EachScope.
+// EachScope yields the scopes of [Token.Scopes], a repeated one each time, and
+// allocates nothing: for scope := range token.EachScope.
 func (t *Token) EachScope(yield func(scope string) bool) {
-	for rest := t.read().scope; rest != ""; {
-		var first string
-		first, rest, _ = strings.Cut(rest, " ")
-		if !yield(first) {
+	rest := t.read().scope
+	for rest != "" {
+		end := strings.IndexByte(rest, ' ')
+		if end < 0 {
+			yield(rest)
 			return
 		}
+		if !yield(rest[:end]) {
+			return
+		}
+		rest = rest[end+1:]
 	}
 }
