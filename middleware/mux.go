@@ -37,7 +37,7 @@ type Mux struct {
 
 // Route is one registration on a [Mux].
 type Route struct {
-	Pattern string
+	Pattern string        // as it was registered
 	Policy  scopes.Policy // under the Guard's Hierarchy
 }
 
