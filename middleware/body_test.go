@@ -47,7 +47,7 @@ func TestDenialBody(t *testing.T) {
 			w.WriteHeader(http.StatusTemporaryRedirect)
 		}, "text/html; charset=utf-8", "<h1>200</h1>"},
 		"fields of its own": {func(w http.ResponseWriter, _ *http.Request, _ *middleware.Denial) {
-			w.Header().Set("Www-Authenticate", "Basic")
+			w.Header().Set("WWW-Authenticate", "Basic")
 			w.Header().Set("Cache-Control", "public")
 			w.Header().Set("Location", "https://evil.test")
 			w.Header().Add("Set-Cookie", "a=b")

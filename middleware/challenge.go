@@ -111,8 +111,8 @@ func newChallenger(config *Config) *challenger {
 
 // plain is what a request without credentials is told on a route of policy:
 // where to get a token, and for which scopes.
-func (c *challenger) plain(policy scopes.Policy) []string {
-	nobody := policy.Decide(context.Background(), nil, scopes.Operation{})
+func (c *challenger) plain(ctx context.Context, policy scopes.Policy) []string {
+	nobody := policy.Decide(ctx, nil, scopes.Operation{})
 	if c.hideScopes || nobody == nil || len(nobody.Scopes) == 0 {
 		return c.constant[validator.NoCredentials]
 	}

@@ -30,9 +30,9 @@ func exampleValidator() *validator.Validator {
 func answer(h http.Handler, r *http.Request) {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
-	fmt.Println(strings.TrimSpace(fmt.Sprint(w.Code, " ", w.Header().Get("WWW-Authenticate"))))
+	fmt.Println(strings.TrimSpace(fmt.Sprint(w.Code, " ", w.Header().Get("WWW-Authenticate")))) //nolint:forbidigo // an example prints
 	if body := strings.TrimSpace(w.Body.String()); body != "" {
-		fmt.Println(body)
+		fmt.Println(body) //nolint:forbidigo // an example prints
 	}
 }
 
@@ -73,7 +73,7 @@ func ExampleGuard_Arrival() {
 			http.Error(w, "the proxy cannot be understood", http.StatusBadRequest)
 			return
 		}
-		_, _ = fmt.Fprintf(w, "%s called %s://%s", arrival.Client, arrival.Scheme, arrival.Host) //nolint:gosec // plain text
+		_, _ = fmt.Fprintf(w, "%s called %s://%s", arrival.Client, arrival.Scheme, arrival.Host)
 	})
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.RemoteAddr = "10.0.0.1:4711"

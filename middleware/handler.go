@@ -51,7 +51,7 @@ func (g *Guard) door(name string, policy scopes.Policy, next http.Handler) *door
 	if next == nil {
 		panic(fmt.Sprintf("middleware: %s: the handler is nil", name))
 	}
-	return &door{guard: g, policy: policy, plain: g.challenger.plain(policy), asks: policy.NeedsOperation(), next: next}
+	return &door{guard: g, policy: policy, plain: g.challenger.plain(context.Background(), policy), asks: policy.NeedsOperation(), next: next}
 }
 
 // door is a guarded handler.
@@ -87,7 +87,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "private")
 	}
 	d.guard.manner.exposeHeaders(w.Header())
-	d.next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), tokenKey{}, token)))
+	d.next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), tokenKey{}, token))) //nolint:contextcheck // r is the request, or a copy of it with its context
 }
 
 // isAnonymous reports whether the request does not even try to authenticate.

@@ -264,8 +264,7 @@ func BenchmarkRequire(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				w := httptest.ResponseRecorder{HeaderMap: make(http.Header)}
-				h.ServeHTTP(&w, r)
+				h.ServeHTTP(httptest.NewRecorder(), r)
 			}
 		})
 	}

@@ -145,7 +145,8 @@ func TestDocument(t *testing.T) {
 		})
 		policies := []scopes.Policy{
 			scopes.All("write", "read"), scopes.Or(scopes.All("admin"), scopes.And(scopes.Any("audit", "read"), scopes.ACR("urn:mfa"))),
-			scopes.All("offline_access"), scopes.Public(), scopes.Authenticated(), {},
+			scopes.All("offline_access"), scopes.Public(), scopes.Authenticated(),
+			{},
 		}
 		h := m.Handler(func() []scopes.Policy { return policies })
 		const (
