@@ -68,14 +68,16 @@ func hidesOurs(rest string) bool {
 
 // cutScheme splits a field value behind the token (RFC 9110 §5.6.2) that it
 // starts with, after outer white space is taken off.
-func cutScheme(field string) (scheme, rest string) {
-	field = strings.Trim(field, " \t")
-	for i := range len(field) {
-		if !isTokenChar(field[i]) {
-			return field[:i], field[i:]
+func cutScheme(field string) (scheme, rest string) { return cutToken(strings.Trim(field, " \t")) }
+
+// cutToken is cutScheme where white space is not taken off.
+func cutToken(text string) (token, rest string) {
+	for i := range len(text) {
+		if !isTokenChar(text[i]) {
+			return text[:i], text[i:]
 		}
 	}
-	return field, ""
+	return text, ""
 }
 
 // isTokenChar reports whether c is a tchar of RFC 9110 §5.6.2.

@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -113,6 +114,17 @@ func TestChallengeParts(t *testing.T) {
 		`error_description="The access token lacks a scope", scope="a b:c"`
 	if got != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// TestUnwritable shows that a challenge cannot be split even by a policy that got
+// past its constructor with what does not belong there. R-CH-05.
+func TestUnwritable(t *testing.T) {
+	for _, text := range []string{"a\r\nSet-Cookie: b", "\x00", "é", "\x7f"} {
+		got := only(newGuard(t, "").deny(validator.StepUpRequired, &scopes.Refusal{Scopes: []string{text}, ACRValues: []string{"b", text}, MaxAge: time.Minute}).Challenges)
+		if want := stepUp.code; !strings.Contains(got, want) || strings.Contains(got, "scope") || strings.Contains(got, "acr_values") || checkChallenge(t, got)["max_age"] != "60" {
+			t.Errorf("%q: %s", text, got)
+		}
 	}
 }
 

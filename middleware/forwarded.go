@@ -37,7 +37,7 @@ func parseForwarded(fields []string) ([]hop, error) {
 func parseElement(text string) (h hop, rest string, ok bool) {
 	var seen []string
 	for rest = text; ; rest = rest[1:] {
-		name, after := cutScheme(rest)
+		name, after := cutToken(rest)
 		name = strings.ToLower(name)
 		value, after, ok := parseValue(after)
 		if name == "" || !ok {
@@ -74,11 +74,8 @@ func parseValue(text string) (value, rest string, ok bool) {
 		return "", "", false
 	}
 	if !strings.HasPrefix(text, `"`) {
-		end := 0
-		for end < len(text) && isTokenChar(text[end]) {
-			end++
-		}
-		return text[:end], text[end:], end > 0
+		value, rest = cutToken(text)
+		return value, rest, value != ""
 	}
 	var b strings.Builder
 	for i := 1; i < len(text); i++ {
@@ -138,11 +135,6 @@ func parseAddress(text string) (netip.Addr, bool) {
 }
 
 func isPort(text string) bool {
-	for i := range len(text) {
-		if text[i] < '0' || text[i] > '9' {
-			return false
-		}
-	}
 	n, err := strconv.ParseUint(text, 10, 16)
 	return err == nil && n > 0
 }

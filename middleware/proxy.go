@@ -80,10 +80,7 @@ func (g *Guard) presentation(r *http.Request) (validator.Presentation, error) {
 // peer is the address that r came from. What is not an IP address, such as a
 // Unix socket, is none.
 func peer(r *http.Request) netip.Addr {
-	address, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
+	address, _ := netip.ParseAddrPort(r.RemoteAddr) // the zero address is in no network
 	return address.Addr().Unmap().WithZone("")
 }
 
@@ -161,31 +158,23 @@ func (g *Guard) parseXForwarded(header http.Header) (*hop, error) {
 		}
 	}
 	at = max(at, 0)
-	var ok bool
-	if said.scheme, ok = ofHop(schemes, at, len(clients)); !ok {
-		return nil, errForwarding
-	}
-	if said.host, ok = ofHop(hosts, at, len(clients)); !ok {
-		return nil, errForwarding
-	}
-	said.scheme = strings.ToLower(said.scheme)
+	said.scheme = strings.ToLower(ofHop(schemes, at, len(clients)))
+	said.host = ofHop(hosts, at, len(clients))
 	if len(schemes) > 0 && !isScheme(said.scheme) || len(hosts) > 0 && !isHost(said.host) {
 		return nil, errForwarding
 	}
 	return &said, nil
 }
 
-// ofHop is the value for hop number at of all.
-func ofHop(values []string, at, all int) (string, bool) {
-	switch len(values) {
-	case 0:
-		return "", true
-	case 1:
-		return values[0], true
-	case all:
-		return values[at], true
+// ofHop is the value for hop number at of all, or "" if there is none.
+func ofHop(values []string, at, all int) string {
+	switch {
+	case len(values) == 1:
+		return values[0]
+	case len(values) == all && all > 0:
+		return values[at]
 	default:
-		return "", false
+		return ""
 	}
 }
 

@@ -67,6 +67,8 @@ func TestArrival(t *testing.T) {
 		{"Forwarded, a client's own", proxy, []string{"Forwarded: for=1.1.1.1;host=evil.test, for=192.0.2.1"}, "http example.com 192.0.2.1"},
 		{"Forwarded, two lines", proxy, []string{"Forwarded: for=1.1.1.1;host=evil.test", "Forwarded: for=192.0.2.1;host=api.test"}, "http api.test 192.0.2.1"},
 		{"Forwarded, a second proxy", proxy, []string{"Forwarded: for=192.0.2.1;host=api.test,for=10.0.0.2;host=inner"}, "http api.test 192.0.2.1"},
+		{"Forwarded, nobody but proxies", proxy, []string{"Forwarded: for=10.0.0.3;host=outer, for=10.0.0.2"}, "http outer 10.0.0.3"},
+		{"Forwarded, white space", proxy, []string{"Forwarded: for=192.0.2.1; proto=https"}, ""},
 		{"Forwarded, hidden", proxy, []string{"Forwarded: for=1.1.1.1;host=evil.test,for=_hidden;host=api.test"}, "http api.test invalid IP"},
 		{"Forwarded, unknown", proxy, []string{`Forwarded: for="unknown:80"`}, "http example.com invalid IP"},
 		{"Forwarded, an extension", proxy, []string{`Forwarded: for=192.0.2.1;x="a, b;c\""`}, "http example.com 192.0.2.1"},
@@ -130,6 +132,18 @@ func TestPublicURL(t *testing.T) {
 	if err != nil || arrival.Scheme != "https" || arrival.Host != "api.test" {
 		t.Errorf("%+v, %v", arrival, err)
 	}
+	for _, field := range []string{"X-Forwarded-Host", "Forwarded"} { // and is no leave to send rubbish
+		bad := httptest.NewRequest(http.MethodGet, "/", nil)
+		bad.Header.Set(field, `host="a/b"`)
+		if arrival, err := guardFor(t, issuer, middleware.Config{PublicURL: "https://api.test", TrustedProxies: proxies}).Arrival(bad); err == nil {
+			t.Errorf("%s: %+v", field, arrival)
+		}
+	}
+	// What is wrong with the credentials is not lost behind a proxy.
+	twice := request("Bearer a.b.c", "Bearer a.b.c")
+	if response := serve(guardFor(t, issuer, middleware.Config{TrustedProxies: proxies}).Require(scopes.Authenticated(), new(handler)), twice); response.StatusCode != 400 {
+		t.Errorf("two fields: %d", response.StatusCode)
+	}
 	plain := guardFor(t, issuer, middleware.Config{})
 	r.TLS = new(tls.ConnectionState)
 	if arrival, err := plain.Arrival(r); err != nil || arrival.Scheme != "https" || arrival.Host != "example.com" {
@@ -139,6 +153,9 @@ func TestPublicURL(t *testing.T) {
 		r.Host = host
 		if arrival, err := plain.Arrival(r); err == nil {
 			t.Errorf("%q is taken: %+v", host, arrival)
+		}
+		if response := serve(plain.Require(scopes.Authenticated(), new(handler)), r); response.StatusCode != 401 { // nobody asked
+			t.Errorf("%q: %d", host, response.StatusCode)
 		}
 		dpop := r.Clone(t.Context())
 		dpop.Header.Set("Authorization", "DPoP abc")
