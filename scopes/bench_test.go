@@ -27,7 +27,7 @@ func BenchmarkDecide(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		policy.Decide(ctx, token, scopes.Operation{})
+		_ = policy.Decide(ctx, token, scopes.Operation{})
 	}
 }
 
@@ -42,7 +42,7 @@ func TestDecisionAllocatesNothing(t *testing.T) {
 		scopes.And(scopes.All("x"), scopes.All("openid")),
 		scopes.And(scopes.All("openid"), scopes.Roles("x")),
 	} {
-		if n := testing.AllocsPerRun(100, func() { policy.Decide(ctx, token, scopes.Operation{}) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { _ = policy.Decide(ctx, token, scopes.Operation{}) }); n != 0 {
 			t.Errorf("%v: %v allocations", policy, n)
 		}
 	}

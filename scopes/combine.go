@@ -27,7 +27,7 @@ func And(parts ...Policy) Policy {
 	joined := &rule{clause: made}
 	faults := checkParts("And", parts)
 	for _, part := range parts {
-		if part.rule == nil || part.rule.fault != nil {
+		if part.Err() != nil {
 			continue
 		}
 		r := part.rule
@@ -58,7 +58,7 @@ func Or(parts ...Policy) Policy {
 	joined := &rule{clause: made}
 	faults := checkParts("Or", parts)
 	for i, part := range parts {
-		if part.rule == nil || part.rule.fault != nil {
+		if part.Err() != nil {
 			continue
 		}
 		if part.rule.limits {

@@ -81,6 +81,9 @@ func TestDemands(t *testing.T) {
 			t.Errorf("%v demands %+v", test.policy, demands)
 		}
 	}
+	if d := (scopes.Policy{}).Demands(); d.Audiences != nil || d.MaxLifetime != 0 {
+		t.Errorf("the zero Policy demands %+v", d)
+	}
 	policy := scopes.Audience(identifiers...)
 	identifiers[0] = "https://evil.example"
 	if slices.Contains(policy.Demands().Audiences, identifiers[0]) {

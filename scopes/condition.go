@@ -45,11 +45,15 @@ func onToken(text string, reason validator.Reason, met func(ctx context.Context,
 
 // call writes the call of a constructor with texts.
 func call(constructor string, arguments ...string) string {
-	all := make([]string, len(arguments))
-	for i, text := range arguments {
+	return constructor + "(" + quoted(arguments) + ")"
+}
+
+func quoted(texts []string) string {
+	all := make([]string, len(texts))
+	for i, text := range texts {
 		all[i] = strconv.Quote(text)
 	}
-	return constructor + "(" + strings.Join(all, ", ") + ")"
+	return strings.Join(all, ", ")
 }
 
 // checkTexts tells what is wrong with the arguments of a constructor: none, an
@@ -74,8 +78,8 @@ func checkTexts(constructor, what string, texts []string) error {
 func checkTokens(constructor, what string, texts []string) error {
 	faults := []error{checkTexts(constructor, what, texts)}
 	for _, text := range texts {
-		if text != "" && !isToken(text) {
-			faults = append(faults, fmt.Errorf("scopes: %s: %q has a character that no challenge can hold", constructor, text))
+		if !isToken(text) {
+			faults = append(faults, fmt.Errorf("scopes: %s: %q cannot stand in the list of a challenge", constructor, text))
 		}
 	}
 	return errors.Join(faults...)

@@ -11,12 +11,15 @@ import (
 // Explanation says how a policy came to its decision. It holds what the policy
 // says and nothing else of the token than whether it met that.
 type Explanation struct {
-	Clause  string // as Go code, or And, Or or Tiers if there are Parts
+	// Clause is Go code, or And, Or or Tiers, or the name of a tier.
+	Clause string
+	// Permits is what the clause says.
 	Permits bool
 	// Refusal is why the clause says no. It is nil also for a clause that was
 	// not asked, because the others had decided.
 	Refusal *Refusal
-	Parts   []Explanation
+	// Parts are those of And and Or, and the tier of Tiers.
+	Parts []Explanation
 }
 
 // Explain decides like [Policy.Decide] and says how each clause fared. It asks
@@ -26,7 +29,7 @@ func (p Policy) Explain(ctx context.Context, token *validator.Token, operation O
 	if p.rule != nil && p.rule.fault == nil {
 		e = outline(p.rule.clause)
 	}
-	e.answered(p.decide(ctx, token, operation, &e))
+	answered(&e, p.decide(ctx, token, operation, &e))
 	return e
 }
 
@@ -51,7 +54,7 @@ func outline(c clause) Explanation {
 	return e
 }
 
-func (e *Explanation) answered(refusal *Refusal) {
+func answered(e *Explanation, refusal *Refusal) {
 	e.Permits = refusal == nil
 	e.Refusal = nil
 	if refusal != unasked {
@@ -70,7 +73,7 @@ func (q question) ask(ctx context.Context, part clause, i int) *Refusal {
 func (q question) recorded(ctx context.Context, part clause, i int) *Refusal {
 	q.record = &q.record.Parts[i]
 	refusal := part.judge(ctx, q)
-	q.record.answered(refusal)
+	answered(q.record, refusal)
 	return refusal
 }
 
@@ -81,7 +84,7 @@ func (e Explanation) String() string {
 	return b.String()
 }
 
-func (e *Explanation) write(b *strings.Builder, indent string) {
+func (e Explanation) write(b *strings.Builder, indent string) {
 	b.WriteString(indent + e.Clause + ": ")
 	switch r := e.Refusal; {
 	case e.Permits:

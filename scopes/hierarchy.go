@@ -65,7 +65,7 @@ func (s *cycleSearch) visit(scope string) {
 func (h Hierarchy) String() string {
 	rows := make([]string, 0, len(h))
 	for _, broad := range slices.Sorted(maps.Keys(h)) {
-		rows = append(rows, strconv.Quote(broad)+": "+strings.Trim(call("", h[broad]...), "()"))
+		rows = append(rows, strconv.Quote(broad)+": {"+quoted(h[broad])+"}")
 	}
 	return "Hierarchy{" + strings.Join(rows, ", ") + "}"
 }
@@ -80,9 +80,6 @@ func (h Hierarchy) String() string {
 func (p Policy) Under(h Hierarchy) Policy {
 	if err := errors.Join(p.Err(), h.Err()); err != nil {
 		return faulty(err)
-	}
-	if p.rule.public {
-		return p
 	}
 	var faults []error
 	r := *p.rule

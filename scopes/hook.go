@@ -106,16 +106,19 @@ func (c *check) run(ctx context.Context, q question) error {
 		}()
 		err = c.hook(ctx, q.token, q.operation)
 	}()
+	var err error
 	select {
-	case err := <-answer:
-		// The timer of a context may be late on a busy machine.
-		if deadline, _ := ctx.Deadline(); ctx.Err() == nil && time.Now().Before(deadline) {
-			return err
-		}
-		return errHookLate
+	case err = <-answer:
 	case <-ctx.Done():
 		c.strays.Add(1)
 		close(abandoned)
-		return fmt.Errorf("%w: %w", errHookLate, context.Cause(ctx))
 	}
+	cause := context.Cause(ctx)
+	if deadline, _ := ctx.Deadline(); cause == nil && !time.Now().Before(deadline) { // the timer may be late on a busy machine
+		cause = context.DeadlineExceeded
+	}
+	if cause != nil {
+		return fmt.Errorf("%w: %w", errHookLate, cause)
+	}
+	return err
 }

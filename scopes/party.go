@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/sallyport-auth/sallyport/validator"
 )
 
 // Issuers permits a token of one of these issuers, which compare byte for byte.
@@ -79,16 +77,12 @@ func Actors(names ...ActorName) Policy {
 	}
 	names = slices.Clone(names)
 	return forbidding("Actors("+strings.Join(texts, ", ")+")", func(_ context.Context, q question) bool {
-		actor, delegated := q.token.Actor()
-		return delegated && slices.Contains(names, nameOf(actor, q.token))
+		actor, _ := q.token.Actor() // without one, Subject is empty, and no name is
+		if actor.Issuer == "" {
+			actor.Issuer = q.token.Issuer()
+		}
+		return slices.Contains(names, ActorName{actor.Issuer, actor.Subject})
 	})
-}
-
-func nameOf(actor validator.Actor, token *validator.Token) ActorName {
-	if actor.Issuer == "" {
-		actor.Issuer = token.Issuer()
-	}
-	return ActorName{actor.Issuer, actor.Subject}
 }
 
 // UserOnly permits a token that has a user behind it, not one that a client got

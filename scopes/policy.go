@@ -67,7 +67,7 @@ type Operation struct {
 // Public permits everyone, without a token and without looking at one. It is
 // the only policy that does, and it does not combine with others.
 func Public() Policy {
-	return Policy{rule: &rule{public: true, clause: always("Public()")}}
+	return compiled(&rule{public: true, clause: always("Public()")})
 }
 
 // Authenticated permits every valid token, whatever its scopes.

@@ -12,7 +12,6 @@ import (
 // TestDecide covers R-SC-02, R-SC-03 and R-SC-11: whole-token comparison, the
 // full list in a refusal, and denial wherever there is no rule.
 func TestDecide(t *testing.T) {
-	const permitted = validator.Reason("")
 	for _, test := range []struct {
 		policy scopes.Policy
 		scope  string
@@ -121,7 +120,7 @@ func TestString(t *testing.T) {
 func TestDecideAllocatesNothing(t *testing.T) {
 	ctx, token := at(0), minted(t, "a b c d e f g h")
 	for _, policy := range []scopes.Policy{scopes.All("a", "h"), scopes.Any("x", "h"), scopes.All("x")} {
-		if n := testing.AllocsPerRun(100, func() { policy.Decide(ctx, token, scopes.Operation{}) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { _ = policy.Decide(ctx, token, scopes.Operation{}) }); n != 0 {
 			t.Errorf("%v: %v allocations", policy, n)
 		}
 	}

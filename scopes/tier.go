@@ -158,7 +158,7 @@ func (t *TierTable) check() error {
 
 func (t *Tier) faults() []string {
 	var faults []string
-	if t.MaxLifetime < 0 || t.MaxTokenAge < 0 || t.MaxAuthAge < 0 {
+	if t.MaxLifetime < 0 || t.MaxTokenAge < 0 {
 		faults = append(faults, "a limit is negative")
 	}
 	if t.MaxAuthAge != 0 {

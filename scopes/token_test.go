@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -33,6 +35,69 @@ func at(offset time.Duration) context.Context {
 // decide asks the policy at testNow.
 func decide(policy scopes.Policy, token *validator.Token) *scopes.Refusal {
 	return policy.Decide(at(0), token, scopes.Operation{})
+}
+
+// permitted is the reason for not refusing.
+const permitted = validator.Reason("")
+
+// row is one decision at testNow. The fields of want but its Reason are
+// compared for every refusal.
+type row struct {
+	policy    scopes.Policy
+	claims    claims
+	operation scopes.Operation
+	want      scopes.Refusal // Reason permitted: none
+}
+
+func check(t *testing.T, rows []row) {
+	t.Helper()
+	for _, r := range rows {
+		if err := r.policy.Err(); err != nil {
+			t.Errorf("%v: %v", r.claims, err)
+			continue
+		}
+		token := mint(t, r.claims)
+		same(t, r.policy.String(), r.claims, r.policy.Decide(at(0), token, r.operation), r.want)
+		if e := r.policy.Explain(at(0), token, r.operation); e.Permits != (r.want.Reason == permitted) {
+			t.Errorf("%v of %v is explained otherwise:\n%v", r.policy, r.claims, e)
+		}
+	}
+}
+
+// same compares what a challenge would tell.
+func same(t *testing.T, policy string, of any, got *scopes.Refusal, want scopes.Refusal) {
+	t.Helper()
+	if got == nil {
+		got = &scopes.Refusal{Reason: permitted}
+	}
+	if got.Reason != want.Reason || !slices.Equal(got.Scopes, want.Scopes) ||
+		!slices.Equal(got.ACRValues, want.ACRValues) || got.MaxAge != want.MaxAge {
+		t.Errorf("%s of %v: %q %q %q %s, want %q %q %q %s", policy, of,
+			got.Reason, got.Scopes, got.ACRValues, got.MaxAge, want.Reason, want.Scopes, want.ACRValues, want.MaxAge)
+	}
+}
+
+// refused is a refusal that tells nothing but its class.
+func refused(reason validator.Reason) scopes.Refusal { return scopes.Refusal{Reason: reason} }
+
+// faults checks that each policy denies and tells all of these.
+func faults(t *testing.T, of map[string]scopes.Policy) {
+	t.Helper()
+	for wants, policy := range of {
+		err := policy.Err()
+		if err == nil {
+			t.Errorf("%v has no fault, want %s", policy, wants)
+			continue
+		}
+		for want := range strings.SplitSeq(wants, " & ") {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%q is not told: %v", want, err)
+			}
+		}
+		if refusal := decide(policy, minted(t, "a b")); refusal == nil || refusal.Reason != validator.Forbidden {
+			t.Errorf("a policy with a fault answers %v: %v", refusal, err)
+		}
+	}
 }
 
 // minted gives a validated token with this scope claim.

@@ -55,9 +55,6 @@ func (v *vocabulary) learn(list *scopeList) *scopeList {
 
 // close makes the table.
 func (v *vocabulary) close() {
-	if len(v.bits) == 0 {
-		return
-	}
 	size := 4
 	for size < 2*len(v.bits) {
 		size *= 2

@@ -449,7 +449,7 @@ func TestCacheForbiddenKey(t *testing.T) {
 	}
 }
 
-// TestCacheDemands (R-AT-07, R-CL-05): what a route demands is judged on every
+// TestCacheDemands (R-AT-07, R-CL-03, R-CL-05, R-CL-11, R-SC-12): what a route demands is judged on every
 // hit, whichever route a token was first seen on.
 func TestCacheDemands(t *testing.T) {
 	const a, b, foreign = "https://a.example.com", "https://b.example.com", "https://foreign.example.com"
@@ -468,6 +468,8 @@ func TestCacheDemands(t *testing.T) {
 			validator.Demands{MaxLifetime: time.Hour - 1},
 			validator.BadClaims,
 		},
+		{"age", baseClaims, validator.Demands{MaxAge: time.Minute}, validator.Demands{MaxAge: time.Minute - 1}, validator.BadClaims},
+		{"binding", baseClaims, validator.Demands{}, validator.Demands{SenderConstrained: true}, validator.BindingMismatch},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			var done validator.ValidateDone
@@ -502,6 +504,23 @@ func TestCacheDemands(t *testing.T) {
 			cached(at(0), t, v, good)
 			refuses(at(0), t, v, bad, row.want)
 		})
+	}
+}
+
+// TestCacheAgeDemanded (R-CL-11): a token that is kept grows too old for a route,
+// and stays good for others.
+func TestCacheAgeDemanded(t *testing.T) {
+	v := newValidator(t, baseConfig())
+	p := bearer(testKey.token(baseClaims)) // a minute old
+	p.Demands.MaxAge = 2 * time.Minute
+	token := cached(at(0), t, v, p)
+	if accepts(at(time.Minute), t, v, p) != token {
+		t.Error("verified again")
+	}
+	refuses(at(time.Minute+1), t, v, p, validator.BadClaims)
+	p.Demands.MaxAge = 0
+	if accepts(at(time.Minute+1), t, v, p) != token {
+		t.Error("verified again after a route refused it")
 	}
 }
 

@@ -41,7 +41,7 @@ func (r ClaimRule) Err() error {
 }
 
 // fault is what is wrong, to be put behind a field's name, or "".
-func (r *ClaimRule) fault() string {
+func (r ClaimRule) fault() string {
 	switch {
 	case r.Name == "":
 		return ": Name is empty"
@@ -63,11 +63,11 @@ func checkRules(rules []ClaimRule, field string, f *faults) {
 }
 
 // holds reports whether the claim is as the rule says.
-func (r *ClaimRule) holds(members []strictjson.Member) bool {
+func (r ClaimRule) holds(members []strictjson.Member) bool {
 	return r.admits(lookup(members, r.Name))
 }
 
-func (r *ClaimRule) admits(v strictjson.Value) bool {
+func (r ClaimRule) admits(v strictjson.Value) bool {
 	switch r.Type {
 	case ClaimString:
 		text, _ := v.Text()
@@ -83,7 +83,7 @@ func (r *ClaimRule) admits(v strictjson.Value) bool {
 		}
 		return found
 	case ClaimBoolean:
-		return v.Kind() == strictjson.Boolean && v.Raw() == r.Equals
+		return v.Raw() == r.Equals
 	default:
 		return false
 	}
@@ -113,7 +113,11 @@ func (t *Token) Satisfies(rule ClaimRule) bool {
 // it lies in the past or ahead is not checked. It costs what
 // [Token.Satisfies] does.
 func (t *Token) Date(claim string) (time.Time, bool) {
-	return clock.NumericDate(t.claim(claim).Raw())
+	date, ok := clock.NumericDate(t.claim(claim).Raw())
+	if !ok {
+		return time.Time{}, false
+	}
+	return date, true
 }
 
 // claim is a claim of the payload that was verified, or an absent value.

@@ -249,27 +249,6 @@ func TestScopeGrammar(t *testing.T) {
 	}
 }
 
-// TestHasScope compares whole tokens (R-SC-02).
-func TestHasScope(t *testing.T) {
-	v := newValidator(t, baseConfig())
-	token := expect(t, v, bearer(testKey.token(baseClaims.with("scope", `"read write:all * orders"`))), 0, "", "")
-	for _, scope := range []string{"read", "write:all", "*", "orders"} {
-		if !token.HasScope(scope) {
-			t.Errorf("HasScope(%q) is false", scope)
-		}
-	}
-	for _, scope := range []string{
-		"", " ", "READ", "rea", "reads", "ead", "read ", " read", "read write:all", "write", "write:", "all", "order", "orders ", "admin",
-	} {
-		if token.HasScope(scope) {
-			t.Errorf("HasScope(%q) is true", scope)
-		}
-	}
-	if token := expect(t, v, bearer(testKey.token(baseClaims.without("scope").with("scp", `"read"`))), 0, "", ""); token.HasScope("read") {
-		t.Error("scp gives a scope")
-	}
-}
-
 // TestActor (R-SC-16): the outermost actor only, and nothing but identifiers
 // counts in it.
 func TestActor(t *testing.T) {

@@ -96,11 +96,11 @@ type Issuer struct {
 	Marker []ClaimRule
 	// Claims are further claims that every token must carry.
 	Claims []ClaimRule
-	// Grants are the scopes that this issuer may grant. Its tokens do not have
-	// others, whatever they say: the same scope of another issuer may mean
-	// less. nil means all, for an issuer that is the only one; with several
-	// Issuers, or with Tenants, it is required of each, and [AllScopes] alone
-	// says all. An empty list grants none.
+	// Grants are the scopes that this issuer may grant: its tokens have no
+	// others, whatever they say. nil means all, for an issuer that is the only
+	// one. With several Issuers, or with Tenants, each needs a list, so that
+	// none grants what only another may; [AllScopes] as its only member says
+	// all. An empty list grants none.
 	Grants []string
 	// Mappings make scopes or roles of other claims. nil: none does. There are
 	// presets, such as [EntraMappings].

@@ -56,7 +56,10 @@ var configFaults = []struct {
 	{"http to a name that only looks local", issuerURL("http://localhost.example.com"), []string{"URL must be", "http is for loopback"}},
 	{"ftp to loopback", issuerURL("ftp://127.0.0.1"), []string{"URL must be"}},
 	{
-		"URL twice", func(c *validator.Config) { c.Issuers[0].Grants = allScopes; c.Issuers = append(c.Issuers, c.Issuers[0]) },
+		"URL twice", func(c *validator.Config) {
+			c.Issuers[0].Grants = allScopes
+			c.Issuers = append(c.Issuers, c.Issuers[0])
+		},
 		[]string{`Issuers[1] "https://as.example.com": listed twice`, "merge"},
 	},
 
@@ -99,6 +102,64 @@ var configFaults = []struct {
 		"boolean rule with another value", claimRules(validator.ClaimRule{Name: "a", Type: validator.ClaimBoolean, Equals: "True"}),
 		[]string{`Claims[0] "a": Equals of a boolean`},
 	},
+
+	{"a grant that is no scope", issuerWith(func(c *validator.Issuer) { c.Grants = []string{"a", "b c"} }), []string{`Grants[1] "b c" is not a scope token`}},
+	{"an empty grant", issuerWith(func(c *validator.Issuer) { c.Grants = []string{""} }), []string{`Grants[0] "" is not a scope token`}},
+	{"a grant twice", issuerWith(func(c *validator.Issuer) { c.Grants = []string{"a", "b", "a"} }), []string{`Grants[2] "a" is listed twice`}},
+	{
+		"all scopes and another", issuerWith(func(c *validator.Issuer) { c.Grants = []string{"a", validator.AllScopes} }),
+		[]string{"Grants[1] is AllScopes beside others", "give it alone"},
+	},
+
+	{"mapping without claim", mapping(validator.Mapping{To: validator.ToRole}), []string{"Mappings[1]: Claim is empty", "give the names"}},
+	{"mapping with an empty name", mapping(validator.KeycloakMappings("")[1]), []string{"Mappings[1]: Claim is empty or has an empty name"}},
+	{"mapping to nothing", mapping(validator.Mapping{Claim: []string{"a"}}), []string{"Mappings[1]: To is neither ToScope nor ToRole"}},
+	{"mapping to something else", mapping(validator.Mapping{Claim: []string{"a"}, To: 3}), []string{"Mappings[1]: To is neither"}},
+	{"mapping of no values", mapping(mappedTo(validator.ToRole, map[string][]string{})), []string{"Mappings[1]: Values is empty", "leave it nil"}},
+	{"mapping of an empty value", mapping(mappedTo(validator.ToRole, map[string][]string{"": {"a"}})), []string{`Mappings[1]: Values[""] maps no value`}},
+	{"mapping of a value to nothing", mapping(mappedTo(validator.ToRole, map[string][]string{"a": nil})), []string{`Mappings[1]: Values["a"] maps no value or to nothing`}},
+	{"mapping to no scope", mapping(mappedTo(validator.ToScope, map[string][]string{"a": {"b", "c d"}})), []string{`Values["a"]: "c d" is no scope token`}},
+	{"mapping to no role", mapping(mappedTo(validator.ToRole, map[string][]string{"a": {"b", "c\n"}})), []string{`Values["a"]: "c\n" is no scope token (RFC 6749 §3.3) or no role`}},
+	{"mapping to an empty role", mapping(mappedTo(validator.ToRole, map[string][]string{"a": {""}})), []string{`Values["a"]: "" is no`}},
+
+	{"tenant fixed and by claim", tenant(validator.TenantRule{Fixed: "a", Claim: "t", Owned: []string{"a"}}), []string{"Tenant has Fixed beside Claim"}},
+	{"tenant fixed and owned", tenant(validator.TenantRule{Fixed: "a", Owned: []string{"a"}}), []string{"Tenant has Fixed beside Claim or Owned"}},
+	{"tenant by claim, none owned", tenant(validator.TenantRule{Claim: "t"}), []string{"Tenant.Owned is empty", `name in "t"`}},
+	{"tenant owned, no claim", tenant(validator.TenantRule{Owned: []string{"a"}}), []string{"Tenant.Claim is empty"}},
+	{"tenant fixed with a control character", tenant(validator.TenantRule{Fixed: "a\n"}), []string{"Tenant.Fixed has control characters"}},
+	{"tenant owned and empty", tenant(validator.TenantRule{Claim: "t", Owned: []string{"a", ""}}), []string{"Tenant.Owned[1] is empty or has"}},
+	{"tenant owned with a control character", tenant(validator.TenantRule{Claim: "t", Owned: []string{"a\x00"}}), []string{"Tenant.Owned[0] is empty or has"}},
+	{"tenant owned twice", tenant(validator.TenantRule{Claim: "t", Owned: []string{"a", "b", "a"}}), []string{`Tenant.Owned[2] "a" is listed twice`}},
+
+	{"client-only rule without name", clientOnly(validator.ClaimRule{Equals: "a"}), []string{"ClientOnly: Name is empty"}},
+	{"client-only rule of an unknown type", clientOnly(validator.ClaimRule{Name: "a", Type: 3}), []string{`ClientOnly "a": Type 3`}},
+	{"empty multi-factor", issuerWith(func(c *validator.Issuer) { c.MultiFactor = []string{} }), []string{"MultiFactor is empty", "leave it nil"}},
+	{"an empty multi-factor value", issuerWith(func(c *validator.Issuer) { c.MultiFactor = []string{"mfa", ""} }), []string{"MultiFactor[1] is empty or has"}},
+	{"a multi-factor value with a control character", issuerWith(func(c *validator.Issuer) { c.MultiFactor = []string{"m\n"} }), []string{"MultiFactor[0] is empty or has"}},
+	{"a multi-factor value twice", issuerWith(func(c *validator.Issuer) { c.MultiFactor = []string{"mfa", "mfa"} }), []string{`MultiFactor[1] "mfa" is listed twice`}},
+}
+
+func issuerWith(change func(*validator.Issuer)) func(*validator.Config) {
+	return func(c *validator.Config) { change(&c.Issuers[0]) }
+}
+
+// mapping adds a Mapping to one without fault.
+func mapping(m validator.Mapping) func(*validator.Config) {
+	return issuerWith(func(c *validator.Issuer) {
+		c.Mappings = []validator.Mapping{{Claim: []string{"roles"}, To: validator.ToRole}, m}
+	})
+}
+
+func mappedTo(to validator.Attribute, values map[string][]string) validator.Mapping {
+	return validator.Mapping{Claim: []string{"a"}, To: to, Values: values}
+}
+
+func tenant(rule validator.TenantRule) func(*validator.Config) {
+	return issuerWith(func(c *validator.Issuer) { c.Tenant = rule })
+}
+
+func clientOnly(rule validator.ClaimRule) func(*validator.Config) {
+	return issuerWith(func(c *validator.Issuer) { c.ClientOnly = rule })
 }
 
 func leeway(expiry, future time.Duration) func(*validator.Config) {
@@ -132,8 +193,8 @@ func claimRules(list ...validator.ClaimRule) func(*validator.Config) {
 	return func(c *validator.Config) { c.Issuers[0].Claims = list }
 }
 
-// TestConfigFaults makes each fault alone (R-OP-01, R-CL-04, R-CL-09, R-JS-03,
-// R-AT-04).
+// TestConfigFaults makes each fault alone (R-OP-01, R-CL-04, R-CL-09, R-CL-13,
+// R-CL-17, R-JS-03, R-AT-04, R-SC-07).
 func TestConfigFaults(t *testing.T) {
 	for _, row := range configFaults {
 		t.Run(row.name, func(t *testing.T) {
@@ -351,6 +412,10 @@ func TestConfigIsCopied(t *testing.T) {
 	issuer.Algorithms = []jose.Algorithm{jose.EdDSA}
 	issuer.Claims = rules{{Name: "tenant", Equals: "one"}}
 	issuer.Keys = jwkscache.Static(document)
+	issuer.Grants = []string{"read", "full"}
+	issuer.Mappings = []validator.Mapping{{Claim: []string{"groups"}, To: validator.ToScope, Values: map[string][]string{"admins": {"full"}}}}
+	issuer.Tenant = validator.TenantRule{Claim: "tenant", Owned: []string{"one"}}
+	issuer.MultiFactor = []string{"mfa"}
 	config.Trace = trace
 	v := newValidator(t, config)
 
@@ -358,6 +423,12 @@ func TestConfigIsCopied(t *testing.T) {
 	issuer.Algorithms[0] = jose.ES256
 	issuer.Marker[0] = validator.ClaimRule{Name: "other"}
 	issuer.Claims[0] = validator.ClaimRule{Name: "other"}
+	issuer.Grants[0] = "other"
+	issuer.Mappings[0].Claim[0] = "other"
+	issuer.Mappings[0].Values["admins"][0] = "other"
+	issuer.Mappings[0].Values["users"] = []string{"full"}
+	issuer.Tenant.Owned[0] = "other"
+	issuer.MultiFactor[0] = "pwd"
 	for i := range document {
 		document[i] = ' '
 	}
@@ -370,6 +441,16 @@ func TestConfigIsCopied(t *testing.T) {
 	expect(t, v, bearer(testKey.token(good.with("aud", `"https://other.example.com"`))), 0, validator.WrongAudience, "")
 	expect(t, v, bearer(testKey.token(good.without("token_use").with("other", `"x"`))), 0, validator.WrongType, "marker")
 	expect(t, v, bearer(testKey.token(good.without("tenant").with("other", `"x"`))), 0, validator.BadClaims, "declares")
+
+	derived := good.with("scope", `"read other"`).with("amr", `["pwd"]`)
+	token := expect(t, v, bearer(testKey.token(derived.with("groups", `["admins"]`))), 0, "", "")
+	if !slices.Equal(token.Scopes(), []string{"read", "full"}) || token.Tenant() != "one" || token.MultiFactor() {
+		t.Errorf("scopes %q, tenant %q, multi-factor %t", token.Scopes(), token.Tenant(), token.MultiFactor())
+	}
+	token = expect(t, v, bearer(testKey.token(derived.with("groups", `["users"]`).with("other", `["admins"]`).with("amr", `["mfa"]`))), 0, "", "")
+	if !slices.Equal(token.Scopes(), []string{"read"}) || !token.MultiFactor() {
+		t.Errorf("scopes %q, multi-factor %t", token.Scopes(), token.MultiFactor())
+	}
 
 	// Hooks that are set later are not called either.
 	trace.ValidateDone = func(_ context.Context, _ validator.ValidateDone) { t.Error("a hook set after New was called") }

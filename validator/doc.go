@@ -14,7 +14,12 @@
 // algorithm against the issuer's list; the type (RFC 9068 §4, or a marker
 // under [ProfileLegacy]); key and signature; required claims and their JSON
 // types; expiry and the other times; audience; claims that the configuration
-// declares; what the route demands.
+// declares, or that it makes a tenant, scopes or roles of; what the route
+// demands.
+//
+// What a token may do is its issuer's to say only as far as the configuration
+// lets it: Issuer.Grants bounds its scopes, and claims other than scope mean
+// nothing without a [Mapping]. Package scopes asks a Token for what is left.
 //
 // A token that was verified lately is judged again without its signature and
 // without the claims that cannot change: expiry and the other times, whether its

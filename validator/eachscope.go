@@ -2,8 +2,8 @@ package validator
 
 import "strings"
 
-// EachScope yields the scopes of [Token.Scopes], a repeated one each time, and
-// allocates nothing: for scope := range token.EachScope.
+// EachScope yields the scopes of [Token.Scopes], and may yield a scope again that
+// the token repeats. It allocates nothing: for scope := range token.EachScope.
 func (t *Token) EachScope(yield func(scope string) bool) {
 	rest := t.read().scope
 	for rest != "" {

@@ -71,10 +71,20 @@ func FuzzClaims(f *testing.F) {
 	legacyConfig := legacyConfig()
 	legacyConfig.Leeway = config.Leeway
 	legacy := newValidator(f, legacyConfig)
+	for _, claims := range []object{entra, okta, auth0, keycloak, baseClaims.with("o", `{"roles":"a b"}`).with("groups", `["admin","x"]`).with("org_id", `"one"`)} {
+		f.Add(testKey.header().text(), claims.text())
+		f.Add(testKey.header().text(), claims.with("org_id", `"two"`).with("roles", `["a"]`).text())
+	}
+	mappedConfig := granting("a", "read", "Orders.Read", "orders:read")
+	mappedConfig.Leeway = config.Leeway
+	mappedConfig.Issuers[0].Mappings = someMappings
+	mappedConfig.Issuers[0].Tenant = validator.TenantRule{Claim: "org_id", Owned: []string{"one", "two"}}
+	mapped := newValidator(f, mappedConfig)
 	f.Fuzz(func(t *testing.T, header, claims string) {
 		p := bearer(testKey.sign(header, claims))
 		checkFuzzed(t, strict, config, p)
 		checkFuzzed(t, legacy, legacyConfig, p)
+		checkFuzzed(t, mapped, mappedConfig, p)
 	})
 }
 
@@ -131,5 +141,11 @@ func checkFuzzed(t *testing.T, v *validator.Validator, config validator.Config, 
 	var all map[string]any
 	if err := token.Claims(&all); err != nil || all["cnf"] != nil || all["sub"] != token.Subject() {
 		t.Fatalf("claims %v, %v", all, err)
+	}
+	if scopes, roles := expected(issuer, all); !slices.Equal(token.Scopes(), scopes) || !slices.Equal(token.Roles(), roles) {
+		t.Fatalf("scopes %q, roles %q, want %q, %q: %v", token.Scopes(), token.Roles(), scopes, roles, all)
+	}
+	if tenant := token.Tenant(); issuer.Tenant.Claim == "" && tenant != "" || issuer.Tenant.Claim != "" && !slices.Contains(issuer.Tenant.Owned, tenant) {
+		t.Fatalf("tenant %q", tenant)
 	}
 }

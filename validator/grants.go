@@ -57,9 +57,6 @@ func (is *issuer) mayGrant(scope string) bool {
 }
 
 func (is *issuer) grantsAll(scope string) bool {
-	if is.grants == nil {
-		return true
-	}
 	for s := range strings.FieldsSeq(scope) {
 		if !is.mayGrant(s) {
 			return false

@@ -15,8 +15,10 @@ func TestOrder(t *testing.T) {
 	config := baseConfig()
 	config.MaxTokenBytes = 2048
 	config.Issuers[0].Claims = rules{{Name: "tenant", Equals: "one"}}
+	config.Issuers[0].Tenant = validator.TenantRule{Claim: "org_id", Owned: []string{"org-1"}}
+	config.Issuers[0].Mappings = validator.OktaMappings()
 	v := newValidator(t, config)
-	good := baseClaims.with("tenant", `"one"`)
+	good := baseClaims.with("tenant", `"one"`).with("org_id", `"org-1"`)
 	header := testKey.header()
 	other := header.with("alg", `"ES384"`)
 	expect(t, v, bearer(testKey.token(good)), 0, "", "")
@@ -47,6 +49,9 @@ func TestOrder(t *testing.T) {
 		{"times before audience", bearer(testKey.token(good.with("auth_time", "1800000000").with("aud", `"x"`))), validator.NotYetValid, "auth_time"},
 		{"audience before declared claims", bearer(testKey.token(good.with("aud", `"x"`).without("tenant"))), validator.WrongAudience, ""},
 		{"declared claims before binding", bearer(testKey.token(good.without("tenant").with("cnf", `{}`))), validator.BadClaims, "declares"},
+		{"declared claims before the tenant", bearer(testKey.token(good.without("tenant").without("org_id"))), validator.BadClaims, "declares"},
+		{"tenant before mappings", bearer(testKey.token(good.without("org_id").with("groups", "1"))), validator.BadClaims, "tenant"},
+		{"mappings before binding", bearer(testKey.token(good.with("groups", "1").with("cnf", `{}`))), validator.BadClaims, "mapped"},
 		{"binding before demands", demanding(testKey.token(good.with("cnf", `{}`))), validator.BindingMismatch, ""},
 		{"demands last", demanding(testKey.token(good)), validator.WrongAudience, "the route demands"},
 	} {

@@ -2,7 +2,6 @@ package validator_test
 
 import (
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/sallyport-auth/sallyport/jose"
@@ -205,77 +204,6 @@ func TestRefreshToken(t *testing.T) {
 		expect(t, legacy, bearer(token), 0, validator.WrongType, "")
 	}
 	expect(t, strict, bearer("8xLOxBtZp8"), 0, validator.MalformedToken, "") // an opaque one
-}
-
-// TestClaimRules: each type, and no conversion between them (R-CL-14).
-func TestClaimRules(t *testing.T) {
-	const list, boolean = validator.ClaimStrings, validator.ClaimBoolean
-	for _, row := range []struct {
-		rule   validator.ClaimRule
-		holds  []string
-		breaks []string
-	}{
-		{
-			validator.ClaimRule{Name: "r"},
-			[]string{`"x"`, `" "`, `"\u0000"`},
-			[]string{`""`, `["x"]`, `1`, `true`, `null`, `{}`},
-		},
-		{
-			validator.ClaimRule{Name: "r", Equals: "x y"},
-			[]string{`"x y"`, `"\u0078 y"`},
-			[]string{`"x"`, `"x y "`, `"X y"`, `"x  y"`, `""`, `["x y"]`, `null`},
-		},
-		{
-			validator.ClaimRule{Name: "r", Equals: "true"},
-			[]string{`"true"`},
-			[]string{`true`, `["true"]`},
-		},
-		{
-			validator.ClaimRule{Name: "r", Type: list},
-			[]string{`["x"]`, `["","x"]`, `["x","y"]`},
-			[]string{`[]`, `[""]`, `"x"`, `{"x":1}`, `["x",1]`, `[1,"x"]`, `[["x"]]`, `[null]`, `1`, `null`},
-		},
-		{
-			validator.ClaimRule{Name: "r", Type: list, Equals: "x"},
-			[]string{`["x"]`, `["y","x","z"]`, `["x","x"]`, `["\u0078"]`},
-			[]string{`[]`, `["y"]`, `["X"]`, `["x "]`, `"x"`, `["x",null]`, `[false,"x"]`, `[["x"]]`, `["y z","yx"]`},
-		},
-		{
-			validator.ClaimRule{Name: "r", Type: boolean, Equals: "true"},
-			[]string{`true`},
-			[]string{`false`, `"true"`, `1`, `null`, `[true]`, `{}`},
-		},
-		{
-			validator.ClaimRule{Name: "r", Type: boolean, Equals: "false"},
-			[]string{`false`},
-			[]string{`true`, `"false"`, `0`, `null`, `""`, `[]`},
-		},
-	} {
-		strict := baseConfig()
-		strict.Issuers[0].Claims = rules{{Name: "jti"}, row.rule}
-		legacy := baseConfig()
-		legacy.Issuers[0].Profile = validator.ProfileLegacy
-		legacy.Issuers[0].Marker = rules{{Name: "client_id"}, row.rule}
-		for _, of := range []struct {
-			v     *validator.Validator
-			want  validator.Reason
-			cause string
-		}{
-			{newValidator(t, strict), validator.BadClaims, "configuration declares"},
-			{newValidator(t, legacy), validator.WrongType, "marker"},
-		} {
-			for _, raw := range row.holds {
-				expect(t, of.v, bearer(testKey.token(baseClaims.with("r", raw))), 0, "", "")
-			}
-			for _, raw := range row.breaks {
-				t.Run(strings.Join([]string{row.rule.Equals, raw}, " "), func(t *testing.T) {
-					expect(t, of.v, bearer(testKey.token(baseClaims.with("r", raw))), 0, of.want, of.cause)
-				})
-			}
-			expect(t, of.v, bearer(testKey.token(baseClaims)), 0, of.want, of.cause)
-			expect(t, of.v, bearer(testKey.token(baseClaims.with("R", row.holds[0]))), 0, of.want, of.cause)
-		}
-	}
 }
 
 // TestTwoIssuers: keys and principals are the issuer's own, although kid and

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/jwkscache"
 )
 
@@ -143,3 +144,48 @@ func TestTenantsUnknownDrops(t *testing.T) {
 
 // aliased is a string that changes with b, as no string should.
 func aliased(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// TestIssuerClone: what is kept of an answer does not change with what the
+// function may go on using, or it would count as the same configuration.
+func TestIssuerClone(t *testing.T) {
+	config := func() Issuer {
+		return Issuer{
+			Audiences: []string{"a"}, Algorithms: []jose.Algorithm{jose.ES256}, ForbiddenKeys: []jwkscache.KeyName{{KeyID: "a"}},
+			Marker: []ClaimRule{{Name: "a"}}, Claims: []ClaimRule{{Name: "a"}}, Grants: []string{"a"}, MultiFactor: []string{"a"},
+			Mappings: []Mapping{{Claim: []string{"a"}, To: ToRole, Values: map[string][]string{"a": {"a"}}}}, Tenant: TenantRule{Claim: "a", Owned: []string{"a"}},
+		}
+	}
+	for name, change := range map[string]func(*Issuer){
+		"Audiences":           func(c *Issuer) { c.Audiences[0] = "b" },
+		"Algorithms":          func(c *Issuer) { c.Algorithms[0] = jose.RS256 },
+		"ForbiddenKeys":       func(c *Issuer) { c.ForbiddenKeys[0].KeyID = "b" },
+		"Marker":              func(c *Issuer) { c.Marker[0].Name = "b" },
+		"Claims":              func(c *Issuer) { c.Claims[0].Name = "b" },
+		"Grants":              func(c *Issuer) { c.Grants[0] = "b" },
+		"MultiFactor":         func(c *Issuer) { c.MultiFactor[0] = "b" },
+		"Mappings":            func(c *Issuer) { c.Mappings[0].To = ToScope },
+		"Mappings' claims":    func(c *Issuer) { c.Mappings[0].Claim[0] = "b" },
+		"Mappings' values":    func(c *Issuer) { c.Mappings[0].Values["b"] = nil },
+		"Mappings' meanings":  func(c *Issuer) { c.Mappings[0].Values["a"][0] = "b" },
+		"Tenant":              func(c *Issuer) { c.Tenant.Owned[0] = "b" },
+		"Tenant.Fixed":        func(c *Issuer) { c.Tenant.Fixed = "b" },
+		"ClientOnly":          func(c *Issuer) { c.ClientOnly.Name = "b" },
+		"no Grants, and none": func(c *Issuer) { c.Grants = []string{} },
+	} {
+		given, before := config(), config()
+		if name == "no Grants, and none" {
+			given.Grants, before.Grants = nil, nil
+		}
+		clone := given.clone()
+		if !clone.equal(&given) {
+			t.Fatalf("%s: a clone differs", name)
+		}
+		change(&given)
+		if !clone.equal(&before) {
+			t.Errorf("%s: the clone has changed", name)
+		}
+		if clone.equal(&given) {
+			t.Errorf("%s: the change is none", name)
+		}
+	}
+}

@@ -197,7 +197,7 @@ func TestDemandedAudience(t *testing.T) {
 	}
 }
 
-// TestDemandedLifetime (R-CL-11, without the age of the token): exp − iat.
+// TestDemandedLifetime (R-CL-11): exp − iat.
 func TestDemandedLifetime(t *testing.T) {
 	v, legacy := newValidator(t, baseConfig()), newValidator(t, legacyConfig())
 	token := bearer(testKey.token(baseClaims.with("iat", "1700000000").with("exp", "1700000300")))
@@ -228,4 +228,51 @@ func TestDemandedLifetime(t *testing.T) {
 	// A negative limit demands nothing that a token could meet.
 	token.Demands.MaxLifetime = -1
 	expect(t, v, token, 0, validator.BadClaims, "exp − iat")
+}
+
+// TestDemandedAge (R-CL-11): now − iat, without leeway.
+func TestDemandedAge(t *testing.T) {
+	v, legacy := newValidator(t, baseConfig()), newValidator(t, legacyConfig())
+	token := bearer(testKey.token(baseClaims.with("iat", "1699999700")))
+	for age, want := range map[time.Duration]validator.Reason{
+		0: "", 1: validator.BadClaims, 300*time.Second - 1: validator.BadClaims, 300 * time.Second: "", 300*time.Second + 1: "", -1: validator.BadClaims,
+	} {
+		token.Demands.MaxAge = age
+		expect(t, v, token, 0, want, "now − iat is longer")
+	}
+	token.Demands.MaxAge = 300 * time.Second
+	expect(t, v, token, 1, validator.BadClaims, "now − iat is longer")
+	ahead := bearer(testKey.token(baseClaims.with("iat", "1700000030"))) // by the leeway
+	ahead.Demands.MaxAge = time.Second
+	expect(t, v, ahead, 0, "", "")
+	for _, row := range []struct {
+		claims object
+		want   validator.Reason
+	}{
+		{legacyClaims, validator.BadClaims}, // has no iat, so that its age is unknown
+		{legacyClaims.with("iat", "1699996400"), ""},
+		{legacyClaims.with("iat", "1699996399"), validator.BadClaims},
+		{legacyClaims.with("iat", "0"), validator.BadClaims},
+		{legacyClaims.with("auth_time", "1700000000").with("nbf", "1700000000"), validator.BadClaims},
+	} {
+		p := bearer(testKey.token(row.claims))
+		expect(t, legacy, p, 0, "", "")
+		p.Demands.MaxAge = time.Hour
+		expect(t, legacy, p, 0, row.want, "there is no iat")
+	}
+	p := bearer(testKey.token(legacyClaims))
+	p.Demands.MaxAge = math.MaxInt64
+	expect(t, legacy, p, 0, validator.BadClaims, "there is no iat")
+}
+
+// TestDemandedBinding (R-SC-12): what anyone can use who has it is refused, and
+// so is still what is bound, since that cannot be checked.
+func TestDemandedBinding(t *testing.T) {
+	v := newValidator(t, baseConfig())
+	p := bearer(testKey.token(baseClaims))
+	expect(t, v, p, 0, "", "")
+	p.Demands.SenderConstrained = true
+	expect(t, v, p, 0, validator.BindingMismatch, "the token has no cnf")
+	p.Token = testKey.token(baseClaims.with("cnf", `{"jkt":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}`))
+	expect(t, v, p, 0, validator.BindingMismatch, "cannot be checked")
 }

@@ -68,6 +68,11 @@ func TestConfigFaults(t *testing.T) {
 		{"zero future", minimal + "leeway: {future: 0s}\n", []string{"leeway.future: it cannot be 0s"}},
 		{"marker on the strict profile", minimal + "    marker: [{name: token_use, equals: access}]\n", []string{"marker is for profile legacy only"}},
 		{"legacy without marker", minimal + "    profile: legacy\n", []string{"profile legacy needs a marker"}},
+		{
+			"grants", minimal + "    grants: [a b, c, all scopes, c]\n",
+			[]string{`grants[0] "a b" is not a scope token`, `grants[3] "c" is listed twice`, `grants[2] is "all scopes" beside others`},
+		},
+		{"grants of another type", minimal + "    grants: a\n", []string{"line 5: a string `a` stands where a list of strings is expected"}},
 		{"both all and any", minimal + "routes:\n  \"GET /\": {scopes: {all: [a], any: [b]}}\n", []string{"give one"}},
 		{"no scopes", minimal + "routes:\n  \"GET /\": {scopes: {all: []}}\n", []string{"the list of scopes is empty"}},
 		{"bad scope", minimal + "routes:\n  \"GET /\": {scopes: {any: ['a b']}}\n", []string{`"a b" is not a scope token`}},
@@ -120,6 +125,13 @@ func TestConfigForms(t *testing.T) {
 		{"algorithm left out", minimal + "    algorithms: [ES256]\n", nil, sampleTime, `"algorithm_not_allowed"`},
 		{"claim declared", minimal + "    claims: [{name: scope, equals: 'orders:read'}]\n", nil, sampleTime, accepted},
 		{"claim declared and missing", minimal + "    claims: [{name: tenant}]\n", nil, sampleTime, `"bad_claims"`},
+		{"grants of one issuer", minimal + "    grants: [orders:read, other]\n", nil, sampleTime, `"scopes":["orders:read"]`},
+		{"grants of all scopes", minimal + "    grants: [all scopes]\n", nil, sampleTime, `"scopes":["orders:read"`},
+		{"no grants", minimal + "    grants: []\n", nil, sampleTime, `"scopes":[]`},
+		{"grants of another scope", minimal + "    grants: [other]\n", nil, sampleTime, `"scopes":[]`},
+		{"grants of nothing said", minimal + "    grants:\n", nil, sampleTime, `"scopes":["orders:read"`},
+		{"two issuers without grants", minimal + second(""), nil, sampleTime, `"scopes":["orders:read"`},
+		{"two issuers, the other grants", minimal + second("    grants: [other]\n"), nil, sampleTime, `"scopes":["orders:read"`},
 		{"legacy", minimal + "    profile: legacy\n    marker: [{name: client_id}]\n", nil, sampleTime, accepted},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -136,9 +148,13 @@ func TestConfigForms(t *testing.T) {
 	}
 }
 
+// second is an issuer to be put behind minimal's.
+func second(more string) string {
+	return strings.Replace(minimal[len("issuers:\n"):], "issuer.example", "second.example", 1) + more
+}
+
 func TestJWKSNeedsOneIssuer(t *testing.T) {
-	second := strings.Replace(minimal[len("issuers:\n"):], "issuer.example", "second.example", 1)
-	dir := folder(t, map[string]string{"sallyport.yaml": minimal + second, "jwks.json": read(t, samples+"/jwks.json")})
+	dir := folder(t, map[string]string{"sallyport.yaml": minimal + second(""), "jwks.json": read(t, samples+"/jwks.json")})
 	config := filepath.Join(dir, "sallyport.yaml")
 	in := line(t, map[string]any{"token": token(t, "good, RS256")})
 	got := invoke(t, in, "verify", "--config", config, "--jwks", filepath.Join(dir, "jwks.json"))

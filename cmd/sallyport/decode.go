@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
+	"github.com/sallyport-auth/sallyport/validator"
 )
 
 // decodeConfig reads JSON with the strict decoder and anything else as YAML. The
@@ -102,6 +103,7 @@ var fileTerms = strings.NewReplacer(
 	": Claims[", ": claims[", ": Marker[", ": marker[", ": Marker is", ": marker is", "ProfileLegacy", "profile legacy", "a Marker: ", "a marker: ",
 	"in Claims", "in claims", "Leeway.Expiry", "leeway.expiry", "Leeway.Future", "leeway.future", "NoLeeway", "0s",
 	"MaxTokenBytes", "limits.token", ": Name is", ": name is", "set Equals", "set equals", ": Equals of", ": equals of",
+	": Grants[", ": grants[", "AllScopes", `"`+validator.AllScopes+`"`,
 )
 
 // inFileTerms says a fault of the library's configuration in the file's names.

@@ -1,0 +1,85 @@
+package scopes_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/sallyport-auth/sallyport/scopes"
+	"github.com/sallyport-auth/sallyport/validator"
+)
+
+// TestRoles covers R-SC-07 on the side of policy: roles and scopes are distinct,
+// and roles of an issuer without a mapping are none.
+func TestRoles(t *testing.T) {
+	both, either := scopes.Roles("clerk", "auditor"), scopes.AnyRole("clerk", "auditor")
+	forbidden := refused(validator.Forbidden)
+	check(t, []row{
+		{policy: both, claims: claims{"roles": []string{"auditor", "x", "clerk"}}},
+		{policy: both, claims: claims{"roles": []string{"auditor"}}, want: forbidden},
+		{policy: both, claims: claims{"scope": "clerk auditor"}, want: forbidden},
+		{policy: both, claims: claims{"groups": []string{"clerk", "auditor"}}, want: forbidden},
+		{policy: either, claims: claims{"roles": []string{"auditor"}}},
+		{policy: either, claims: claims{"roles": []string{"Auditor", "clerks", "cler"}}, want: forbidden},
+		{policy: either, claims: claims{"iss": legacyIssuer, "roles": []string{"clerk"}}, want: forbidden},
+		{policy: scopes.All("clerk"), claims: claims{"roles": []string{"clerk"}}, want: scopes.Refusal{Reason: validator.InsufficientScope, Scopes: []string{"clerk"}}},
+	})
+	faults(t, map[string]scopes.Policy{
+		"scopes: Roles without a role":                          scopes.Roles(),
+		"scopes: AnyRole without a role":                        scopes.AnyRole(),
+		"Roles: argument 1 is empty":                            scopes.Roles(""),
+		`AnyRole: "a" is listed twice & AnyRole: argument 3 is`: scopes.AnyRole("a", "a", ""),
+	})
+	roles := []string{"clerk"}
+	all, some := scopes.Roles(roles...), scopes.AnyRole(roles...)
+	roles[0] = "x"
+	if clerk := mint(t, claims{"roles": "clerk"}); decide(all, clerk) != nil || decide(some, clerk) != nil {
+		t.Error("a change of the caller's slice changed the policy")
+	}
+}
+
+// TestClaim covers R-CL-14 for the claims of a route: type and value, without
+// conversion.
+func TestClaim(t *testing.T) {
+	department := scopes.Claim(validator.ClaimRule{Name: "dept", Equals: "7"})
+	verified := scopes.Claim(validator.ClaimRule{Name: "email_verified", Type: validator.ClaimBoolean, Equals: "true"})
+	group := scopes.Claim(validator.ClaimRule{Name: "groups", Type: validator.ClaimStrings, Equals: "ops"})
+	bad := refused(validator.BadClaims)
+	check(t, []row{
+		{policy: department, claims: claims{"dept": "7"}},
+		{policy: department, claims: claims{"dept": 7}, want: bad},
+		{policy: department, claims: claims{"dept": []string{"7"}}, want: bad},
+		{policy: department, claims: claims{"dept": "8"}, want: bad},
+		{policy: department, claims: claims{}, want: bad},
+		{policy: verified, claims: claims{"email_verified": true}},
+		{policy: verified, claims: claims{"email_verified": "true"}, want: bad},
+		{policy: verified, claims: claims{"email_verified": false}, want: bad},
+		{policy: group, claims: claims{"groups": []string{"dev", "ops"}}},
+		{policy: group, claims: claims{"groups": "ops"}, want: bad},
+		{policy: scopes.Or(department, group), claims: claims{"groups": []string{"ops"}}},
+	})
+	faults(t, map[string]scopes.Policy{
+		"scopes: Claim: & Name is empty": scopes.Claim(validator.ClaimRule{}),
+		"Equals of a boolean":            scopes.Claim(validator.ClaimRule{Name: "a", Type: validator.ClaimBoolean}),
+		"Type 9 does not exist":          scopes.Claim(validator.ClaimRule{Name: "a", Type: 9}),
+	})
+}
+
+// TestDemandsOfAge covers R-CL-11 on the side of policy: the strictest part
+// counts, and validation judges it.
+func TestDemandsOfAge(t *testing.T) {
+	policy := scopes.And(scopes.MaxTokenAge(time.Hour), scopes.SenderConstrained(), scopes.And(scopes.MaxTokenAge(time.Minute), scopes.All("a")), scopes.MaxTokenAge(2*time.Minute))
+	if d := policy.Demands(); d.MaxAge != time.Minute || !d.SenderConstrained {
+		t.Errorf("%v demands %+v", policy, d)
+	}
+	if d := scopes.MaxTokenAge(time.Hour).Demands(); d.MaxAge != time.Hour || d.SenderConstrained {
+		t.Errorf("MaxTokenAge demands %+v", d)
+	}
+	if refusal := decide(policy, minted(t, "a")); refusal != nil {
+		t.Errorf("%v judges what validation has judged: %v", policy, refusal)
+	}
+	const text = `And(MaxTokenAge(1h0m0s), SenderConstrained(), And(MaxTokenAge(1m0s), All("a")), MaxTokenAge(2m0s))`
+	if policy.String() != text {
+		t.Errorf("%v, want %s", policy, text)
+	}
+	faults(t, map[string]scopes.Policy{"MaxTokenAge(0s) must be positive": scopes.MaxTokenAge(0), "MaxTokenAge(-1s) must be": scopes.MaxTokenAge(-time.Second)})
+}

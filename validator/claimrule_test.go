@@ -1,0 +1,184 @@
+package validator_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sallyport-auth/sallyport/validator"
+)
+
+// TestClaimRules: each type, and no conversion between them (R-CL-14), as the
+// issuer's configuration declares them and as a policy asks for them.
+func TestClaimRules(t *testing.T) {
+	const list, boolean = validator.ClaimStrings, validator.ClaimBoolean
+	for _, row := range []struct {
+		rule   validator.ClaimRule
+		holds  []string
+		breaks []string
+	}{
+		{
+			validator.ClaimRule{Name: "r"},
+			[]string{`"x"`, `" "`, `"\u0000"`},
+			[]string{`""`, `["x"]`, `1`, `true`, `null`, `{}`},
+		},
+		{
+			validator.ClaimRule{Name: "r", Equals: "x y"},
+			[]string{`"x y"`, `"\u0078 y"`},
+			[]string{`"x"`, `"x y "`, `"X y"`, `"x  y"`, `""`, `["x y"]`, `null`},
+		},
+		{
+			validator.ClaimRule{Name: "r", Equals: "true"},
+			[]string{`"true"`},
+			[]string{`true`, `["true"]`},
+		},
+		{
+			validator.ClaimRule{Name: "r", Type: list},
+			[]string{`["x"]`, `["","x"]`, `["x","y"]`},
+			[]string{`[]`, `[""]`, `"x"`, `{"x":1}`, `["x",1]`, `[1,"x"]`, `[["x"]]`, `[null]`, `1`, `null`},
+		},
+		{
+			validator.ClaimRule{Name: "r", Type: list, Equals: "x"},
+			[]string{`["x"]`, `["y","x","z"]`, `["x","x"]`, `["\u0078"]`},
+			[]string{`[]`, `["y"]`, `["X"]`, `["x "]`, `"x"`, `["x",null]`, `[false,"x"]`, `[["x"]]`, `["y z","yx"]`},
+		},
+		{
+			validator.ClaimRule{Name: "r", Type: boolean, Equals: "true"},
+			[]string{`true`},
+			[]string{`false`, `"true"`, `1`, `null`, `[true]`, `{}`},
+		},
+		{
+			validator.ClaimRule{Name: "r", Type: boolean, Equals: "false"},
+			[]string{`false`},
+			[]string{`true`, `"false"`, `0`, `null`, `""`, `[]`},
+		},
+	} {
+		plain := newValidator(t, baseConfig())
+		for _, raw := range row.holds {
+			if token := expect(t, plain, bearer(testKey.token(baseClaims.with("r", raw))), 0, "", ""); !token.Satisfies(row.rule) {
+				t.Errorf("%+v is not satisfied by %s", row.rule, raw)
+			}
+		}
+		for _, claims := range append(each("r", row.breaks), baseClaims, baseClaims.with("R", row.holds[0]), baseClaims.with("o", `{"r":`+row.holds[0]+`}`)) {
+			if token := expect(t, plain, bearer(testKey.token(claims)), 0, "", ""); token.Satisfies(row.rule) {
+				t.Errorf("%+v is satisfied by %s", row.rule, claims.text())
+			}
+		}
+		strict := baseConfig()
+		strict.Issuers[0].Claims = rules{{Name: "jti"}, row.rule}
+		legacy := baseConfig()
+		legacy.Issuers[0].Profile = validator.ProfileLegacy
+		legacy.Issuers[0].Marker = rules{{Name: "client_id"}, row.rule}
+		for _, of := range []struct {
+			v     *validator.Validator
+			want  validator.Reason
+			cause string
+		}{
+			{newValidator(t, strict), validator.BadClaims, "configuration declares"},
+			{newValidator(t, legacy), validator.WrongType, "marker"},
+		} {
+			for _, raw := range row.holds {
+				expect(t, of.v, bearer(testKey.token(baseClaims.with("r", raw))), 0, "", "")
+			}
+			for _, raw := range row.breaks {
+				t.Run(strings.Join([]string{row.rule.Equals, raw}, " "), func(t *testing.T) {
+					expect(t, of.v, bearer(testKey.token(baseClaims.with("r", raw))), 0, of.want, of.cause)
+				})
+			}
+			expect(t, of.v, bearer(testKey.token(baseClaims)), 0, of.want, of.cause)
+			expect(t, of.v, bearer(testKey.token(baseClaims.with("R", row.holds[0]))), 0, of.want, of.cause)
+		}
+	}
+}
+
+// each are baseClaims with each of these values of a claim.
+func each(name string, values []string) []object {
+	all := make([]object, 0, len(values))
+	for _, raw := range values {
+		all = append(all, baseClaims.with(name, raw))
+	}
+	return all
+}
+
+// TestFaultyRules: a rule that New would refuse is satisfied by no token, not
+// even by one that lacks the claim.
+func TestFaultyRules(t *testing.T) {
+	claims := baseClaims.with("", `"x"`).with("a", `"x"`).with("b", `true`)
+	token := expect(t, newValidator(t, baseConfig()), bearer(testKey.token(claims)), 0, "", "")
+	for _, row := range []struct {
+		rule validator.ClaimRule
+		want string
+	}{
+		{validator.ClaimRule{}, "ClaimRule: Name is empty"},
+		{validator.ClaimRule{Equals: "x"}, "ClaimRule: Name is empty"},
+		{validator.ClaimRule{Name: "a", Type: 3}, `ClaimRule "a": Type 3 does not exist`},
+		{validator.ClaimRule{Name: "b", Type: validator.ClaimBoolean}, `ClaimRule "b": Equals of a boolean`},
+		{validator.ClaimRule{Name: "missing", Type: validator.ClaimBoolean}, `ClaimRule "missing": Equals of a boolean`},
+		{validator.ClaimRule{Name: "b", Type: validator.ClaimBoolean, Equals: "1"}, `Equals of a boolean is "true" or "false"`},
+	} {
+		if err := row.rule.Err(); err == nil || !strings.HasPrefix(err.Error(), "validator: ") || !strings.Contains(err.Error(), row.want) {
+			t.Errorf("%+v: %v, want %s", row.rule, err, row.want)
+		}
+		if token.Satisfies(row.rule) {
+			t.Errorf("%+v is satisfied", row.rule)
+		}
+	}
+	good := validator.ClaimRule{Name: "a", Equals: "x"}
+	if good.Err() != nil || !token.Satisfies(good) {
+		t.Error("a good rule is not satisfied")
+	}
+	for _, worthless := range []*validator.Token{nil, {}} {
+		if worthless.Satisfies(good) || worthless.Satisfies(validator.ClaimRule{Name: "missing", Type: validator.ClaimBoolean}) {
+			t.Error("a worthless token satisfies")
+		}
+	}
+}
+
+// TestDate (R-CL-10, R-CL-14): a date of any name is a NumericDate or none.
+func TestDate(t *testing.T) {
+	v := newValidator(t, baseConfig())
+	for raw, want := range map[string]time.Time{
+		`1700000000`: time.Unix(1700000000, 0), `1700000000.5`: time.Unix(1700000000, 5e8), `1.7e9`: time.Unix(1700000000, 0),
+		`0`: time.Unix(0, 0), `9007199254740992`: time.Unix(1<<53, 0),
+		`9007199254740993`: {}, `-1`: {}, `1e400`: {}, `"1700000000"`: {}, `true`: {}, `null`: {}, `[1700000000]`: {}, `{}`: {},
+	} {
+		claims := baseClaims.with("consented_at", raw).with("o", `{"other":1700000000}`)
+		token := expect(t, v, bearer(testKey.token(claims)), 0, "", "")
+		got, ok := token.Date("consented_at")
+		if !got.Equal(want) || ok == want.IsZero() {
+			t.Errorf("%s is %v, %t", raw, got, ok)
+		}
+		for _, name := range []string{"other", "Consented_at", "", "iss"} {
+			if got, ok := token.Date(name); ok || !got.IsZero() {
+				t.Errorf("%q is %v", name, got)
+			}
+		}
+	}
+	for _, worthless := range []*validator.Token{nil, {}} {
+		if _, ok := worthless.Date("exp"); ok {
+			t.Error("a worthless token has a date")
+		}
+	}
+}
+
+// TestQuestionsTakeNoMemory: what a policy asks of a token.
+func TestQuestionsTakeNoMemory(t *testing.T) {
+	config := baseConfig()
+	config.Issuers[0].Mappings = validator.KeycloakMappings("api")
+	claims := fullClaims.with("realm_access", `{"roles":["a","b"]}`).with("member", `true`)
+	token := expect(t, newValidator(t, config), bearer(testKey.token(claims)), 0, "", "")
+	rules := rules{{Name: "tenant"}, {Name: "roles", Type: validator.ClaimStrings, Equals: "b"}, {Name: "member", Type: validator.ClaimBoolean, Equals: "true"}}
+	n := testing.AllocsPerRun(100, func() {
+		_, dated := token.Date("nbf")
+		yes := token.HasScope("write") && token.HasRole("b") && dated && token.Tenant() == "" && !token.ClientOnly() && !token.MultiFactor()
+		for _, rule := range rules {
+			yes = yes && token.Satisfies(rule)
+		}
+		if !yes || token.HasScope("no") || token.HasRole("no") {
+			t.Error("a wrong answer")
+		}
+	})
+	if n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
