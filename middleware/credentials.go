@@ -20,10 +20,10 @@ var (
 		errors.New("middleware: a token in the URL beside the one in the Authorization field (RFC 6750 §2)"))
 )
 
-// presentation reads the credentials of a request: the Authorization field and
+// credentials reads the credentials of a request: the Authorization field and
 // nothing else. Query, body, cookies and other fields are no places for a
 // token (OAuth 2.1 §5.1). A scheme that is not ours is no credentials.
-func presentation(header http.Header) (validator.Presentation, error) {
+func credentials(header http.Header) (validator.Presentation, error) {
 	fields := header["Authorization"]
 	switch len(fields) {
 	case 0:
@@ -68,24 +68,25 @@ func hidesOurs(rest string) bool {
 
 // cutScheme splits a field value behind the token (RFC 9110 §5.6.2) that it
 // starts with, after outer white space is taken off.
-func cutScheme(field string) (scheme, rest string) {
-	field = strings.Trim(field, " \t")
-	for i := range len(field) {
-		if !isTokenChar(field[i]) {
-			return field[:i], field[i:]
+func cutScheme(field string) (scheme, rest string) { return cutToken(strings.Trim(field, " \t")) }
+
+// cutToken is cutScheme where white space is not taken off.
+func cutToken(text string) (token, rest string) {
+	for i := range len(text) {
+		if !isTokenChar(text[i]) {
+			return text[:i], text[i:]
 		}
 	}
-	return field, ""
+	return text, ""
 }
 
 // isTokenChar reports whether c is a tchar of RFC 9110 §5.6.2.
 func isTokenChar(c byte) bool {
-	switch {
-	case c >= 'A' && c <= 'Z', c >= 'a' && c <= 'z', c >= '0' && c <= '9':
-		return true
-	default:
-		return strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
-	}
+	return isAlphanumeric(c) || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
+}
+
+func isAlphanumeric(c byte) bool {
+	return c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9'
 }
 
 // tokenInURL reports whether the query has an access_token parameter, which is

@@ -2,9 +2,11 @@ package middleware
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/scopes"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -107,11 +109,22 @@ func TestForeignError(t *testing.T) {
 
 func TestChallengeParts(t *testing.T) {
 	g := newGuard(t, `a "quoted\ realm`)
-	got := only(g.deny(validator.InsufficientScope, []string{"a", "b:c"}).Challenges)
+	got := only(g.deny(validator.InsufficientScope, &scopes.Refusal{Scopes: []string{"a", "b:c"}}).Challenges)
 	want := `Bearer realm="a \"quoted\\ realm", error="insufficient_scope", ` +
 		`error_description="The access token lacks a scope", scope="a b:c"`
 	if got != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// TestUnwritable shows that a challenge cannot be split even by a policy that got
+// past its constructor with what does not belong there. R-CH-05.
+func TestUnwritable(t *testing.T) {
+	for _, text := range []string{"a\r\nSet-Cookie: b", "\x00", "é", "\x7f"} {
+		got := only(newGuard(t, "").deny(validator.StepUpRequired, &scopes.Refusal{Scopes: []string{text}, ACRValues: []string{"b", text}, MaxAge: time.Minute}).Challenges)
+		if want := stepUp.code; !strings.Contains(got, want) || strings.Contains(got, "scope") || strings.Contains(got, "acr_values") || checkChallenge(t, got)["max_age"] != "60" {
+			t.Errorf("%q: %s", text, got)
+		}
 	}
 }
 

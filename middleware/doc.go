@@ -8,5 +8,10 @@
 // §2.1), never from query, body or cookies. Other transports turn their request
 // into a [validator.Presentation] and call [Guard.Check].
 //
-// Not done here: cross-origin (CORS) answers, trusted proxies, rate limits.
+// What could make a handler do something else than was judged, such as
+// X-HTTP-Method-Override, or X-Forwarded-For from a peer that is no trusted
+// proxy, is removed from what it sees.
+//
+// Not done here: answers to CORS preflights, rate limits, and anything that
+// takes reading the body.
 package middleware

@@ -2,28 +2,14 @@ package middleware
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
+	"net/url"
 
 	"github.com/sallyport-auth/sallyport/scopes"
 	"github.com/sallyport-auth/sallyport/validator"
 )
-
-// Config is everything a [Guard] is told.
-type Config struct {
-	// Validator is the first door. Required.
-	Validator *validator.Validator
-	// Realm is the realm of challenges (RFC 9110 §11.5): text for people, in
-	// printable ASCII. Empty means "api".
-	Realm string
-	// RefuseURLTokens answers 400 to a request that has an access_token in
-	// its URL beside the one in its Authorization field. By default the one
-	// in the URL is ignored (OAuth 2.1 §5.1). It is never used.
-	RefuseURLTokens bool
-	// Trace gets hooks for observation. It may be nil.
-	Trace *Trace
-}
 
 // Trace is a set of hooks, each optional. They run inside the request they
 // report and must be quick.
@@ -36,38 +22,17 @@ type Trace struct {
 	TokenInURL func(context.Context)
 }
 
-const defaultRealm = "api"
-
 // Guard judges requests. It is made by [New] or [For] and safe for concurrent
 // use.
 type Guard struct {
 	validator       *validator.Validator
-	realm           string
+	hierarchy       scopes.Hierarchy
+	challenger      *challenger
+	manner          manner
+	public          *url.URL // nil if it is not configured
+	proxies         []netip.Prefix
 	refuseURLTokens bool
 	trace           Trace
-}
-
-// New checks config and makes a Guard, or reports every fault of it at once.
-// It does no I/O and starts no goroutine.
-func New(config Config) (*Guard, error) {
-	var faults []error
-	if config.Validator == nil {
-		faults = append(faults, errors.New("middleware: Validator is nil; make one with validator.New"))
-	}
-	if config.Realm == "" {
-		config.Realm = defaultRealm
-	}
-	if !isPrintable(config.Realm) {
-		faults = append(faults, fmt.Errorf("middleware: Realm %q has characters other than printable ASCII", config.Realm))
-	}
-	if err := errors.Join(faults...); err != nil {
-		return nil, err
-	}
-	g := &Guard{validator: config.Validator, realm: config.Realm, refuseURLTokens: config.RefuseURLTokens}
-	if config.Trace != nil {
-		g.trace = *config.Trace
-	}
-	return g, nil
 }
 
 // For makes a Guard for these issuers with everything else at its default.
@@ -93,27 +58,39 @@ func (g *Guard) Ready() error { return g.validator.Ready() }
 // Validator is what judges the tokens, for its Status and for forbidding keys.
 func (g *Guard) Validator() *validator.Validator { return g.validator }
 
-// Check validates p under the policy's demands and then asks the policy. It
-// answers with a token or with a Denial, never with both. Under
-// [scopes.Public] it answers with neither and does not look at p.
+// Compile is policy as the Guard's routes have it: under its Hierarchy, or an
+// error if the policy has a fault. Registration does it; an adapter that calls
+// [Guard.Check] does it once per policy.
+func (g *Guard) Compile(policy scopes.Policy) (scopes.Policy, error) {
+	policy = policy.Under(g.hierarchy)
+	return policy, policy.Err()
+}
+
+// Check validates p under the policy's demands and then asks the policy about
+// operation. It answers with a token or with a Denial, never with both. Under
+// [scopes.Public] it answers with neither and does not look at p. The policy is
+// taken as it is, see [Guard.Compile].
 //
 // A panic on the way is a Denial: what could not be judged does not pass.
 func (g *Guard) Check(
-	ctx context.Context, p validator.Presentation, policy scopes.Policy,
+	ctx context.Context, p validator.Presentation, policy scopes.Policy, operation scopes.Operation,
 ) (token *validator.Token, denial *Denial) {
 	if policy.IsPublic() {
 		return nil, nil
 	}
-	token, denial = g.judge(ctx, p, policy)
+	token, denial = g.judge(ctx, p, policy, operation)
 	if denial != nil {
+		if denial.Reason == validator.NoCredentials {
+			denial.Challenges = g.challenger.plain(ctx, policy)
+		}
 		g.denied(ctx, denial)
 	}
 	return token, denial
 }
 
-// judge is Check without observation.
+// judge is Check without observation and without guidance.
 func (g *Guard) judge(
-	ctx context.Context, p validator.Presentation, policy scopes.Policy,
+	ctx context.Context, p validator.Presentation, policy scopes.Policy, operation scopes.Operation,
 ) (token *validator.Token, denial *Denial) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -125,8 +102,8 @@ func (g *Guard) judge(
 	if err != nil {
 		return nil, g.deny(err, nil)
 	}
-	if refusal := policy.Decide(ctx, token, scopes.Operation{}); refusal != nil {
-		return nil, g.deny(refusal.Reason, refusal.Scopes)
+	if refusal := policy.Decide(ctx, token, operation); refusal != nil {
+		return nil, g.deny(validator.Refuse(refusal.Reason, refusal.Unwrap()), refusal)
 	}
 	return token, nil
 }
@@ -153,9 +130,10 @@ func (g *Guard) denied(ctx context.Context, denial *Denial) {
 // what must not be logged.
 func errPanic(cause any) error { return fmt.Errorf("middleware: panic with a %T while judging", cause) }
 
-// checkRequest is Check for an HTTP request.
-func (g *Guard) checkRequest(r *http.Request, policy scopes.Policy) (*validator.Token, *Denial) {
-	p, err := presentation(r.Header)
+// check is Check for an HTTP request to the door.
+func (d *door) check(r *http.Request) (token *validator.Token, denial *Denial) {
+	g := d.guard
+	p, err := g.presentation(r)
 	if tokenInURL(r.URL.RawQuery) {
 		g.noticeURL(r.Context())
 		if g.refuseURLTokens && p.Scheme != 0 {
@@ -163,9 +141,28 @@ func (g *Guard) checkRequest(r *http.Request, policy scopes.Policy) (*validator.
 		}
 	}
 	if err != nil {
-		denial := g.deny(err, nil)
-		g.denied(r.Context(), denial)
-		return nil, denial
+		denial = g.deny(err, nil)
+	} else {
+		token, denial = g.judge(r.Context(), p, d.policy, d.operation(r))
 	}
-	return g.Check(r.Context(), p, policy)
+	if denial != nil {
+		if denial.Reason == validator.NoCredentials {
+			denial.Challenges = d.plain
+		}
+		g.denied(r.Context(), denial)
+	}
+	return token, denial
+}
+
+// operation is what r asks for, as far as the policy wants to know: to bind
+// PathValue allocates.
+func (d *door) operation(r *http.Request) scopes.Operation {
+	if !d.asks {
+		return scopes.Operation{Name: r.Pattern}
+	}
+	name := r.Pattern
+	if name == "" { // no ServeMux
+		name = r.Method + " " + r.URL.Path
+	}
+	return scopes.Operation{Name: name, Value: r.PathValue}
 }

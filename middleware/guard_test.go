@@ -66,7 +66,7 @@ func TestCheck(t *testing.T) {
 		{"expired", scopes.All("orders:write"), validator.Expired},
 	} {
 		guard, presentation := sample(t, test.token)
-		token, denial := guard.Check(ctx, presentation, test.policy)
+		token, denial := guard.Check(ctx, presentation, test.policy, scopes.Operation{})
 		if (token == nil) == (denial == nil) {
 			t.Fatalf("%s: token %v, denial %v", test.token, token, denial)
 		}
@@ -92,7 +92,7 @@ func TestFor(t *testing.T) {
 // TestCheckPublic shows that a public route looks at no credentials.
 func TestCheckPublic(t *testing.T) {
 	guard, presentation := sample(t, "expired")
-	if token, denial := guard.Check(context.Background(), presentation, scopes.Public()); token != nil || denial != nil {
+	if token, denial := guard.Check(context.Background(), presentation, scopes.Public(), scopes.Operation{}); token != nil || denial != nil {
 		t.Errorf("token %v, denial %v", token, denial)
 	}
 }

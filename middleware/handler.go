@@ -14,7 +14,11 @@ import (
 // ResponseWriter as it came. The answer to every other request is a [Denial].
 //
 // Before next runs, Cache-Control is set to private unless it is set already;
-// next may change it.
+// next may change it. What next sees of the request lacks what could make it do
+// something else than was judged: the fields X-HTTP-Method-Override,
+// X-HTTP-Method and X-Method-Override, the query parameter _method, and, unless
+// they come from a proxy of Config.TrustedProxies, forwarding fields. A _method
+// in the body is out of sight.
 //
 // Require panics if policy has a fault, see [scopes.Policy.Err].
 func (g *Guard) Require(policy scopes.Policy, next http.Handler) http.Handler {
@@ -40,24 +44,28 @@ func (g *Guard) Middleware(policy scopes.Policy) func(http.Handler) http.Handler
 }
 
 func (g *Guard) door(name string, policy scopes.Policy, next http.Handler) *door {
-	if err := policy.Err(); err != nil {
+	policy, err := g.Compile(policy)
+	if err != nil {
 		panic(fmt.Sprintf("middleware: %s: %v", name, err))
 	}
 	if next == nil {
 		panic(fmt.Sprintf("middleware: %s: the handler is nil", name))
 	}
-	return &door{guard: g, policy: policy, next: next}
+	return &door{guard: g, policy: policy, plain: g.challenger.plain(context.Background(), policy), asks: policy.NeedsOperation(), next: next}
 }
 
 // door is a guarded handler.
 type door struct {
 	guard    *Guard
 	policy   scopes.Policy
+	plain    []string // challenges for a request without credentials
+	asks     bool     // the policy looks at the operation
 	next     http.Handler
 	optional bool
 }
 
 func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r = d.guard.screened(r)
 	if d.policy.IsPublic() {
 		d.next.ServeHTTP(w, r)
 		return
@@ -65,11 +73,12 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if d.optional {
 		w.Header().Add("Vary", "Authorization")
 		if isAnonymous(r.Header) {
+			d.guard.manner.exposeHeaders(w.Header())
 			d.next.ServeHTTP(w, r)
 			return
 		}
 	}
-	token, denial := d.guard.checkRequest(r, d.policy)
+	token, denial := d.check(r)
 	if denial != nil {
 		denial.ServeHTTP(w, r)
 		return
@@ -77,7 +86,8 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if _, set := w.Header()["Cache-Control"]; !set {
 		w.Header().Set("Cache-Control", "private")
 	}
-	d.next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), tokenKey{}, token)))
+	d.guard.manner.exposeHeaders(w.Header())
+	d.next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), tokenKey{}, token))) //nolint:contextcheck // r is the request, or a copy of it with its context
 }
 
 // isAnonymous reports whether the request does not even try to authenticate.

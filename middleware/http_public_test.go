@@ -40,9 +40,6 @@ type publicCase struct {
 
 // notYet names the part that will run a case, for those that cannot run now.
 var notYet = map[string]string{
-	"http-002": "part 5: resource metadata",
-	"http-047": "part 5: step-up",
-	"http-049": "part 5: step-up",
 	"http-072": "part 12: DPoP",
 	"http-075": "part 12: DPoP",
 	"http-081": "part 12: DPoP",
@@ -94,7 +91,11 @@ func newScene(t *testing.T, c *publicCase) *scene {
 	if realm == c.Setup {
 		realm = ""
 	}
-	guard, err := middleware.New(middleware.Config{Validator: v, Realm: realm})
+	config := middleware.Config{Validator: v, Realm: realm}
+	if c.Setup == "resource_metadata set" {
+		config.ResourceMetadata = "https://api.example.com/.well-known/oauth-protected-resource"
+	}
+	guard, err := middleware.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,6 +107,8 @@ func newScene(t *testing.T, c *publicCase) *scene {
 	mux := guard.NewMux()
 	mux.Handle("/orders", scopes.All("read"), ok)
 	mux.Handle("/public/", scopes.Public(), ok)
+	mux.Handle("/step-up", scopes.ACR("myACR"), ok)
+	mux.Handle("/step-up-age", scopes.MaxAuthAge(5*time.Minute), ok)
 	s.api = mux
 	return s
 }
@@ -165,6 +168,7 @@ func (s *scene) request(c *publicCase) *http.Request {
 	}
 	tokens := strings.NewReplacer( // the longer names first
 		"$T_OTHERISS", s.issuer.Sign(issued("https://other-as.example.net")),
+		"$T_NOAUTHTIME", s.issuer.Sign(good),
 		"$T_ISS_QUOTES", s.issuer.Sign(issued(`https://evil.example/" , "issuer`)),
 		"$T", s.issuer.Sign(good),
 		"$BAD", s.issuer.Sign(testissuer.Token{Scope: "read", Fault: testissuer.ForeignKey}),

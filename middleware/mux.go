@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,6 +30,15 @@ type Mux struct {
 	hosts    atomic.Bool // some pattern names a host
 	unlisted *door
 	catchAll sync.Once
+
+	mu     sync.Mutex
+	routes []Route
+}
+
+// Route is one registration on a [Mux].
+type Route struct {
+	Pattern string        // as it was registered
+	Policy  scopes.Policy // under the Guard's Hierarchy
 }
 
 // NewMux makes an empty Mux, which answers 401 or 404 to everything.
@@ -41,7 +51,11 @@ func (g *Guard) NewMux() *Mux {
 // [http.ServeMux], behind policy. It panics, like ServeMux, if the pattern is
 // bad or conflicts with another, and if the policy has a fault.
 func (m *Mux) Handle(pattern string, policy scopes.Policy, handler http.Handler) {
-	m.mux.Handle(pattern, m.guard.door(fmt.Sprintf("pattern %q", pattern), policy, handler))
+	d := m.guard.door(fmt.Sprintf("pattern %q", pattern), policy, handler)
+	m.mux.Handle(pattern, d)
+	m.mu.Lock()
+	m.routes = append(m.routes, Route{Pattern: pattern, Policy: d.policy})
+	m.mu.Unlock()
 	if strings.HasSuffix(pattern, "/") || strings.HasSuffix(pattern, "/{$}") || strings.HasSuffix(pattern, "...}") {
 		m.trees.Store(true)
 	}
@@ -59,6 +73,24 @@ func (m *Mux) HandleFunc(pattern string, policy scopes.Policy, handler func(http
 		panic(fmt.Sprintf("middleware: pattern %q: the handler is nil", pattern))
 	}
 	m.Handle(pattern, policy, http.HandlerFunc(handler))
+}
+
+// Routes are what is registered, in that order, for reports and checks at
+// start-up. What none of them matches needs [scopes.Authenticated].
+func (m *Mux) Routes() []Route {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.routes)
+}
+
+// Policies are those of [Mux.Routes], for package resourcemeta.
+func (m *Mux) Policies() []scopes.Policy {
+	routes := m.Routes()
+	policies := make([]scopes.Policy, len(routes))
+	for i := range routes {
+		policies[i] = routes[i].Policy
+	}
+	return policies
 }
 
 var (
@@ -123,7 +155,7 @@ func (m *Mux) refuse(r *http.Request) *Denial {
 	default:
 		return nil
 	}
-	return &Denial{Reason: validator.MalformedRequest, Status: http.StatusBadRequest, cause: cause}
+	return &Denial{Reason: validator.MalformedRequest, Status: http.StatusBadRequest, cause: cause, manner: m.guard.manner}
 }
 
 // ambiguousHost reports whether host has another spelling, which ServeMux would

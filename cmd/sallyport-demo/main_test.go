@@ -21,7 +21,7 @@ func TestOnce(t *testing.T) {
 	}
 	for _, want := range []string{
 		"good token                      200",
-		"no_credentials         Bearer realm=\"api\"\n",
+		"no_credentials         Bearer realm=\"api\", scope=\"orders:read\"\n",
 		"HS256 with the public key       401",
 		"500 unknown kids at once        401",
 		"issuer down, unknown kid        503",

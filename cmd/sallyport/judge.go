@@ -71,7 +71,7 @@ func (j *judge) verdict(ctx context.Context, in *input) verdict {
 			return refused(in, denial)
 		}
 	}
-	token, denial := j.guard.Check(ctx, in.presentation, policy)
+	token, denial := j.guard.Check(ctx, in.presentation, policy, scopes.Operation{})
 	if denial != nil {
 		j.note(denial)
 		return refused(in, denial)

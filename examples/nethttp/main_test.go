@@ -33,8 +33,8 @@ func TestAPI(t *testing.T) {
 	}{
 		{http.MethodGet, "/health", "", http.StatusOK, ""},
 		{http.MethodGet, "/orders/7", read, http.StatusOK, "order 7 for user-1\n"},
-		{http.MethodGet, "/orders/7", "", http.StatusUnauthorized, `{"title":"Unauthorized","status":401}` + "\n"},
-		{http.MethodPost, "/orders", read, http.StatusForbidden, `{"title":"Forbidden","status":403}` + "\n"},
+		{http.MethodGet, "/orders/7", "", http.StatusUnauthorized, `{"type":"about:blank","title":"Unauthorized","status":401}` + "\n"},
+		{http.MethodPost, "/orders", read, http.StatusForbidden, `{"type":"about:blank","title":"Forbidden","status":403}` + "\n"},
 		{http.MethodPost, "/orders", write, http.StatusCreated, ""},
 		{http.MethodDelete, "/orders/7", write, http.StatusNotFound, "404 page not found\n"},
 	} {

@@ -66,6 +66,10 @@ var Rooms = []Room{
 		Rooms: []string{"validator", "scopes"},
 	},
 	{
+		Dir: "resourcemeta", Why: "what the API says of itself; knows nothing of requests that are judged, so that it cannot open one",
+		Rooms: []string{"validator", "scopes"},
+	},
+	{
 		Dir: "testissuer", Why: "an issuer for tests: it signs, so that nothing else has to",
 		Rooms: []string{"jose"},
 		Std:   []string{"encoding/json"},
@@ -96,7 +100,7 @@ var Rooms = []Room{
 	},
 	{
 		Dir: "examples", Why: "programs that a user would copy: public rooms only",
-		Rooms:    []string{"jose", "jwkscache", "validator", "scopes", "middleware"},
+		Rooms:    []string{"jose", "jwkscache", "validator", "scopes", "middleware", "resourcemeta"},
 		External: []string{"*"},
 		Std:      []string{"encoding/json", "log", "os"},
 	},

@@ -1,0 +1,126 @@
+package middleware_test
+
+import (
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+
+	"github.com/sallyport-auth/sallyport/middleware"
+	"github.com/sallyport-auth/sallyport/scopes"
+	"github.com/sallyport-auth/sallyport/validator"
+)
+
+// exampleValidator is the validator of the examples.
+func exampleValidator() *validator.Validator {
+	v, err := validator.New(validator.Config{Issuers: []validator.Issuer{{
+		URL:       "https://login.example.com",
+		Audiences: []string{"https://api.example.com"},
+	}}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	return v
+}
+
+// answer prints what a request gets.
+func answer(h http.Handler, r *http.Request) {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	fmt.Println(strings.TrimSpace(fmt.Sprint(w.Code, " ", w.Header().Get("WWW-Authenticate")))) //nolint:forbidigo // an example prints
+	if body := strings.TrimSpace(w.Body.String()); body != "" {
+		fmt.Println(body) //nolint:forbidigo // an example prints
+	}
+}
+
+// A body of one's own for refusals.
+func ExampleConfig_denialBody() {
+	v := exampleValidator()
+	guard, err := middleware.New(middleware.Config{
+		Validator: v,
+		DenialBody: func(w http.ResponseWriter, _ *http.Request, d *middleware.Denial) {
+			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+			_, _ = fmt.Fprintf(w, "no (%d)\n", d.Status)
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	mux := guard.NewMux()
+	mux.HandleFunc("GET /me", scopes.Authenticated(), func(http.ResponseWriter, *http.Request) {})
+	answer(mux, httptest.NewRequest(http.MethodGet, "/me", nil))
+	// Output:
+	// 401 Bearer realm="api"
+	// no (401)
+}
+
+// Behind a proxy that the program knows.
+func ExampleGuard_Arrival() {
+	v := exampleValidator()
+	guard, err := middleware.New(middleware.Config{
+		Validator:      v,
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		arrival, err := guard.Arrival(r)
+		if err != nil {
+			http.Error(w, "the proxy cannot be understood", http.StatusBadRequest)
+			return
+		}
+		_, _ = fmt.Fprintf(w, "%s called %s://%s", arrival.Client, arrival.Scheme, arrival.Host)
+	})
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.RemoteAddr = "10.0.0.1:4711"
+	r.Header.Set("X-Forwarded-For", "203.0.113.9")
+	r.Header.Set("X-Forwarded-Proto", "https")
+	answer(guard.Require(scopes.Public(), handler), r)
+	// Output:
+	// 200
+	// 203.0.113.9 called https://example.com
+}
+
+// allowOrigin is the least that a CORS middleware does.
+func allowOrigin(origin string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Add("Vary", "Origin")
+		if r.Header.Get("Origin") == origin {
+			w.Header().Set("Access-Control-Allow-Origin", origin)
+			if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
+				w.Header().Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
+				w.Header().Set("Access-Control-Allow-Headers", "Authorization, DPoP, Content-Type")
+				w.WriteHeader(http.StatusNoContent)
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// Preflights are answered in front of the guard, and never reach a handler.
+func ExampleConfig_exposeHeaders() {
+	v := exampleValidator()
+	guard, err := middleware.New(middleware.Config{Validator: v, ExposeHeaders: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	mux := guard.NewMux()
+	mux.HandleFunc("GET /me", scopes.Authenticated(), func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "me") })
+	api := allowOrigin("https://app.example.com", mux)
+
+	preflight := httptest.NewRequest(http.MethodOptions, "/me", nil)
+	preflight.Header.Set("Origin", "https://app.example.com")
+	preflight.Header.Set("Access-Control-Request-Method", "GET")
+	answer(api, preflight)
+	preflight.Header.Set("Origin", "https://evil.example")
+	answer(guard.Require(scopes.Authenticated(), mux), preflight)
+	// Output:
+	// 204
+	// 401 Bearer realm="api"
+	// {"type":"about:blank","title":"Unauthorized","status":401}
+}

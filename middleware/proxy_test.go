@@ -1,0 +1,256 @@
+package middleware_test
+
+import (
+	"context"
+	"crypto/tls"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/sallyport-auth/sallyport/middleware"
+	"github.com/sallyport-auth/sallyport/scopes"
+	"github.com/sallyport-auth/sallyport/testissuer"
+	"github.com/sallyport-auth/sallyport/validator"
+)
+
+// noting is a hook that permits and notes the operation.
+func noting(got *[]string) scopes.Hook {
+	return func(_ context.Context, _ *validator.Token, operation scopes.Operation) error {
+		*got = append(*got, operation.Name, operation.Value("id"))
+		return nil
+	}
+}
+
+// TestArrival covers R-BT-11: what a client called is told by a trusted proxy,
+// by nobody else, and by the first hop from the right that is not trusted.
+func TestArrival(t *testing.T) {
+	guard := guardFor(t, testissuer.New(t), middleware.Config{TrustedProxies: []netip.Prefix{
+		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32"),
+	}})
+	const proxy, stranger = "10.0.0.1:1", "192.0.2.9:1"
+	for _, row := range []struct {
+		name, peer string
+		fields     []string // name: value
+		want       string   // scheme host client; "" for a refusal
+	}{
+		{"nothing said", proxy, nil, "http example.com 10.0.0.1"},
+		{"a stranger", stranger, []string{"X-Forwarded-For: 1.2.3.4", "X-Forwarded-Proto: https", "X-Forwarded-Host: evil.test"}, "http example.com 192.0.2.9"},
+		{"a stranger, Forwarded", stranger, []string{"Forwarded: for=1.2.3.4;proto=https;host=evil.test"}, "http example.com 192.0.2.9"},
+		{"no address", "@", []string{"X-Forwarded-For: 1.2.3.4"}, "http example.com invalid IP"},
+
+		{"one hop", proxy, []string{"X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: HTTPS", "X-Forwarded-Host: api.test:8443"}, "https api.test:8443 192.0.2.1"},
+		{"a client's own value", proxy, []string{"X-Forwarded-For: 1.1.1.1, 192.0.2.1"}, "http example.com 192.0.2.1"},
+		{"a client's own line", proxy, []string{"X-Forwarded-For: garbage", "X-Forwarded-For: 192.0.2.1"}, "http example.com 192.0.2.1"},
+		{"behind a second proxy", proxy, []string{"X-Forwarded-For: 1.1.1.1, 192.0.2.1, 10.0.0.2"}, "http example.com 192.0.2.1"},
+		{"nobody but proxies", proxy, []string{"X-Forwarded-For: 10.0.0.3, 10.0.0.2"}, "http example.com 10.0.0.3"},
+		{"with ports", proxy, []string{"X-Forwarded-For: 192.0.2.1:80, [2001:db8::2]:443"}, "http example.com 192.0.2.1"},
+		{"IPv6", proxy, []string{"X-Forwarded-For: 2001:db9::1"}, "http example.com 2001:db9::1"},
+		{"mapped", proxy, []string{"X-Forwarded-For: 192.0.2.1, ::ffff:10.0.0.2"}, "http example.com 192.0.2.1"},
+		{"scheme of the hop", proxy, []string{"X-Forwarded-For: 192.0.2.1, 10.0.0.2", "X-Forwarded-Proto: https, http"}, "https example.com 192.0.2.1"},
+		{"host of the hop", proxy, []string{"X-Forwarded-For: 1.1.1.1, 192.0.2.1", "X-Forwarded-Host: evil.test, api.test"}, "http api.test 192.0.2.1"},
+		{"only a scheme", proxy, []string{"X-Forwarded-Proto: https"}, "https example.com invalid IP"},
+		{"no address behind the proxies", proxy, []string{"X-Forwarded-For: unknown, 10.0.0.2"}, ""},
+		{"no address", proxy, []string{"X-Forwarded-For: 192.0.2.256"}, ""},
+		{"empty member", proxy, []string{"X-Forwarded-For: 192.0.2.1,"}, ""},
+		{"empty field", proxy, []string{"X-Forwarded-Proto: "}, ""},
+		{"bad scheme", proxy, []string{"X-Forwarded-Proto: javascript"}, ""},
+		{"too many schemes", proxy, []string{"X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: https, http"}, ""},
+		{"schemes without hops", proxy, []string{"X-Forwarded-Proto: https, http"}, ""},
+		{"host with a path", proxy, []string{"X-Forwarded-Host: api.test/admin?x="}, ""},
+		{"host with a user", proxy, []string{"X-Forwarded-Host: a@api.test"}, ""},
+		{"host with a bad port", proxy, []string{"X-Forwarded-Host: api.test:65536"}, ""},
+
+		{"Forwarded", proxy, []string{`Forwarded: for=192.0.2.1;proto=https;host="api.test:8443";by=10.0.0.1`}, "https api.test:8443 192.0.2.1"},
+		{"Forwarded, names in any case", proxy, []string{`Forwarded: For="[2001:db9::1]:4711";PROTO=http`}, "http example.com 2001:db9::1"},
+		{"Forwarded, a client's own", proxy, []string{"Forwarded: for=1.1.1.1;host=evil.test, for=192.0.2.1"}, "http example.com 192.0.2.1"},
+		{"Forwarded, two lines", proxy, []string{"Forwarded: for=1.1.1.1;host=evil.test", "Forwarded: for=192.0.2.1;host=api.test"}, "http api.test 192.0.2.1"},
+		{"Forwarded, a second proxy", proxy, []string{"Forwarded: for=192.0.2.1;host=api.test,for=10.0.0.2;host=inner"}, "http api.test 192.0.2.1"},
+		{"Forwarded, nobody but proxies", proxy, []string{"Forwarded: for=10.0.0.3;host=outer, for=10.0.0.2"}, "http outer 10.0.0.3"},
+		{"Forwarded, white space", proxy, []string{"Forwarded: for=192.0.2.1; proto=https"}, ""},
+		{"Forwarded, hidden", proxy, []string{"Forwarded: for=1.1.1.1;host=evil.test,for=_hidden;host=api.test"}, "http api.test invalid IP"},
+		{"Forwarded, unknown", proxy, []string{`Forwarded: for="unknown:80"`}, "http example.com invalid IP"},
+		{"Forwarded, an extension", proxy, []string{`Forwarded: for=192.0.2.1;x="a, b;c\""`}, "http example.com 192.0.2.1"},
+		{"Forwarded, twice", proxy, []string{"Forwarded: for=192.0.2.1;For=192.0.2.2"}, ""},
+		{"Forwarded, bare IPv6", proxy, []string{`Forwarded: for="2001:db9::1"`}, ""},
+		{"Forwarded, unquoted port", proxy, []string{"Forwarded: for=192.0.2.1:80"}, ""},
+		{"Forwarded, open quote", proxy, []string{`Forwarded: for="192.0.2.1`}, ""},
+		{"Forwarded, no value", proxy, []string{"Forwarded: for="}, ""},
+		{"Forwarded, no name", proxy, []string{"Forwarded: =a"}, ""},
+		{"Forwarded, no pair", proxy, []string{"Forwarded: for"}, ""},
+		{"Forwarded, empty", proxy, []string{"Forwarded: "}, ""},
+		{"Forwarded, empty element", proxy, []string{"Forwarded: for=192.0.2.1,"}, ""},
+		{"Forwarded, loose end", proxy, []string{"Forwarded: for=192.0.2.1;"}, ""},
+		{"Forwarded, a space", proxy, []string{"Forwarded: for=192.0.2.1 proto=https"}, ""},
+		{"Forwarded, bad scheme", proxy, []string{"Forwarded: proto=ftp"}, ""},
+		{"Forwarded, bad host", proxy, []string{`Forwarded: host="a/b"`}, ""},
+
+		{"both, alike", proxy, []string{"Forwarded: for=192.0.2.1;proto=https", "X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: https"}, "https example.com 192.0.2.1"},
+		{"both, another client", proxy, []string{"Forwarded: for=192.0.2.1", "X-Forwarded-For: 192.0.2.2"}, ""},
+		{"both, a host passed on", proxy, []string{"Forwarded: for=192.0.2.1;host=evil.test", "X-Forwarded-For: 192.0.2.1"}, ""},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.RemoteAddr = row.peer
+		for _, field := range row.fields {
+			name, value, _ := strings.Cut(field, ":")
+			r.Header.Add(name, strings.TrimPrefix(value, " "))
+		}
+		arrival, err := guard.Arrival(r)
+		got := arrival.Scheme + " " + arrival.Host + " " + arrival.Client.String()
+		if err != nil {
+			got = ""
+			if validator.ReasonOf(err) != validator.MalformedRequest || arrival != (middleware.Arrival{}) {
+				t.Errorf("%s: %v with %v", row.name, err, arrival)
+			}
+		}
+		if got != row.want {
+			t.Errorf("%s: %q, want %q", row.name, got, row.want)
+		}
+		// What cannot be read is answered with 400 wherever a token is judged.
+		want := http.StatusUnauthorized
+		if row.want == "" {
+			want = http.StatusBadRequest
+		}
+		if response := serve(guard.Require(scopes.Authenticated(), new(handler)), r); response.StatusCode != want {
+			t.Errorf("%s: %d, want %d", row.name, response.StatusCode, want)
+		} else if challenge := response.Header.Get("WWW-Authenticate"); want == 400 && challenge != wantRequest {
+			t.Errorf("%s: %s", row.name, challenge)
+		}
+	}
+}
+
+// TestPublicURL shows that it decides, whatever proxies and clients say, and that
+// the Host field is no way to another URL.
+func TestPublicURL(t *testing.T) {
+	issuer := testissuer.New(t)
+	proxies := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+	r := httptest.NewRequest(http.MethodGet, "/", nil) // from 192.0.2.1
+	r.Header.Set("X-Forwarded-Host", "evil.test")
+	r.Header.Set("X-Forwarded-Proto", "http")
+	arrival, err := guardFor(t, issuer, middleware.Config{PublicURL: "https://api.test", TrustedProxies: proxies}).Arrival(r)
+	if err != nil || arrival.Scheme != "https" || arrival.Host != "api.test" {
+		t.Errorf("%+v, %v", arrival, err)
+	}
+	for _, field := range []string{"X-Forwarded-Host", "Forwarded"} { // and is no leave to send rubbish
+		bad := httptest.NewRequest(http.MethodGet, "/", nil)
+		bad.Header.Set(field, `host="a/b"`)
+		if arrival, err := guardFor(t, issuer, middleware.Config{PublicURL: "https://api.test", TrustedProxies: proxies}).Arrival(bad); err == nil {
+			t.Errorf("%s: %+v", field, arrival)
+		}
+	}
+	// What is wrong with the credentials is not lost behind a proxy.
+	twice := request("Bearer a.b.c", "Bearer a.b.c")
+	if response := serve(guardFor(t, issuer, middleware.Config{TrustedProxies: proxies}).Require(scopes.Authenticated(), new(handler)), twice); response.StatusCode != 400 {
+		t.Errorf("two fields: %d", response.StatusCode)
+	}
+	plain := guardFor(t, issuer, middleware.Config{})
+	r.TLS = new(tls.ConnectionState)
+	if arrival, err := plain.Arrival(r); err != nil || arrival.Scheme != "https" || arrival.Host != "example.com" {
+		t.Errorf("%+v, %v", arrival, err)
+	}
+	for _, host := range []string{"", "api.test/admin?x=", "a b", "a@b", "[::1", "api.test:", "api.test:x", "a\x10b", "[fe80::1%eth0]"} {
+		r.Host = host
+		if arrival, err := plain.Arrival(r); err == nil {
+			t.Errorf("%q is taken: %+v", host, arrival)
+		}
+		if response := serve(plain.Require(scopes.Authenticated(), new(handler)), r); response.StatusCode != 401 { // nobody asked
+			t.Errorf("%q: %d", host, response.StatusCode)
+		}
+		dpop := r.Clone(t.Context())
+		dpop.Header.Set("Authorization", "DPoP abc")
+		if response := serve(plain.Require(scopes.Authenticated(), new(handler)), dpop); response.StatusCode != 400 {
+			t.Errorf("%q with DPoP: %d", host, response.StatusCode)
+		}
+	}
+	for _, host := range []string{"api.test", "api.test:443", "127.0.0.1:80", "[::1]", "[2001:db8::1]:443", "a_b"} {
+		r.Host = host
+		if _, err := plain.Arrival(r); err != nil {
+			t.Errorf("%q: %v", host, err)
+		}
+	}
+}
+
+// TestConfigFaults covers R-OP-01 for what the Guard is told.
+func TestConfigFaults(t *testing.T) {
+	v := new(validator.Validator)
+	body := func(http.ResponseWriter, *http.Request, *middleware.Denial) {}
+	for name, config := range map[string]middleware.Config{
+		"ResourceMetadata, http":      {ResourceMetadata: "http://api.test/x"},
+		"ResourceMetadata, relative":  {ResourceMetadata: "/.well-known/oauth-protected-resource"},
+		"ResourceMetadata, fragment":  {ResourceMetadata: "https://api.test/#"},
+		"ResourceMetadata, user":      {ResourceMetadata: "https://a@api.test/"},
+		"ResourceMetadata, quotes":    {ResourceMetadata: `https://api.test/"`},
+		"ResourceMetadata, space":     {ResourceMetadata: "https://api.test/ "},
+		"ResourceMetadata, not ASCII": {ResourceMetadata: "https://api.test/é"},
+		"PublicURL, http":             {PublicURL: "http://api.test"},
+		"PublicURL, path":             {PublicURL: "https://api.test/v1"},
+		"PublicURL, query":            {PublicURL: "https://api.test?"},
+		"PublicURL, host":             {PublicURL: "https://api test"},
+		"PublicURL, only a host":      {PublicURL: "api.test"},
+		"TrustedProxies[0], zero":     {TrustedProxies: make([]netip.Prefix, 1)},
+		"TrustedProxies[0], all":      {TrustedProxies: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}},
+		"TrustedProxies[1], all":      {TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::/0")}},
+		"TrustedProxies[0], mapped":   {TrustedProxies: []netip.Prefix{netip.PrefixFrom(netip.MustParseAddr("::ffff:10.0.0.0"), 104)}},
+		"NoBody":                      {NoBody: true, DenialBody: body},
+		"Hierarchy":                   {Hierarchy: scopes.Hierarchy{"a": {"b"}, "b": {"a"}}},
+	} {
+		config.Validator = v
+		field, _, _ := strings.Cut(name, ",")
+		if _, err := middleware.New(config); err == nil || !strings.Contains(err.Error(), "middleware: "+field) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, config := range map[string]middleware.Config{
+		"loopback": {ResourceMetadata: "http://localhost:8080/x", PublicURL: "http://127.0.0.1:8080/"},
+		"https":    {ResourceMetadata: "https://api.test/x?y=1", PublicURL: "https://[2001:db8::1]:8443"},
+		"proxies":  {TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/32"), netip.MustParsePrefix("::1/128")}},
+	} {
+		config.Validator = v
+		if _, err := middleware.New(config); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestHierarchy covers R-SC-06 on routes: what is registered is under the
+// Guard's hierarchy, broad to narrow and never the reverse.
+func TestHierarchy(t *testing.T) {
+	issuer := testissuer.New(t)
+	hierarchy := scopes.Hierarchy{"orders:admin": {"orders:write"}, "orders:write": {"orders:read"}}
+	guard := guardFor(t, issuer, middleware.Config{Hierarchy: hierarchy})
+	hierarchy["orders:read"] = []string{"orders:admin"} // too late
+	delete(hierarchy, "orders:write")
+	mux := guard.NewMux()
+	mux.Handle("GET /orders", scopes.All("orders:read"), new(handler))
+	mux.Handle("POST /orders", scopes.All("orders:write"), new(handler))
+	for _, row := range []struct {
+		method, scope string
+		status        int
+	}{{"GET", "orders:admin", 200}, {"POST", "orders:admin", 200}, {"POST", "orders:read", 403}, {"GET", "orders:write", 200}, {"HEAD", "orders:write", 200}, {"GET", "orders", 403}} {
+		r := request("Bearer " + issuer.Sign(testissuer.Token{Scope: row.scope}))
+		r.Method = row.method
+		if response := serve(mux, r); response.StatusCode != row.status {
+			t.Errorf("%+v: %d", row, response.StatusCode)
+		}
+	}
+}
+
+// TestRoutes covers R-SC-04's report of what is registered.
+func TestRoutes(t *testing.T) {
+	mux := guardFor(t, testissuer.New(t), middleware.Config{}).NewMux()
+	mux.Handle("GET /b", scopes.All("b"), new(handler))
+	mux.Handle("/a", scopes.Public(), new(handler))
+	func() {
+		defer func() { _ = recover() }()
+		mux.Handle("/a", scopes.Authenticated(), new(handler)) // conflicts
+	}()
+	routes := mux.Routes()
+	if len(routes) != 2 || routes[0].Pattern != "GET /b" || !routes[0].Policy.Equal(scopes.All("b")) || routes[1].Pattern != "/a" || !routes[1].Policy.IsPublic() {
+		t.Errorf("%+v", routes)
+	}
+	routes[0] = middleware.Route{}
+	if policies := mux.Policies(); len(policies) != 2 || !policies[0].Equal(scopes.All("b")) {
+		t.Errorf("%v", policies)
+	}
+}

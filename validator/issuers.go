@@ -1,0 +1,23 @@
+package validator
+
+import "slices"
+
+// Issuers are the identifiers of the configured issuers, in that order and as
+// they were given. Those that Config.Tenants finds are not among them.
+func (v *Validator) Issuers() []string {
+	all := make([]string, len(v.issuers))
+	for i, is := range v.issuers {
+		all[i] = is.url
+	}
+	return all
+}
+
+// Audiences are the identifiers of this API that tokens of a configured issuer
+// may be meant for; nil if it is none.
+func (v *Validator) Audiences(issuer string) []string {
+	is := v.byURL[issuer]
+	if is == nil {
+		return nil
+	}
+	return slices.Clone(is.audiences)
+}
