@@ -48,14 +48,14 @@ func (h *Headers) ParseCompact(token string) (Unverified, error) {
 	}
 	u := Unverified{protected: protected, signingInput: token[:len(protected)+1+len(payload)]}
 	u.header, u.known = h.find(protected)
-	if err := u.decode(payload, signature); err != nil {
+	if err := decode(&u, payload, signature); err != nil {
 		return Unverified{}, err
 	}
 	return u, nil
 }
 
-// decode reads the segments, that of the header unless it is known.
-func (u *Unverified) decode(payload, signature string) (err error) {
+// decode reads the segments of u, that of the header unless it is known.
+func decode(u *Unverified, payload, signature string) (err error) {
 	var stack [1536]byte
 	decoded := stack[:0]
 	if !u.known {
@@ -81,7 +81,7 @@ func (u *Unverified) decode(payload, signature string) (err error) {
 
 // Retained is how many bytes stay in memory as long as something that was read
 // from the header or the payload does.
-func (u *Unverified) Retained() int { return u.retained }
+func (u Unverified) Retained() int { return u.retained }
 
 // Format writes the algorithm and the length of the signed part under every
 // verb: the whole would be a usable token.

@@ -14,17 +14,16 @@ import (
 // keys in memory once it is forgotten.
 func TestCacheKeepsNoTenant(t *testing.T) {
 	gone := make(chan struct{})
-	client := &http.Client{Transport: new(http.Transport)}
-	runtime.AddCleanup(client, func(struct{}) { close(gone) }, struct{}{})
-	config := validator.Issuer{
-		URL: tenantA, Audiences: []string{testAudience}, Keys: tenantKeys, Grants: allScopes, HTTPClient: client,
-	}
-	client = nil
 	d := newDirectory()
-	d.set(tenantA, answering(config))
+	d.set(tenantA, func() finder { // nothing here refers to the client afterwards
+		client := &http.Client{Transport: new(http.Transport)}
+		runtime.AddCleanup(client, func(struct{}) { close(gone) }, struct{}{})
+		return answering(validator.Issuer{
+			URL: tenantA, Audiences: []string{testAudience}, Keys: tenantKeys, Grants: allScopes, HTTPClient: client,
+		})
+	}())
 	v := newValidator(t, validator.Config{Tenants: d.find})
 	cached(at(0), t, v, ofTenant(tenantA))
-	config = validator.Issuer{}
 	d.set(tenantA, tenantOf(tenantA, tenantKeys, testAudience))
 	v.ForgetTenant(tenantA)
 	if n, _ := validator.Kept(v); n != 1 {
