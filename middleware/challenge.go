@@ -1,7 +1,6 @@
 package middleware
 
 import (
-	"context"
 	"net/http"
 	"strconv"
 	"strings"
@@ -111,12 +110,12 @@ func newChallenger(config *Config) *challenger {
 
 // plain is what a request without credentials is told on a route of policy:
 // where to get a token, and for which scopes.
-func (c *challenger) plain(ctx context.Context, policy scopes.Policy) []string {
-	nobody := policy.Decide(ctx, nil, scopes.Operation{})
-	if c.hideScopes || nobody == nil || len(nobody.Scopes) == 0 {
+func (c *challenger) plain(policy scopes.Policy) []string {
+	needs := policy.Needs()
+	if c.hideScopes || len(needs) == 0 {
 		return c.constant[validator.NoCredentials]
 	}
-	return []string{c.challenge(&plainChallenge, &scopes.Refusal{Scopes: nobody.Scopes})}
+	return []string{c.challenge(&plainChallenge, &scopes.Refusal{Scopes: needs})}
 }
 
 // challenges are those of class; told is what the policy adds and may be nil.

@@ -81,7 +81,7 @@ func (g *Guard) Check(
 	token, denial = g.judge(ctx, p, policy, operation)
 	if denial != nil {
 		if denial.Reason == validator.NoCredentials {
-			denial.Challenges = g.challenger.plain(ctx, policy)
+			denial.Challenges = g.challenger.plain(policy)
 		}
 		g.denied(ctx, denial)
 	}

@@ -51,7 +51,7 @@ func (g *Guard) door(name string, policy scopes.Policy, next http.Handler) *door
 	if next == nil {
 		panic(fmt.Sprintf("middleware: %s: the handler is nil", name))
 	}
-	return &door{guard: g, policy: policy, plain: g.challenger.plain(context.Background(), policy), asks: policy.NeedsOperation(), next: next}
+	return &door{guard: g, policy: policy, plain: g.challenger.plain(policy), asks: policy.NeedsOperation(), next: next}
 }
 
 // door is a guarded handler.

@@ -132,6 +132,15 @@ func (p Policy) Demands() validator.Demands {
 	return p.rule.demands
 }
 
+// Needs are the scopes that a refusal for scopes names: what to ask for before
+// the first request. Not to be modified.
+func (p Policy) Needs() []string {
+	if p.rule == nil {
+		return nil
+	}
+	return p.rule.needs
+}
+
 // Scopes are all the scopes that the policy mentions, sorted, as for
 // scopes_supported of RFC 9728 §2. No token needs all of them if there are
 // alternatives.

@@ -125,3 +125,24 @@ func TestDecideAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestNeeds (R-CH-07): what a refusal names is known before there is a token.
+func TestNeeds(t *testing.T) {
+	for _, row := range []struct {
+		policy scopes.Policy
+		want   []string
+	}{
+		{scopes.Policy{}, nil},
+		{scopes.And(), nil},
+		{scopes.Public(), nil},
+		{scopes.Authenticated(), nil},
+		{scopes.All("b", "a"), []string{"b", "a"}},
+		{scopes.Any("b", "a"), []string{"b"}},
+		{scopes.And(scopes.All("b"), scopes.NotDelegated(), scopes.All("a", "b")), []string{"b", "a"}},
+		{scopes.Or(scopes.All("c"), scopes.All("a")), []string{"c"}},
+	} {
+		if got := row.policy.Needs(); !slices.Equal(got, row.want) {
+			t.Errorf("%v needs %q, want %q", row.policy, got, row.want)
+		}
+	}
+}
