@@ -54,6 +54,7 @@ func (d *Denial) rendered(r *http.Request) (w *bodyWriter, ok bool) {
 	w = &bodyWriter{header: http.Header{"Content-Type": {problemJSON}}}
 	shown := *d
 	shown.Challenges = slices.Clone(d.Challenges)
+	shown.manner.render = nil // it may let the Denial write itself, as without the hook
 	d.manner.render(w, r, &shown)
 	return w, true
 }

@@ -59,6 +59,9 @@ func TestDenialBody(t *testing.T) {
 			page(w, r, d)
 			panic(http.ErrAbortHandler)
 		}, "application/problem+json", body401},
+		"as without it": {func(w http.ResponseWriter, r *http.Request, d *middleware.Denial) {
+			d.ServeHTTP(w, r)
+		}, "application/problem+json", body401},
 		"a way around": {func(w http.ResponseWriter, _ *http.Request, _ *middleware.Denial) {
 			if _, ok := w.(http.Hijacker); ok {
 				panic("can be hijacked")

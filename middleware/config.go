@@ -40,8 +40,9 @@ type Config struct {
 	// what it does to the ResponseWriter only the body and the Content-Type
 	// (application/problem+json unless it says otherwise) are sent: status
 	// and all other fields are the Denial's. If it panics, the answer has the
-	// body of RFC 9457. Its arguments are not to be kept. Not to be confused
-	// with Trace.Denied, which observes.
+	// body of RFC 9457; to have that anyway, it calls the Denial's ServeHTTP.
+	// Its arguments are not to be kept. Not to be confused with Trace.Denied,
+	// which observes.
 	DenialBody func(http.ResponseWriter, *http.Request, *Denial)
 	// ExposeHeaders lets scripts of other origins read WWW-Authenticate and
 	// DPoP-Nonce, by Access-Control-Expose-Headers on refusals and on what
