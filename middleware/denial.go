@@ -55,7 +55,7 @@ func (d *Denial) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	d.manner.exposeHeaders(header)
 	w.WriteHeader(d.Status)
-	if r.Method != http.MethodHead {
+	if _, rendering := w.(*bodyWriter); rendering || r.Method != http.MethodHead {
 		_, _ = w.Write(body) // if the connection is gone, there is nobody to tell
 	}
 }

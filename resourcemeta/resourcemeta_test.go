@@ -202,6 +202,7 @@ func TestFaults(t *testing.T) {
 		"PolicyURL, relative":      func(c *resourcemeta.Config) { c.PolicyURL = "/policy" },
 		"TermsURL, script":         func(c *resourcemeta.Config) { c.TermsURL = "javascript:alert(1)" },
 		"Name, control":            func(c *resourcemeta.Config) { c.Name = "a\nb" },
+		"Name, DEL":                func(c *resourcemeta.Config) { c.Name = "a\x7fb" },
 		"Name, not UTF-8":          func(c *resourcemeta.Config) { c.Name = "\xff" },
 		"MaxAge, negative":         func(c *resourcemeta.Config) { c.MaxAge = -time.Second },
 		"MaxAge, fraction":         func(c *resourcemeta.Config) { c.MaxAge = 1500 * time.Millisecond },
@@ -210,7 +211,15 @@ func TestFaults(t *testing.T) {
 		config := good
 		change(&config)
 		field, _, _ := strings.Cut(name, ",")
-		if m, err := resourcemeta.New(config); err == nil || m != nil || !strings.Contains(err.Error(), "resourcemeta: "+field) {
+		says := map[string]string{
+			"Resource is empty": "is empty", "Resource, no audience": "among the Audiences",
+			"Resource, dots": "would clean", "Resource, slashes": "would clean",
+		}[name]
+		if says == "" && field == "Resource" {
+			says = "is not an https URL"
+		}
+		if m, err := resourcemeta.New(config); err == nil || m != nil || !strings.Contains(err.Error(), "resourcemeta: "+field) ||
+			!strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -77,8 +77,10 @@ func TenantFrom(wildcard string) Policy {
 	if wildcard == "" {
 		return faulty(errors.New("scopes: TenantFrom without the name of a wildcard"))
 	}
-	return forbidding(call("TenantFrom", wildcard), func(_ context.Context, q question) bool {
+	made := forbidding(call("TenantFrom", wildcard), func(_ context.Context, q question) bool {
 		tenant := q.token.Tenant()
 		return tenant != "" && q.operation.Value != nil && q.operation.Value(wildcard) == tenant
 	})
+	made.rule.asks = true
+	return made
 }

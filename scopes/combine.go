@@ -32,6 +32,7 @@ func And(parts ...Policy) Policy {
 		}
 		r := part.rule
 		made.parts = append(made.parts, r.clause)
+		joined.asks = joined.asks || r.asks
 		joined.limits = joined.limits || r.limits
 		joined.needs = append(joined.needs, r.needs...)
 		faults = append(faults, joined.joinDemands(r.demands), joined.joinACR(r.acr))
@@ -65,6 +66,7 @@ func Or(parts ...Policy) Policy {
 			faults = append(faults, fmt.Errorf("scopes: Or with %s: a limit with an alternative limits nothing; "+
 				"put it beside Or, into And", part))
 		}
+		joined.asks = joined.asks || part.rule.asks
 		made.parts = append(made.parts, part.rule.clause)
 		if i == 0 {
 			joined.needs = part.rule.needs

@@ -56,7 +56,7 @@ func Check(name string, timeout time.Duration, hook Hook) Policy {
 	if timeout == 0 {
 		timeout = defaultHookTimeout
 	}
-	return compiled(&rule{clause: &check{name: name, timeout: timeout, hook: hook}})
+	return compiled(&rule{asks: true, clause: &check{name: name, timeout: timeout, hook: hook}})
 }
 
 // check is the clause of Check.

@@ -30,6 +30,7 @@ type rule struct {
 	clause   clause
 	fault    error // then there is nothing else
 	public   bool
+	asks     bool              // it looks at the operation
 	limits   bool              // it holds what no alternative may get around
 	demands  validator.Demands // on validation
 	needs    []string          // the scopes that a refusal names
@@ -131,6 +132,11 @@ func (p Policy) Demands() validator.Demands {
 	}
 	return p.rule.demands
 }
+
+// NeedsOperation reports whether the policy looks at the [Operation]: whether
+// it has a [Check] or [TenantFrom] in it. An adapter need not fill in the
+// Operation otherwise.
+func (p Policy) NeedsOperation() bool { return p.rule != nil && p.rule.asks }
 
 // Needs are the scopes that a refusal for scopes names: what to ask for before
 // the first request. Not to be modified.

@@ -1,6 +1,7 @@
 package scopes_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -143,6 +144,28 @@ func TestNeeds(t *testing.T) {
 	} {
 		if got := row.policy.Needs(); !slices.Equal(got, row.want) {
 			t.Errorf("%v needs %q, want %q", row.policy, got, row.want)
+		}
+	}
+}
+
+// TestNeedsOperation: whoever looks at the operation says so, wherever it stands
+// in a policy.
+func TestNeedsOperation(t *testing.T) {
+	hook := func(context.Context, *validator.Token, scopes.Operation) error { return nil }
+	for _, asking := range []scopes.Policy{scopes.Check("h", 0, hook), scopes.TenantFrom("tenant")} {
+		other := scopes.All("Check(", "TenantFrom(")
+		for _, policy := range []scopes.Policy{
+			asking, scopes.And(other, asking), scopes.Or(other, asking), scopes.And(other, scopes.Or(other, scopes.And(asking))),
+			scopes.And(other, asking).Under(scopes.Hierarchy{"a": {"Check("}}),
+		} {
+			if !policy.NeedsOperation() {
+				t.Errorf("%v does not need it", policy)
+			}
+		}
+		for _, policy := range []scopes.Policy{other, {}, scopes.Public(), scopes.And(other), scopes.And(asking, scopes.Policy{})} {
+			if policy.NeedsOperation() {
+				t.Errorf("%v needs it", policy)
+			}
 		}
 	}
 }
