@@ -56,8 +56,9 @@ type Config struct {
 	// program. Forwarded, X-Forwarded-* and the like count if the TCP peer is
 	// in one of them; from all others they are removed before a handler sees
 	// the request. Such a proxy must set or remove Forwarded and
-	// X-Forwarded-For, -Proto and -Host, never pass on a client's. nil: there
-	// are none, and the fields are always removed.
+	// X-Forwarded-For, -Proto and -Host, and whatever else of the kind a
+	// handler relies on, never pass on a client's. nil: there are none, and
+	// the fields are always removed.
 	TrustedProxies []netip.Prefix
 	// RefuseURLTokens answers 400 to a request that has an access_token in
 	// its URL beside the one in its Authorization field. By default the one

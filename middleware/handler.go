@@ -15,10 +15,10 @@ import (
 //
 // Before next runs, Cache-Control is set to private unless it is set already;
 // next may change it. What next sees of the request lacks what could make it do
-// something else than was judged: the fields X-HTTP-Method-Override,
-// X-HTTP-Method and X-Method-Override, the query parameter _method, and, unless
-// they come from a proxy of Config.TrustedProxies, forwarding fields. A _method
-// in the body is out of sight.
+// something else than was judged: fields such as X-HTTP-Method-Override and
+// X-Original-URL, the query parameter _method, and, unless they come from a
+// proxy of Config.TrustedProxies, forwarding fields. A _method in the body is
+// out of sight. docs/http.md has the list.
 //
 // Require panics if policy has a fault, see [scopes.Policy.Err].
 func (g *Guard) Require(policy scopes.Policy, next http.Handler) http.Handler {

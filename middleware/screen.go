@@ -7,13 +7,16 @@ import (
 )
 
 // Fields by which a client asks a framework to take its request for one of
-// another method than was judged.
-var methodOverrides = []string{"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"}
+// another method or path than was judged. Proxies pass them on as they come, so
+// that it does not count who sent them.
+var overrides = []string{
+	"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override",
+	"X-Original-URL", "X-Original-URI", "X-Original-Method", "X-Rewrite-URL",
+}
 
 // Fields that a proxy vouches for. A * stands for any rest.
 var forwardingFields = []string{
-	"Forwarded", "X-Forwarded-*", "X-Real-IP",
-	"X-Original-*", "X-Rewrite-URL", // another path than was judged
+	"Forwarded", "X-Forwarded-*", "X-Real-IP", "X-Original-*",
 	"Client-Cert", "Client-Cert-*", "X-Client-Cert*", "SSL-Client-*", "X-SSL-Client-*", "X-ARR-ClientCert", "X-Amzn-MTLS-*",
 }
 
@@ -79,7 +82,7 @@ func (g *Guard) screenedHeader(r *http.Request) http.Header {
 	var header http.Header
 	trusted := g.trustsPeer(r)
 	for name := range r.Header {
-		if !isField(name, methodOverrides) && (trusted || !isField(name, forwardingFields)) {
+		if !isField(name, overrides) && (trusted || !isField(name, forwardingFields)) {
 			continue
 		}
 		if header == nil {

@@ -133,6 +133,28 @@ func TestMethodOverrideInForms(t *testing.T) {
 	})).ServeHTTP(httptest.NewRecorder(), r)
 }
 
+// TestOverrideFields covers R-BT-15: what would exchange the method or the path
+// that was judged reaches no handler, from no proxy, since those pass on what they
+// do not know.
+func TestOverrideFields(t *testing.T) {
+	guard := guardFor(t, testissuer.New(t), middleware.Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
+	for _, peer := range []string{"192.0.2.1:4711", "198.51.100.1:4711"} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.RemoteAddr = peer
+		for _, name := range []string{
+			"X-Http-Method-Override", "X-Http-Method", "X-Method-Override",
+			"X-Original-Url", "x_original_url", "X-Original-Uri", "X-Original-Method", "X-Rewrite-Url",
+		} {
+			r.Header[name] = []string{"x"}
+		}
+		guard.Require(scopes.Public(), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			if len(r.Header) != 0 {
+				t.Errorf("from %s the handler sees %v", peer, r.Header)
+			}
+		})).ServeHTTP(httptest.NewRecorder(), r)
+	}
+}
+
 // TestForwardingFields covers R-BT-11: what a proxy vouches for reaches a handler
 // only from a trusted one, in whatever spelling.
 func TestForwardingFields(t *testing.T) {
@@ -140,7 +162,7 @@ func TestForwardingFields(t *testing.T) {
 	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")}
 	fields := []string{
 		"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Client-Cert",
-		"x-forwarded-for", "X_forwarded_for", "X-Real-Ip", "X-Original-Url", "X-Rewrite-Url", "Client-Cert", "Client-Cert-Chain", "X-Client-Cert",
+		"x-forwarded-for", "X_forwarded_for", "X-Real-Ip", "X-Original-Host", "X-Original-For", "Client-Cert", "Client-Cert-Chain", "X-Client-Cert",
 		"Ssl-Client-Cert", "Ssl_client_verify", "X-Ssl-Client-Cert", "X-Arr-Clientcert", "X-Amzn-Mtls-Clientcert",
 	}
 	others := []string{"X-Request-Id", "Forward", "X-Forwarded", "Client-Certificate", "X-Real-Ips", "X", ""}
