@@ -75,3 +75,16 @@ func FuzzForwarded(f *testing.F) {
 		}
 	})
 }
+
+// TestForwardedExtensions: parameters that nobody here reads follow the grammar
+// too (RFC 7239 §4).
+func TestForwardedExtensions(t *testing.T) {
+	for field, want := range map[string]bool{
+		`ext=a`: true, `ext="a b"`: true, `by=_x;ext=a, by="[::1]"`: true,
+		`ext`: false, `ext=`: false, `ext="a`: false, `ext="a\`: false, `by=;for=192.0.2.1`: false, `=a`: false, `ext=a;ext=b`: false,
+	} {
+		if _, err := parseForwarded([]string{field}); (err == nil) != want {
+			t.Errorf("%s: %v", field, err)
+		}
+	}
+}

@@ -133,6 +133,28 @@ func TestMethodOverrideInForms(t *testing.T) {
 	})).ServeHTTP(httptest.NewRecorder(), r)
 }
 
+// TestMethodOverrideTarget: the request target of what a handler sees agrees with
+// its URL, and is not invented where there was none.
+func TestMethodOverrideTarget(t *testing.T) {
+	guard := guardFor(t, testissuer.New(t), middleware.Config{})
+	for target, want := range map[string]string{
+		"/orders?_method=PUT": "/orders", "/orders?a=1&_method=PUT": "/orders?a=1", "": "",
+	} {
+		for _, query := range []string{"_method=PUT", "a=1&_method=PUT"} {
+			if target != "" && !strings.HasSuffix(target, "?"+query) {
+				continue
+			}
+			r := httptest.NewRequest(http.MethodGet, "/orders?"+query, nil)
+			r.RequestURI = target
+			guard.Require(scopes.Public(), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				if r.RequestURI != want {
+					t.Errorf("%q becomes %q, want %q", target, r.RequestURI, want)
+				}
+			})).ServeHTTP(httptest.NewRecorder(), r)
+		}
+	}
+}
+
 // TestOverrideFields covers R-BT-15: what would exchange the method or the path
 // that was judged reaches no handler, from no proxy, since those pass on what they
 // do not know.
