@@ -26,10 +26,11 @@ func shop() []served {
 		{"GET /orders", scopes.All("orders:read"), "GET", "/orders"},
 		{"GET /orders/{id}", scopes.Any("orders:read", "orders:write"), "GET", "/orders/7"},
 		{"POST /orders", scopes.All("orders:read", "orders:write"), "POST", "/orders"},
-		{"DELETE /orders/{id}", scopes.And(scopes.All("orders:write"), scopes.ACR("urn:mfa")), "DELETE", "/orders/7"},
+		{"DELETE /orders/{id}", scopes.Privileged(scopes.And(scopes.All("orders:write"), scopes.ACR("urn:mfa"))), "DELETE", "/orders/7"},
 		{"GET /me", scopes.Authenticated(), "GET", "/me"},
 		{"/reports/", scopes.And(scopes.All("orders:read"), scopes.Audience("https://api.test")), "GET", "/reports/1"},
-		{"PUT /limits", scopes.MaxAuthAge(5 * time.Minute), "PUT", "/limits"},
+		{"PUT /limits", scopes.Sensitive(scopes.MaxAuthAge(5 * time.Minute)), "PUT", "/limits"},
+		{"POST /payouts", scopes.Privileged(scopes.Sensitive(scopes.And(scopes.ACR("urn:mfa"), scopes.MaxAuthAge(time.Minute)))), "POST", "/payouts"},
 		{"GET /audit", scopes.Or(scopes.All("audit"), scopes.Issuers("https://nobody.test"), scopes.NotDelegated()), "GET", "/audit"},
 		{"GET /health", scopes.Public(), "GET", "/health"},
 	}

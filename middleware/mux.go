@@ -32,13 +32,7 @@ type Mux struct {
 	catchAll sync.Once
 
 	mu     sync.Mutex
-	routes []Route
-}
-
-// Route is one registration on a [Mux].
-type Route struct {
-	Pattern string        // as it was registered
-	Policy  scopes.Policy // under the Guard's Hierarchy
+	routes []scopes.Route
 }
 
 // NewMux makes an empty Mux, which answers 401 or 404 to everything.
@@ -54,7 +48,7 @@ func (m *Mux) Handle(pattern string, policy scopes.Policy, handler http.Handler)
 	d := m.guard.door(fmt.Sprintf("pattern %q", pattern), policy, handler)
 	m.mux.Handle(pattern, d)
 	m.mu.Lock()
-	m.routes = append(m.routes, Route{Pattern: pattern, Policy: d.policy})
+	m.routes = append(m.routes, scopes.Route{Name: pattern, Policy: d.policy})
 	m.mu.Unlock()
 	if strings.HasSuffix(pattern, "/") || strings.HasSuffix(pattern, "/{$}") || strings.HasSuffix(pattern, "...}") {
 		m.trees.Store(true)
@@ -75,9 +69,10 @@ func (m *Mux) HandleFunc(pattern string, policy scopes.Policy, handler func(http
 	m.Handle(pattern, policy, http.HandlerFunc(handler))
 }
 
-// Routes are what is registered, in that order, for reports and checks at
-// start-up. What none of them matches needs [scopes.Authenticated].
-func (m *Mux) Routes() []Route {
+// Routes are what is registered, in that order, by pattern and with its policy
+// under the Guard's Hierarchy, for reports and checks at start-up. What none of
+// them matches needs [scopes.Authenticated].
+func (m *Mux) Routes() []scopes.Route {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.routes)
@@ -112,6 +107,18 @@ func (m *Mux) PolicyFor(r *http.Request) (policy scopes.Policy, listed bool, den
 	}
 	d := m.find(r)
 	return d.policy, d != m.unlisted, nil
+}
+
+// Contract is what the routes demand, as data: what clients have to know, and
+// what a test compares with the one that was agreed on ([scopes.Contract.Drift]).
+func (m *Mux) Contract() scopes.Contract {
+	contract, v := scopes.NewContract(m.Routes()), m.guard.validator
+	for _, issuer := range v.Issuers() {
+		contract.Audiences = append(contract.Audiences, v.Audiences(issuer)...)
+	}
+	slices.Sort(contract.Audiences)
+	contract.Audiences = slices.Compact(contract.Audiences)
+	return contract
 }
 
 // find is the door that r belongs to.

@@ -246,10 +246,10 @@ func TestRoutes(t *testing.T) {
 		mux.Handle("/a", scopes.Authenticated(), new(handler)) // conflicts
 	}()
 	routes := mux.Routes()
-	if len(routes) != 2 || routes[0].Pattern != "GET /b" || !routes[0].Policy.Equal(scopes.All("b")) || routes[1].Pattern != "/a" || !routes[1].Policy.IsPublic() {
+	if len(routes) != 2 || routes[0].Name != "GET /b" || !routes[0].Policy.Equal(scopes.All("b")) || routes[1].Name != "/a" || !routes[1].Policy.IsPublic() {
 		t.Errorf("%+v", routes)
 	}
-	routes[0] = middleware.Route{}
+	routes[0] = scopes.Route{}
 	if policies := mux.Policies(); len(policies) != 2 || !policies[0].Equal(scopes.All("b")) {
 		t.Errorf("%v", policies)
 	}

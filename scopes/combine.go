@@ -34,6 +34,10 @@ func And(parts ...Policy) Policy {
 		made.parts = append(made.parts, r.clause)
 		joined.asks = joined.asks || r.asks
 		joined.limits = joined.limits || r.limits
+		joined.strong = joined.strong || r.strong
+		joined.recent = joined.recent || r.recent
+		joined.privileged = joined.privileged || r.privileged
+		joined.sensitive = joined.sensitive || r.sensitive
 		joined.needs = append(joined.needs, r.needs...)
 		faults = append(faults, joined.joinDemands(r.demands), joined.joinACR(r.acr))
 	}
@@ -52,11 +56,11 @@ func And(parts ...Policy) Policy {
 // whether that part would have permitted.
 //
 // What every token of a route must keep to does not belong into an alternative:
-// [Audience], [MaxLifetime], [MaxTokenAge], [SenderConstrained] and [Tiers] are
-// faults here.
+// [Audience], [MaxLifetime], [MaxTokenAge], [SenderConstrained], [Tiers] and
+// policies that are [Privileged] or [Sensitive] are faults here.
 func Or(parts ...Policy) Policy {
 	made := &disjunction{}
-	joined := &rule{clause: made}
+	joined := &rule{clause: made, strong: true, recent: true}
 	faults := checkParts("Or", parts)
 	for i, part := range parts {
 		if part.Err() != nil {
@@ -67,6 +71,8 @@ func Or(parts ...Policy) Policy {
 				"put it beside Or, into And", part))
 		}
 		joined.asks = joined.asks || part.rule.asks
+		joined.strong = joined.strong && part.rule.strong
+		joined.recent = joined.recent && part.rule.recent
 		made.parts = append(made.parts, part.rule.clause)
 		if i == 0 {
 			joined.needs = part.rule.needs
@@ -105,14 +111,14 @@ func (r *rule) joinDemands(d validator.Demands) error {
 	if len(r.demands.Audiences) == 0 {
 		r.demands.Audiences = d.Audiences
 	}
-	r.demands.MaxLifetime = shorter(r.demands.MaxLifetime, d.MaxLifetime)
-	r.demands.MaxAge = shorter(r.demands.MaxAge, d.MaxAge)
+	r.demands.MaxLifetime = lower(r.demands.MaxLifetime, d.MaxLifetime)
+	r.demands.MaxAge = lower(r.demands.MaxAge, d.MaxAge)
 	r.demands.SenderConstrained = r.demands.SenderConstrained || d.SenderConstrained
 	return nil
 }
 
-// shorter is the shorter of two limits, of which 0 is none.
-func shorter(a, b time.Duration) time.Duration {
+// lower is the lower of two limits, of which 0 is none.
+func lower[T time.Duration | int64 | float64](a, b T) T {
 	if a == 0 || b > 0 && b < a {
 		return b
 	}
@@ -129,11 +135,11 @@ func (r *rule) joinACR(acr []string) error {
 }
 
 // unique drops repetitions and keeps the order.
-func unique(scopes []string) []string {
+func unique(texts []string) []string {
 	var all []string
-	for _, scope := range scopes {
-		if !slices.Contains(all, scope) {
-			all = append(all, scope)
+	for _, text := range texts {
+		if !slices.Contains(all, text) {
+			all = append(all, text)
 		}
 	}
 	return all

@@ -16,6 +16,7 @@ type condition struct {
 	text    string // as Go code would make it
 	met     func(ctx context.Context, q question) bool
 	refusal *Refusal
+	demand  *Requirement // nil: there is no other word for it than text
 }
 
 func (c *condition) String() string { return c.text }
@@ -27,9 +28,10 @@ func (c *condition) judge(ctx context.Context, q question) *Refusal {
 	return c.refusal
 }
 
-// always is a clause that has nothing to ask of a valid token.
-func always(text string) clause {
-	return &condition{text: text, met: func(context.Context, question) bool { return true }}
+// always is a clause that has nothing to ask of a valid token: validation saw to
+// what it demands.
+func always(text string, demand Requirement) clause {
+	return &condition{text: text, met: func(context.Context, question) bool { return true }, demand: &demand}
 }
 
 // forbidding is a policy of one condition, after which no scope and no step-up

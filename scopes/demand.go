@@ -15,7 +15,8 @@ func Audience(identifiers ...string) Policy {
 	if err := checkTexts("Audience", "an identifier", identifiers); err != nil {
 		return faulty(err)
 	}
-	return demanding(call("Audience", identifiers...), validator.Demands{Audiences: slices.Clone(identifiers)})
+	identifiers = slices.Clone(identifiers)
+	return demanding(call("Audience", identifiers...), validator.Demands{Audiences: identifiers})
 }
 
 // MaxLifetime permits a valid token that was issued for no longer than limit,
@@ -39,7 +40,10 @@ func SenderConstrained() Policy {
 
 // demanding is a policy that validation judges, on every request.
 func demanding(text string, demands validator.Demands) Policy {
-	return compiled(&rule{clause: always(text), demands: demands, limits: true})
+	return compiled(&rule{demands: demands, limits: true, clause: always(text, Requirement{
+		Audiences: demands.Audiences, SenderConstrained: demands.SenderConstrained,
+		MaxLifetime: demands.MaxLifetime.Seconds(), MaxTokenAge: demands.MaxAge.Seconds(),
+	})})
 }
 
 func limiting(constructor string, limit time.Duration, demands validator.Demands) Policy {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/scopes"
 	"github.com/sallyport-auth/sallyport/validator"
 )
@@ -44,6 +45,46 @@ func Example() {
 	// Or(All("reports:read"), And(Roles("auditor"), NotDelegated())) <nil>
 }
 
+func ExamplePrivileged() {
+	payout := scopes.Privileged(scopes.Sensitive(scopes.And(
+		scopes.All("payouts:create"),
+		scopes.ACR("urn:example:gold"),
+		scopes.MaxAuthAge(5*time.Minute),
+	)))
+	fmt.Println(payout)
+	fmt.Println(scopes.Privileged(scopes.All("payouts:create")).Err())
+	// Output:
+	// Privileged(Sensitive(And(All("payouts:create"), ACR("urn:example:gold"), MaxAuthAge(5m0s))))
+	// scopes: Privileged: a token could pass All("payouts:create") without ACR or MFA; join that with And
+}
+
+func ExampleContract() {
+	contract := scopes.NewContract([]scopes.Route{{Name: "GET /orders/{id}", Policy: scopes.All("orders:read")}})
+	text, err := contract.JSON()
+	fmt.Printf("%s%v\n", text, err)
+	now := scopes.NewContract([]scopes.Route{{Name: "GET /orders/{id}", Policy: scopes.Authenticated()}})
+	fmt.Println(now.Drift(text))
+	// Output:
+	// {
+	//   "routes": [
+	//     {
+	//       "route": "GET /orders/{id}",
+	//       "method": "GET",
+	//       "requires": {
+	//         "scopes": [
+	//           "orders:read"
+	//         ]
+	//       },
+	//       "policy": "All(\"orders:read\")"
+	//     }
+	//   ]
+	// }
+	// <nil>
+	// scopes: the routes are not as the contract says; commit a new one if they are as they should be:
+	//   ~ GET /orders/{id}: { "route": "GET /orders/{id}", "method": "GET", "policy": "Authenticated()" }
+	//       committed is { "route": "GET /orders/{id}", "method": "GET", "requires": { "scopes": [ "orders:read" ] }, "policy": "All(\"orders:read\")" }
+}
+
 func ExampleHierarchy() {
 	hierarchy := scopes.Hierarchy{
 		"orders:admin": {"orders:write"},
@@ -81,7 +122,10 @@ func ExampleTiers() {
 		Tiers: map[string]scopes.Tier{
 			"own apps": {MaxLifetime: time.Hour},
 			"partners": {MaxLifetime: 15 * time.Minute, MaxTokenAge: 15 * time.Minute},
-			"others":   {MaxLifetime: 5 * time.Minute, MaxTokenAge: 5 * time.Minute, ACR: []string{"urn:example:gold"}},
+			"others": {
+				Algorithms:  []jose.Algorithm{jose.PS256, jose.ES256, jose.EdDSA},
+				MaxLifetime: 5 * time.Minute, MaxTokenAge: 5 * time.Minute, ACR: []string{"urn:example:gold"},
+			},
 		},
 		Clients: map[scopes.ClientName]string{
 			{Issuer: "https://login.example.com", ID: "web"}:    "own apps",

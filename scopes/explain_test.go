@@ -58,7 +58,7 @@ func TestExplanationOfNothing(t *testing.T) {
 		"Public(): permits\n":                                 scopes.Public().Explain(at(0), nil, scopes.Operation{}),
 		"And: forbidden\n  Authenticated(): not asked\n":      scopes.And(scopes.Authenticated()).Explain(at(0), nil, scopes.Operation{}),
 		"All(\"a\"): insufficient_scope, needs scope \"a\"\n": scopes.All("a").Explain(at(0), new(validator.Token), scopes.Operation{}),
-		"Tiers: forbidden\n":                                  scopes.Tiers(scopes.TierTable{Tiers: map[string]scopes.Tier{"t": {}}, Default: "t"}).Explain(at(0), nil, scopes.Operation{}),
+		"Tiers: forbidden\n":                                  scopes.Tiers(scopes.TierTable{Tiers: map[string]scopes.Tier{"t": tier(scopes.Tier{})}, Default: "t"}).Explain(at(0), nil, scopes.Operation{}),
 		"Policy{}: forbidden":                                 scopes.All().Explain(at(0), minted(t, ""), scopes.Operation{}),
 	} {
 		if got := e.String(); strings.TrimSpace(got) != strings.TrimSpace(want) {

@@ -16,7 +16,7 @@ func never(reason validator.Reason) scopes.Policy {
 	case validator.BadClaims:
 		return scopes.Claim(validator.ClaimRule{Name: "absent"})
 	case validator.BindingMismatch:
-		return scopes.Tiers(scopes.TierTable{Tiers: map[string]scopes.Tier{"t": {SenderConstrained: true}}, Default: "t"})
+		return scopes.Tiers(scopes.TierTable{Tiers: map[string]scopes.Tier{"t": tier(scopes.Tier{SenderConstrained: true})}, Default: "t"})
 	case validator.Unavailable:
 		return hooked("broken", errors.New("broken"))
 	case validator.Forbidden:
@@ -143,7 +143,7 @@ func TestOr(t *testing.T) {
 func TestNoLimitHasAnAlternative(t *testing.T) {
 	for _, limit := range []scopes.Policy{
 		scopes.Audience("https://api.example"), scopes.MaxLifetime(time.Hour), scopes.MaxTokenAge(time.Hour), scopes.SenderConstrained(),
-		scopes.Tiers(scopes.TierTable{Tiers: map[string]scopes.Tier{"t": {}}, Default: "t"}),
+		scopes.Tiers(scopes.TierTable{Tiers: map[string]scopes.Tier{"t": tier(scopes.Tier{})}, Default: "t"}),
 	} {
 		if err := limit.Err(); err != nil {
 			t.Error(err)

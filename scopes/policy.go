@@ -32,11 +32,15 @@ type rule struct {
 	public   bool
 	asks     bool              // it looks at the operation
 	limits   bool              // it holds what no alternative may get around
+	strong   bool              // no way through it without ACR or MFA
+	recent   bool              // no way through it without MaxAuthAge
 	demands  validator.Demands // on validation
 	needs    []string          // the scopes that a refusal names
 	acr      []string          // the values that a step-up challenge names; nil: any will do
 	words    vocabulary
 	unproven *Refusal // for what was not validated
+
+	privileged, sensitive bool // it is tagged
 }
 
 // clause is one condition, or several combined.
@@ -68,11 +72,11 @@ type Operation struct {
 // Public permits everyone, without a token and without looking at one. It is
 // the only policy that does, and it does not combine with others.
 func Public() Policy {
-	return compiled(&rule{public: true, clause: always("Public()")})
+	return compiled(&rule{public: true, clause: always("Public()", Requirement{})})
 }
 
 // Authenticated permits every valid token, whatever its scopes.
-func Authenticated() Policy { return compiled(&rule{clause: always("Authenticated()")}) }
+func Authenticated() Policy { return compiled(&rule{clause: always("Authenticated()", Requirement{})}) }
 
 // compiled makes the policy of r.
 func compiled(r *rule) Policy {
@@ -168,7 +172,7 @@ func (p Policy) String() string {
 	if p.rule == nil || p.rule.fault != nil {
 		return "Policy{}"
 	}
-	return p.rule.clause.String()
+	return p.rule.marked()
 }
 
 // Equal reports whether both policies print alike, and so decide alike: two

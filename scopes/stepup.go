@@ -14,7 +14,8 @@ import (
 // preference. They are names without an order: none includes another (RFC 9470
 // §2). A refusal is a step-up challenge that names them (§3).
 func ACR(values ...string) Policy {
-	return authentication("ACR", values, func(q question, values []string) bool {
+	values = slices.Clone(values)
+	return authentication("ACR", values, &Requirement{ACRValues: values}, func(q question) bool {
 		return slices.Contains(values, q.token.ACR())
 	})
 }
@@ -26,24 +27,22 @@ func ACR(values ...string) Policy {
 // authentication, in order of preference. That the token has one of them is not
 // checked; see [ACR].
 func MFA(acrValues ...string) Policy {
-	return authentication("MFA", acrValues, func(q question, _ []string) bool { return q.token.MultiFactor() })
+	return authentication("MFA", slices.Clone(acrValues), nil, func(q question) bool { return q.token.MultiFactor() })
 }
 
-// stepUp is a policy of one condition on how the user authenticated.
-func stepUp(text string, told Refusal, met func(ctx context.Context, q question) bool) Policy {
-	refusal := unmet(validator.StepUpRequired, text)
-	refusal.ACRValues, refusal.MaxAge = told.ACRValues, told.MaxAge
-	return compiled(&rule{clause: &condition{text: text, met: met, refusal: refusal}, acr: told.ACRValues})
-}
-
-func authentication(constructor string, values []string, met func(q question, values []string) bool) Policy {
+// authentication is a policy of one condition on how strongly the user
+// authenticated, with the acr values of the challenge.
+func authentication(constructor string, values []string, demand *Requirement, met func(q question) bool) Policy {
 	if err := checkTokens(constructor, "an acr value", values); err != nil {
 		return faulty(err)
 	}
-	values = slices.Clone(values)
-	return stepUp(call(constructor, values...), Refusal{ACRValues: values}, func(_ context.Context, q question) bool {
-		return met(q, values)
-	})
+	text := call(constructor, values...)
+	refusal := unmet(validator.StepUpRequired, text)
+	refusal.ACRValues = values
+	return compiled(&rule{acr: values, strong: true, clause: &condition{
+		text: text, refusal: refusal, demand: demand,
+		met: func(_ context.Context, q question) bool { return met(q) },
+	}})
 }
 
 // MaxAuthAge permits a token whose user authenticated no longer ago than limit,
@@ -55,10 +54,15 @@ func MaxAuthAge(limit time.Duration) Policy {
 	if limit < time.Second || limit%time.Second != 0 {
 		return faulty(fmt.Errorf("scopes: %s: not a number of whole seconds, at least one", text))
 	}
-	return stepUp(text, Refusal{MaxAge: limit}, func(ctx context.Context, q question) bool {
-		at := q.token.AuthTime()
-		return !at.IsZero() && clock.Now(ctx).Sub(at) <= limit
-	})
+	refusal := unmet(validator.StepUpRequired, text)
+	refusal.MaxAge = limit
+	return compiled(&rule{recent: true, clause: &condition{
+		text: text, refusal: refusal, demand: &Requirement{MaxAge: int64(limit / time.Second)},
+		met: func(ctx context.Context, q question) bool {
+			at := q.token.AuthTime()
+			return !at.IsZero() && clock.Now(ctx).Sub(at) <= limit
+		},
+	}})
 }
 
 // futureConsent is how far ahead a consent may lie, since clocks differ.

@@ -11,12 +11,36 @@ import (
 	"time"
 
 	"github.com/sallyport-auth/sallyport/internal/clock"
+	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// Tier is what is asked of the tokens of some clients. Zero fields ask nothing.
+// Revocation is the mode in which the tokens of a tier are withdrawn before they
+// expire.
+type Revocation uint8
+
+// ByExpiry is not at all: a token is good until it expires, so that there must be
+// a MaxLifetime. There is no other mode yet.
+const ByExpiry Revocation = 0
+
+// String is the name of the mode.
+func (r Revocation) String() string {
+	if r == ByExpiry {
+		return "ByExpiry"
+	}
+	return fmt.Sprintf("Revocation(%d)", uint8(r))
+}
+
+// Tier is what is asked of the tokens of some clients. Zero fields ask nothing,
+// but for Revocation.
 type Tier struct {
+	// Algorithms are those that a token may be signed with, of those that its
+	// issuer may use. Another token is forbidden. nil: any.
+	Algorithms []jose.Algorithm
+	// Revocation is how tokens are withdrawn.
+	Revocation Revocation
 	// MaxLifetime is the longest exp − iat. A token without iat is refused.
+	// Required if tokens are withdrawn ByExpiry.
 	MaxLifetime time.Duration
 	// MaxTokenAge is the longest now − iat. A token without iat is refused.
 	MaxTokenAge time.Duration
@@ -48,22 +72,27 @@ type TierTable struct {
 
 // Tiers asks of each token what the tier of its client asks, by iss and
 // client_id of the token and nothing else. A token that was issued for too long,
-// too long ago or without a binding is refused as invalid, a weak or old
-// authentication with a step-up challenge.
+// too long ago or without a binding is refused as invalid, one with another
+// algorithm is forbidden, a weak or old authentication gets a step-up challenge.
 func Tiers(table TierTable) Policy {
 	if err := table.check(); err != nil {
 		return faulty(err)
 	}
+	joined := &rule{limits: true, strong: true, recent: true}
 	made := &tiers{text: table.code(), clients: make(map[ClientName]*tier, len(table.Clients))}
 	byName := make(map[string]*tier, len(table.Tiers))
 	for name, limits := range table.Tiers {
-		byName[name] = &tier{name: name, limits: limits.policy()}
+		r := limits.policy().rule
+		joined.strong = joined.strong && r.strong
+		joined.recent = joined.recent && r.recent
+		byName[name] = &tier{name: name, limits: r.clause}
 	}
 	for client, name := range table.Clients {
 		made.clients[client] = byName[name]
 	}
 	made.others = byName[table.Default]
-	return compiled(&rule{clause: made, limits: true})
+	joined.clause = made
+	return compiled(joined)
 }
 
 // tiers is the clause of Tiers.
@@ -93,9 +122,14 @@ func (t *tiers) judge(ctx context.Context, q question) *Refusal {
 	return q.ask(ctx, of.limits, 0)
 }
 
-// policy is the clause that asks for the limits.
-func (t *Tier) policy() clause {
+// policy is the one that asks for the limits.
+func (t *Tier) policy() Policy {
 	parts := []Policy{Authenticated()}
+	if algorithms := slices.Clone(t.Algorithms); len(algorithms) > 0 {
+		parts = append(parts, forbidding(fmt.Sprintf("Algorithms%v", algorithms), func(_ context.Context, q question) bool {
+			return slices.Contains(algorithms, q.token.Algorithm())
+		}))
+	}
 	if t.MaxLifetime > 0 {
 		limit := t.MaxLifetime
 		parts = append(parts, onToken(fmt.Sprintf("MaxLifetime(%s)", limit), validator.BadClaims, func(_ context.Context, q question) bool {
@@ -106,8 +140,7 @@ func (t *Tier) policy() clause {
 	if t.MaxTokenAge > 0 {
 		limit := t.MaxTokenAge
 		parts = append(parts, onToken(fmt.Sprintf("MaxTokenAge(%s)", limit), validator.BadClaims, func(ctx context.Context, q question) bool {
-			at := q.token.IssuedAt()
-			return !at.IsZero() && clock.Now(ctx).Sub(at) <= limit
+			return clock.Now(ctx).Sub(q.token.IssuedAt()) <= limit // without iat, MaxLifetime refuses
 		}))
 	}
 	if t.SenderConstrained {
@@ -121,7 +154,7 @@ func (t *Tier) policy() clause {
 	if t.MaxAuthAge > 0 {
 		parts = append(parts, MaxAuthAge(t.MaxAuthAge))
 	}
-	return And(parts...).rule.clause
+	return And(parts...)
 }
 
 // check tells everything that is wrong with the table.
@@ -161,6 +194,20 @@ func (t *Tier) faults() []string {
 	if t.MaxLifetime < 0 || t.MaxTokenAge < 0 {
 		faults = append(faults, "a limit is negative")
 	}
+	switch {
+	case t.Revocation != ByExpiry:
+		faults = append(faults, fmt.Sprintf("%s does not exist", t.Revocation))
+	case t.MaxLifetime == 0:
+		faults = append(faults, "MaxLifetime is not set, and tokens are withdrawn ByExpiry only")
+	}
+	if t.Algorithms != nil && len(t.Algorithms) == 0 {
+		faults = append(faults, "Algorithms is empty; leave it nil if all of the issuer's will do")
+	}
+	for i, algorithm := range t.Algorithms {
+		if !algorithm.Valid() || slices.Contains(t.Algorithms[:i], algorithm) {
+			faults = append(faults, fmt.Sprintf("Algorithms has %s twice, or it does not exist", algorithm))
+		}
+	}
 	if t.MaxAuthAge != 0 {
 		if err := MaxAuthAge(t.MaxAuthAge).Err(); err != nil {
 			faults = append(faults, err.Error())
@@ -189,6 +236,11 @@ func (t *Tier) weaker(other *Tier) []string {
 	if other.SenderConstrained && !t.SenderConstrained {
 		limits = append(limits, "SenderConstrained")
 	}
+	if len(other.Algorithms) > 0 && (len(t.Algorithms) == 0 || slices.ContainsFunc(t.Algorithms, func(a jose.Algorithm) bool {
+		return !slices.Contains(other.Algorithms, a)
+	})) {
+		limits = append(limits, "Algorithms")
+	}
 	if len(other.ACR) > 0 && (len(t.ACR) == 0 || len(intersection(t.ACR, other.ACR)) < len(t.ACR)) {
 		limits = append(limits, "ACR")
 	}
@@ -208,8 +260,8 @@ func (t *TierTable) code() string {
 	b.WriteString("Tiers(TierTable{Tiers: {")
 	for i, name := range slices.Sorted(maps.Keys(t.Tiers)) {
 		limits := t.Tiers[name]
-		fmt.Fprintf(&b, "%s%q: {MaxLifetime: %s, MaxTokenAge: %s, SenderConstrained: %t, %s, MaxAuthAge: %s}", comma(i), name,
-			limits.MaxLifetime, limits.MaxTokenAge, limits.SenderConstrained, call("ACR", limits.ACR...), limits.MaxAuthAge)
+		fmt.Fprintf(&b, "%s%q: {Algorithms: %v, Revocation: %s, MaxLifetime: %s, MaxTokenAge: %s, SenderConstrained: %t, %s, MaxAuthAge: %s}", comma(i), name,
+			limits.Algorithms, limits.Revocation, limits.MaxLifetime, limits.MaxTokenAge, limits.SenderConstrained, call("ACR", limits.ACR...), limits.MaxAuthAge)
 	}
 	b.WriteString("}, Clients: {")
 	for i, client := range t.sorted() {

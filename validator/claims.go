@@ -33,6 +33,7 @@ type claims struct {
 	actor           Actor
 	bound           bool // there is a cnf, of whatever form
 	idTokenOnly     bool // there is a claim that no access token has
+	algorithm       jose.Algorithm
 
 	// By the issuer's configuration, which also changes scope; see derive.
 	user        bool // is known to be behind it

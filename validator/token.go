@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
+	"github.com/sallyport-auth/sallyport/jose"
 )
 
 // Token is a validated access token: its verified claims, without the token
@@ -82,6 +83,10 @@ func (t *Token) Audience() []string {
 	}
 	return all
 }
+
+// Algorithm is the one of the key that verified the token, which no header can
+// choose. It is 0 for a worthless Token.
+func (t *Token) Algorithm() jose.Algorithm { return t.read().algorithm }
 
 // Expiry is exp, without leeway.
 func (t *Token) Expiry() time.Time { return t.read().expiry }

@@ -278,6 +278,7 @@ func (v *Validator) judgeClaims(
 	if refused := c.readAll(members); refused != nil {
 		return nil, refused
 	}
+	c.algorithm = verified.UnverifiedHeader().Algorithm()
 	if refused := judgeReplicated(verified.UnverifiedHeader(), members); refused != nil {
 		return nil, refused
 	}

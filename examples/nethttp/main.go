@@ -51,8 +51,9 @@ func main() {
 	<-finished
 }
 
-// newAPI makes the handler and the guard that it stands behind.
-func newAPI(issuers ...validator.Issuer) (http.Handler, *middleware.Guard, error) {
+// newAPI makes the handler and the guard that it stands behind. What its routes
+// demand stands in contract.json, too.
+func newAPI(issuers ...validator.Issuer) (*middleware.Mux, *middleware.Guard, error) {
 	guard, err := middleware.For(issuers...)
 	if err != nil {
 		return nil, nil, err

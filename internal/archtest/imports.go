@@ -59,7 +59,7 @@ var Rooms = []Room{
 	},
 	{
 		Dir: "scopes", Why: "judges operations by the token alone, so that every transport shares it",
-		Rooms: []string{"validator"},
+		Rooms: []string{"jose", "validator"}, // jose for the names of algorithms
 	},
 	{
 		Dir: "middleware", Why: "joins validation and policy; only adapters may import it",

@@ -141,6 +141,16 @@ func UnmarshalKnown(doc string, dst any) error {
 	return fmt.Errorf("line %d: %w", line, err)
 }
 
+// MarshalLines is [Marshal] for files that people read: with a line for each
+// member, and the same text for the same value.
+func MarshalLines(v any) (string, error) {
+	doc, err := json.Marshal(v, json.Deterministic(true), jsontext.WithIndent("  "), jsontext.EscapeForHTML(false))
+	if err != nil {
+		return "", fmt.Errorf("strictjson: %w", err)
+	}
+	return string(doc) + "\n", nil
+}
+
 // Marshal is v as one JSON document that [UnmarshalKnown] reads back. Text that
 // is not UTF-8 is an error, which may quote v.
 func Marshal(v any) (string, error) {

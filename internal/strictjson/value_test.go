@@ -181,6 +181,20 @@ func TestUnmarshalKnown(t *testing.T) {
 }
 
 // What Marshal writes, UnmarshalKnown reads back.
+func TestMarshalLines(t *testing.T) {
+	want := map[string][]string{"b": {"<&>"}, "a": nil, "c": {}, "d": {"x", "y"}}
+	for range 10 { // maps have no order
+		doc, err := MarshalLines(want)
+		const text = "{\n  \"a\": [],\n  \"b\": [\n    \"<&>\"\n  ],\n  \"c\": [],\n  \"d\": [\n    \"x\",\n    \"y\"\n  ]\n}\n"
+		if err != nil || doc != text {
+			t.Fatalf("%q, %v", doc, err)
+		}
+	}
+	if doc, err := MarshalLines("\xff"); doc != "" || err == nil || !strings.HasPrefix(err.Error(), "strictjson: ") {
+		t.Errorf("invalid UTF-8: %s, %v", doc, err)
+	}
+}
+
 func TestMarshal(t *testing.T) {
 	want := config{Name: "<\"\\\x00\u2028😀", Count: -1, List: []string{"", "é"}}
 	doc, err := Marshal(&want)

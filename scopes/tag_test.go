@@ -1,0 +1,83 @@
+package scopes_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/sallyport-auth/sallyport/scopes"
+	"github.com/sallyport-auth/sallyport/validator"
+)
+
+// TestTags covers R-SU-08: a tagged policy asks for a strong, or for a recent,
+// authentication on every way through it, or it is a fault.
+func TestTags(t *testing.T) {
+	a, gold, mfa, fresh := scopes.All("a"), scopes.ACR("gold"), scopes.MFA("gold"), scopes.MaxAuthAge(time.Minute)
+	tiers := func(own scopes.Tier) scopes.Policy {
+		strict := tier(scopes.Tier{ACR: []string{"gold"}, MaxAuthAge: time.Minute})
+		return scopes.Tiers(scopes.TierTable{Tiers: map[string]scopes.Tier{"own": tier(own), "strict": strict}, Default: "strict"})
+	}
+	for _, row := range []struct {
+		policy         scopes.Policy
+		strong, recent bool
+	}{
+		{policy: a},
+		{policy: scopes.Public()},
+		{policy: scopes.Authenticated()},
+		{policy: gold, strong: true},
+		{policy: mfa, strong: true},
+		{policy: fresh, recent: true},
+		{policy: scopes.And(a, gold), strong: true},
+		{policy: scopes.And(fresh, a), recent: true},
+		{policy: scopes.And(mfa, fresh, a), strong: true, recent: true},
+		{policy: scopes.Or(a, gold)},
+		{policy: scopes.Or(fresh, gold)},
+		{policy: scopes.Or(scopes.And(a, gold), mfa), strong: true},
+		{policy: scopes.Or(scopes.And(a, fresh), fresh), recent: true},
+		{policy: scopes.And(scopes.Or(fresh, gold), scopes.Or(a, scopes.And(gold, fresh)))},
+		{policy: tiers(scopes.Tier{})},
+		{policy: tiers(scopes.Tier{ACR: []string{"gold"}}), strong: true},
+		{policy: tiers(scopes.Tier{MaxAuthAge: time.Hour}), recent: true},
+		{policy: scopes.Claim(validator.ClaimRule{Name: "acr", Equals: "gold"})}, // not as a step-up
+	} {
+		text := row.policy.String()
+		for _, tag := range []struct {
+			policy   scopes.Policy
+			deserved bool
+			text     string
+			needed   string
+		}{
+			{scopes.Privileged(row.policy), row.strong, "Privileged(" + text + ")", "Privileged: & " + text + " without ACR or MFA"},
+			{scopes.Sensitive(row.policy), row.recent, "Sensitive(" + text + ")", "Sensitive: & " + text + " without MaxAuthAge"},
+		} {
+			if !tag.deserved {
+				faults(t, map[string]scopes.Policy{tag.needed: tag.policy})
+				continue
+			}
+			if tag.policy.Err() != nil || tag.policy.String() != tag.text || tag.policy.Equal(row.policy) {
+				t.Errorf("%v: %v", tag.policy, tag.policy.Err())
+			}
+		}
+	}
+	both := scopes.And(gold, fresh)
+	const want = `Privileged(Sensitive(And(ACR("gold"), MaxAuthAge(1m0s))))`
+	for _, policy := range []scopes.Policy{
+		scopes.Privileged(scopes.Sensitive(both)), scopes.Sensitive(scopes.Privileged(scopes.Privileged(both))),
+		scopes.And(scopes.Privileged(gold), scopes.Sensitive(fresh)),
+		scopes.Privileged(scopes.Sensitive(both)).Under(scopes.Hierarchy{"a": {"b"}}),
+	} {
+		if policy.Err() != nil || policy.String() != want {
+			t.Errorf("%v (%v), want %s", policy, policy.Err(), want)
+		}
+	}
+	faults(t, map[string]scopes.Policy{
+		`Or with Privileged(ACR("gold"))`:     scopes.Or(scopes.Privileged(gold), a),
+		`Or with Sensitive(MaxAuthAge(1m0s))`: scopes.Or(a, scopes.Sensitive(fresh)),
+		"without scopes":                      scopes.Privileged(scopes.All()),
+		"the zero Policy":                     scopes.Sensitive(scopes.Policy{}),
+	})
+	check(t, []row{
+		{policy: scopes.Privileged(gold), claims: claims{"acr": "gold"}},
+		{policy: scopes.Privileged(gold), want: scopes.Refusal{Reason: validator.StepUpRequired, ACRValues: []string{"gold"}}},
+		{policy: scopes.Sensitive(fresh), want: scopes.Refusal{Reason: validator.StepUpRequired, MaxAge: time.Minute}},
+	})
+}
