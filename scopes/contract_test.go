@@ -44,7 +44,7 @@ func TestContract(t *testing.T) {
 			scopes.Requirement{ACRValues: []string{"gold", "silver"}, MaxAge: 60},
 		},
 		{
-			scopes.And(scopes.Audience("https://b"), scopes.MaxLifetime(time.Minute), scopes.MaxTokenAge(1500*time.Millisecond), scopes.SenderConstrained()),
+			scopes.And(scopes.Audience("https://b"), scopes.SenderConstrained(), scopes.MaxLifetime(time.Minute), scopes.MaxTokenAge(1500*time.Millisecond)),
 			scopes.Requirement{Audiences: []string{"https://b"}, MaxLifetime: 60, MaxTokenAge: 1.5, SenderConstrained: true},
 		},
 		{
@@ -180,6 +180,10 @@ func TestDrift(t *testing.T) {
 	}
 	if err := scopes.NewContract(slices.Concat(published[2:], published[:2])).Drift([]byte(strings.Replace(document, `"https://api.test"`, "", 1))); err != nil {
 		t.Errorf("another order: %v", err)
+	}
+	unwritable := scopes.NewContract([]scopes.Route{{Name: "GET /b", Policy: scopes.Audience("\xff")}})
+	if err := unwritable.Drift([]byte(document)); err == nil || !strings.Contains(err.Error(), "~ GET /b: strictjson: ") {
+		t.Errorf("an audience that cannot be written: %v", err)
 	}
 	for _, row := range []struct {
 		from, to string
