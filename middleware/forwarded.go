@@ -7,8 +7,13 @@ import (
 	"strings"
 )
 
-// parseForwarded reads Forwarded fields by the grammar of RFC 7239 §4, with one
-// deviation to the strict side: an element without a parameter is refused.
+// maxParameters is how many parameters an element may have. RFC 7239 §5 has four;
+// without a bound, a client's part of the field could cost seconds.
+const maxParameters = 16
+
+// parseForwarded reads Forwarded fields by the grammar of RFC 7239 §4, with two
+// deviations to the strict side: an element without a parameter is refused, and
+// one with more than maxParameters.
 func parseForwarded(fields []string) ([]hop, error) {
 	var hops []hop
 	for _, field := range fields {
@@ -43,7 +48,7 @@ func parseElement(text string) (h hop, rest string, ok bool) {
 		if name == "" || !ok {
 			return h, "", false
 		}
-		if slices.Contains(seen, name) {
+		if len(seen) == maxParameters || slices.Contains(seen, name) {
 			return h, "", false
 		}
 		seen = append(seen, name)

@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -74,6 +75,20 @@ func FuzzForwarded(f *testing.F) {
 			t.Errorf("%q: %+v", text, said)
 		}
 	})
+}
+
+// TestForwardedParameters: what a client may put into an element is bounded.
+func TestForwardedParameters(t *testing.T) {
+	for count, want := range map[int]bool{1: true, maxParameters: true, maxParameters + 1: false} {
+		var element strings.Builder
+		for i := range count - 1 {
+			fmt.Fprintf(&element, "p%d=1;", i)
+		}
+		hops, err := parseForwarded([]string{element.String() + "for=192.0.2.1, " + element.String() + "for=192.0.2.2"})
+		if (err == nil) != want || want && len(hops) != 2 {
+			t.Errorf("%d parameters: %v, %v", count, hops, err)
+		}
+	}
 }
 
 // TestForwardedExtensions: parameters that nobody here reads follow the grammar

@@ -105,7 +105,7 @@ func withoutMethod(query string) string {
 		}
 		name, _, _ := strings.Cut(query[at:end], "=")
 		next := min(end+1, len(query))
-		if decoded, _ := url.QueryUnescape(name); strings.EqualFold(decoded, "_method") {
+		if isMethodParameter(name) {
 			kept.WriteString(query[from:at])
 			from = next
 		}
@@ -116,6 +116,15 @@ func withoutMethod(query string) string {
 	}
 	kept.WriteString(query[from:])
 	return strings.TrimRight(kept.String(), "&;")
+}
+
+// isMethodParameter reports whether some framework takes the parameter for
+// _method: PHP drops spaces before a name and what follows a NUL, and reads a dot
+// as _.
+func isMethodParameter(name string) bool {
+	decoded, _ := url.QueryUnescape(name)
+	decoded, _, _ = strings.Cut(strings.TrimLeft(decoded, " "), "\x00")
+	return len(decoded) == len("_method") && strings.IndexByte("_.", decoded[0]) >= 0 && strings.EqualFold(decoded[1:], "method")
 }
 
 // withQuery exchanges the query of a request target.

@@ -71,8 +71,8 @@ func NewContract(routes []Route) Contract {
 
 func (r *Route) contract() RouteContract {
 	c := RouteContract{Route: r.Name, Policy: r.Policy.String(), Public: r.Policy.IsPublic(), Denied: r.Policy.Err() != nil}
-	if method, _, found := strings.Cut(r.Name, " "); found {
-		c.Method = method
+	if i := strings.IndexAny(r.Name, " \t"); i >= 0 {
+		c.Method = r.Name[:i]
 	}
 	if !c.Denied {
 		c.Privileged, c.Sensitive = r.Policy.rule.privileged, r.Policy.rule.sensitive

@@ -154,6 +154,9 @@ const document = `{
 func TestContractDocument(t *testing.T) {
 	contract := scopes.NewContract(published)
 	contract.Audiences = []string{"https://api.test"}
+	if tabbed := scopes.NewContract([]scopes.Route{{Name: "GET\t/b", Policy: scopes.Public()}}); tabbed.Routes[0].Method != "GET" {
+		t.Errorf("%+v", tabbed)
+	}
 	text, err := contract.JSON()
 	if err != nil || string(text) != document {
 		t.Errorf("%v\n%s", err, text)
