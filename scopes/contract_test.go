@@ -184,6 +184,13 @@ func TestDrift(t *testing.T) {
 	if err := scopes.NewContract(slices.Concat(published[2:], published[:2])).Drift([]byte(strings.Replace(document, `"https://api.test"`, "", 1))); err != nil {
 		t.Errorf("another order: %v", err)
 	}
+	spaced, err := scopes.NewContract([]scopes.Route{{Name: "GET /b", Policy: scopes.Roles("a  b")}}).JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := scopes.NewContract([]scopes.Route{{Name: "GET /b", Policy: scopes.Roles("a b")}}).Drift(spaced); err == nil {
+		t.Error("a space less is not seen")
+	}
 	unwritable := scopes.NewContract([]scopes.Route{{Name: "GET /b", Policy: scopes.Audience("\xff")}})
 	if err := unwritable.Drift([]byte(document)); err == nil || !strings.Contains(err.Error(), "~ GET /b: strictjson: ") {
 		t.Errorf("an audience that cannot be written: %v", err)
@@ -194,23 +201,23 @@ func TestDrift(t *testing.T) {
 	}{
 		{`"https://api.test"`, `"https://other.test"`, []string{`~ audiences: ["https://api.test"], committed is ["https://other.test"]`}},
 		{`"route": "/a/"`, `"route": "/c"`, []string{"+ /a/: Public()", "- /c: Public()"}},
-		{`"public": true,`, ``, []string{`~ /a/: { "route": "/a/", "public": true, "policy": "Public()" }`, `committed is { "route": "/a/", "policy"`}},
+		{`"public": true,`, ``, []string{`~ /a/: {"route":"/a/","public":true,"policy":"Public()"}`, `committed is {"route":"/a/","policy"`}},
 		{`"method": "GET",`, ``, []string{"~ GET /b: "}},
 		{`"privileged": true,`, ``, []string{"~ POST /b: "}},
 		{`"sensitive": true,`, ``, []string{"~ POST /b: "}},
 		{`"denied": true,`, ``, []string{"~ /orders.v1.Orders/Get: "}},
-		{`"max_age": 60`, `"max_age": 61`, []string{`~ POST /b: `, `"max_age": 61`}},
-		{`"x"`, `"y"`, []string{`~ POST /b: `, `"acr_values": [ "y" ]`}},
+		{`"max_age": 60`, `"max_age": 61`, []string{`~ POST /b: `, `"max_age":61`}},
+		{`"x"`, `"y"`, []string{`~ POST /b: `, `"acr_values":["y"]`}},
 		{`"write"` + "\n", `"admin"` + "\n", []string{"~ GET /b: "}},
 		{`"scopes": [`, `"audiences": ["z"], "scopes": [`, []string{"~ GET /b: "}},
-		{`"scopes": [`, `"max_lifetime": 0.5, "scopes": [`, []string{`~ GET /b: `, `"max_lifetime": 0.5`}},
+		{`"scopes": [`, `"max_lifetime": 0.5, "scopes": [`, []string{`~ GET /b: `, `"max_lifetime":0.5`}},
 		{`"scopes": [`, `"max_token_age": 1, "scopes": [`, []string{"~ GET /b: "}},
 		{`"scopes": [`, `"sender_constrained": true, "scopes": [`, []string{"~ GET /b: "}},
 		{`"scopes": [`, `"others": ["UserOnly()"], "scopes": [`, []string{"~ GET /b: "}},
 		{`"scopes": [`, `"alternatives": [[{}]], "scopes": [`, []string{"~ GET /b: "}},
 		{`1m0s`, `2m0s`, []string{"~ POST /b: "}},
 		{`"POST /b"`, `"GET /b"`, []string{"+ POST /b: Privileged(", "- GET /b: Privileged("}}, // listed twice
-		{`{` + "\n" + `      "route": "/a/"`, `{"route": "/a/", "policy": "x"}, {"route": "/a/"`, []string{"- /a/: Public()", `"policy": "x"`}},
+		{`{` + "\n" + `      "route": "/a/"`, `{"route": "/a/", "policy": "x"}, {"route": "/a/"`, []string{"- /a/: Public()", `"policy":"x"`}},
 		{`"public": true`, `"pubic": true`, []string{"cannot be read: line 8: ", "pubic"}},
 		{`"routes"`, `"Routes"`, []string{"cannot be read: line 5: "}},
 		{document, ``, []string{"cannot be read"}},

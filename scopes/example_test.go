@@ -81,8 +81,8 @@ func ExampleContract() {
 	// }
 	// <nil>
 	// scopes: the routes are not as the contract says; commit a new one if they are as they should be:
-	//   ~ GET /orders/{id}: { "route": "GET /orders/{id}", "method": "GET", "policy": "Authenticated()" }
-	//       committed is { "route": "GET /orders/{id}", "method": "GET", "requires": { "scopes": [ "orders:read" ] }, "policy": "All(\"orders:read\")" }
+	//   ~ GET /orders/{id}: {"route":"GET /orders/{id}","method":"GET","policy":"Authenticated()"}
+	//       committed is {"route":"GET /orders/{id}","method":"GET","requires":{"scopes":["orders:read"]},"policy":"All(\"orders:read\")"}
 }
 
 func ExampleHierarchy() {

@@ -142,19 +142,19 @@ func UnmarshalKnown(doc string, dst any) error {
 }
 
 // MarshalLines is [Marshal] for files that people read: with a line for each
-// member, and the same text for the same value.
+// member.
 func MarshalLines(v any) (string, error) {
-	doc, err := json.Marshal(v, json.Deterministic(true), jsontext.WithIndent("  "), jsontext.EscapeForHTML(false))
+	doc, err := json.Marshal(v, json.Deterministic(true), jsontext.WithIndent("  "))
 	if err != nil {
 		return "", fmt.Errorf("strictjson: %w", err)
 	}
 	return string(doc) + "\n", nil
 }
 
-// Marshal is v as one JSON document that [UnmarshalKnown] reads back. Text that
-// is not UTF-8 is an error, which may quote v.
+// Marshal is v as one JSON document that [UnmarshalKnown] reads back, the same
+// text for the same value. Text that is not UTF-8 is an error, which may quote v.
 func Marshal(v any) (string, error) {
-	doc, err := json.Marshal(v)
+	doc, err := json.Marshal(v, json.Deterministic(true))
 	if err != nil {
 		return "", fmt.Errorf("strictjson: %w", err)
 	}

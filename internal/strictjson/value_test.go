@@ -189,6 +189,9 @@ func TestMarshalLines(t *testing.T) {
 		if err != nil || doc != text {
 			t.Fatalf("%q, %v", doc, err)
 		}
+		if doc, err := Marshal(want); err != nil || doc != `{"a":[],"b":["<&>"],"c":[],"d":["x","y"]}` {
+			t.Fatalf("%s, %v", doc, err)
+		}
 	}
 	if doc, err := MarshalLines("\xff"); doc != "" || err == nil || !strings.HasPrefix(err.Error(), "strictjson: ") {
 		t.Errorf("invalid UTF-8: %s, %v", doc, err)
