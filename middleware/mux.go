@@ -43,9 +43,15 @@ func (g *Guard) NewMux() *Mux {
 
 // Handle registers handler for pattern, which has the syntax of
 // [http.ServeMux], behind policy. It panics, like ServeMux, if the pattern is
-// bad or conflicts with another, and if the policy has a fault.
+// bad or conflicts with another, and if the policy has a fault or looks for a
+// wildcard that the pattern does not have ([scopes.TenantFrom]).
 func (m *Mux) Handle(pattern string, policy scopes.Policy, handler http.Handler) {
 	d := m.guard.door(fmt.Sprintf("pattern %q", pattern), policy, handler)
+	for _, name := range d.policy.Values() {
+		if !strings.Contains(pattern, "{"+name+"}") && !strings.Contains(pattern, "{"+name+"...}") {
+			panic(fmt.Sprintf("middleware: pattern %q: the policy compares with the wildcard {%s}, which the pattern does not have", pattern, name))
+		}
+	}
 	m.mux.Handle(pattern, d)
 	m.mu.Lock()
 	m.routes = append(m.routes, scopes.Route{Name: pattern, Policy: d.policy})

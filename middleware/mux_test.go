@@ -13,6 +13,34 @@ import (
 	"github.com/sallyport-auth/sallyport/testissuer"
 )
 
+// TestMissingWildcard: a route whose policy could permit nobody does not start.
+func TestMissingWildcard(t *testing.T) {
+	guard := guardFor(t, testissuer.New(t), middleware.Config{})
+	tenant := scopes.TenantFrom("tenant")
+	for _, row := range []struct {
+		pattern string
+		policy  scopes.Policy
+		starts  bool
+	}{
+		{"GET /{tenant}/orders", tenant, true},
+		{"/files/{tenant...}", scopes.And(scopes.All("a"), tenant), true},
+		{"GET /{id}/orders", scopes.And(scopes.All("a"), tenant, scopes.TenantFrom("id")), false},
+		{"GET /{id}/orders", scopes.Or(scopes.All("a"), tenant), false},
+		{"GET /tenant", tenant, false},
+		{"GET /tenant", scopes.Check("owner", 0, noting(new([]string))), true},
+	} {
+		func() {
+			defer func() {
+				cause := recover()
+				if (cause == nil) != row.starts || cause != nil && !strings.Contains(cause.(string), "{tenant}, which the pattern does not have") {
+					t.Errorf("%s with %v: %v", row.pattern, row.policy, cause)
+				}
+			}()
+			guard.NewMux().Handle(row.pattern, row.policy, new(handler))
+		}()
+	}
+}
+
 func TestMux(t *testing.T) {
 	issuer := testissuer.New(t)
 	mux := guardFor(t, issuer, middleware.Config{}).NewMux()

@@ -81,6 +81,6 @@ func TenantFrom(wildcard string) Policy {
 		tenant := q.token.Tenant()
 		return tenant != "" && q.operation.Value != nil && q.operation.Value(wildcard) == tenant
 	})
-	made.rule.asks = true
+	made.rule.asks, made.rule.values = true, []string{wildcard}
 	return made
 }

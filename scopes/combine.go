@@ -33,6 +33,7 @@ func And(parts ...Policy) Policy {
 		r := part.rule
 		made.parts = append(made.parts, r.clause)
 		joined.asks = joined.asks || r.asks
+		joined.values = unique(append(joined.values, r.values...))
 		joined.limits = joined.limits || r.limits
 		joined.strong = joined.strong || r.strong
 		joined.recent = joined.recent || r.recent
@@ -71,6 +72,7 @@ func Or(parts ...Policy) Policy {
 				"put it beside Or, into And", part))
 		}
 		joined.asks = joined.asks || part.rule.asks
+		joined.values = unique(append(joined.values, part.rule.values...))
 		joined.strong = joined.strong && part.rule.strong
 		joined.recent = joined.recent && part.rule.recent
 		made.parts = append(made.parts, part.rule.clause)

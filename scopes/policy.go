@@ -31,6 +31,7 @@ type rule struct {
 	fault    error // then there is nothing else
 	public   bool
 	asks     bool              // it looks at the operation
+	values   []string          // of the operation, without which it permits nobody
 	limits   bool              // it holds what no alternative may get around
 	strong   bool              // no way through it without ACR or MFA
 	recent   bool              // no way through it without MaxAuthAge
@@ -141,6 +142,16 @@ func (p Policy) Demands() validator.Demands {
 // it has a [Check] or [TenantFrom] in it. An adapter need not fill in the
 // Operation otherwise.
 func (p Policy) NeedsOperation() bool { return p.rule != nil && p.rule.asks }
+
+// Values are the names under which the policy looks for values of the
+// [Operation], by [TenantFrom]: an operation that lacks one is not permitted to
+// those who need it. What hooks look for is not known. Not to be modified.
+func (p Policy) Values() []string {
+	if p.rule == nil {
+		return nil
+	}
+	return p.rule.values
+}
 
 // Needs are the scopes that a refusal for scopes names: what to ask for before
 // the first request. Not to be modified.
