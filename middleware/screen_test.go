@@ -84,7 +84,7 @@ func TestMethodOverride(t *testing.T) {
 			{"", "_method=DELETE&_method=PUT&&b", "&b"},
 			{"X-Method-Override", "_method=PUT&_method", ""},
 			{"", "+_method=PUT&%20_method=PUT&.method=PUT&%2Emethod=PUT&_method%00x=PUT&%20.Method", ""},
-			{"", "%20method=x&.methods=y&a.method=z&_method%zz=1", "%20method=x&.methods=y&a.method=z&_method%zz=1"},
+			{"", "%20method=x&.methods=y&a.method=z&_method%zz=1&-method&_methof", "%20method=x&.methods=y&a.method=z&_method%zz=1&-method&_methof"},
 			{"", "method=x&a_method=y", "method=x&a_method=y"},
 			{"", "a=%zz&b", "a=%zz&b"},
 		} {

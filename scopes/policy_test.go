@@ -169,3 +169,23 @@ func TestNeedsOperation(t *testing.T) {
 		}
 	}
 }
+
+// TestValues: a policy tells under which names it looks for values, once each.
+func TestValues(t *testing.T) {
+	a, b := scopes.TenantFrom("a"), scopes.TenantFrom("b")
+	hook := scopes.Check("h", 0, func(context.Context, *validator.Token, scopes.Operation) error { return nil })
+	for _, row := range []struct {
+		policy scopes.Policy
+		want   []string
+	}{
+		{scopes.Policy{}, nil},
+		{scopes.TenantFrom(""), nil},
+		{scopes.And(scopes.All("x"), hook), nil},
+		{scopes.And(b, hook, a, b), []string{"b", "a"}},
+		{scopes.Or(scopes.All("x"), scopes.And(a, scopes.Or(b, a))).Under(scopes.Hierarchy{"y": {"x"}}), []string{"a", "b"}},
+	} {
+		if got := row.policy.Values(); !slices.Equal(got, row.want) {
+			t.Errorf("%v looks for %q, want %q", row.policy, got, row.want)
+		}
+	}
+}
