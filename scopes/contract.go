@@ -141,13 +141,23 @@ func oneOf(alternatives []Requirement) Requirement {
 func (r *Requirement) join(other Requirement) {
 	r.joinScopes(other)
 	r.Audiences = append(r.Audiences, other.Audiences...) // And has one list at most
-	r.ACRValues = inCommon(r.ACRValues, other.ACRValues)
+	r.joinACR(other.ACRValues)
 	r.MaxAge = lower(r.MaxAge, other.MaxAge)
 	r.MaxLifetime = lower(r.MaxLifetime, other.MaxLifetime)
 	r.MaxTokenAge = lower(r.MaxTokenAge, other.MaxTokenAge)
 	r.SenderConstrained = r.SenderConstrained || other.SenderConstrained
 	r.Others = unique(append(r.Others, other.Others...))
 	r.Alternatives = append(r.Alternatives, other.Alternatives...)
+}
+
+// joinACR narrows the acr values. If the lists have nothing in common, nobody
+// meets both: the other one then stands as an alternative without another.
+func (r *Requirement) joinACR(values []string) {
+	if len(r.ACRValues) > 0 && len(values) > 0 && len(intersection(r.ACRValues, values)) == 0 {
+		r.Alternatives = append(r.Alternatives, []Requirement{{ACRValues: values}})
+		return
+	}
+	r.ACRValues = inCommon(r.ACRValues, values)
 }
 
 func (r *Requirement) joinScopes(other Requirement) {

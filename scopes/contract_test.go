@@ -43,6 +43,10 @@ func TestContract(t *testing.T) {
 			scopes.And(scopes.ACR("gold", "silver"), scopes.ACR("silver", "gold", "x"), scopes.MaxAuthAge(time.Hour), scopes.MaxAuthAge(time.Minute)),
 			scopes.Requirement{ACRValues: []string{"gold", "silver"}, MaxAge: 60},
 		},
+		{ // nobody has both, and And cannot know that of an Or
+			scopes.And(scopes.Or(scopes.ACR("gold")), scopes.ACR("silver")),
+			scopes.Requirement{ACRValues: []string{"gold"}, Alternatives: [][]scopes.Requirement{{{ACRValues: []string{"silver"}}}}},
+		},
 		{
 			scopes.And(scopes.Audience("https://b"), scopes.SenderConstrained(), scopes.MaxLifetime(time.Minute), scopes.MaxTokenAge(1500*time.Millisecond)),
 			scopes.Requirement{Audiences: []string{"https://b"}, MaxLifetime: 60, MaxTokenAge: 1.5, SenderConstrained: true},
