@@ -246,9 +246,12 @@ func TestContractAgrees(t *testing.T) {
 	}
 	eachLaw(t, func(r *rand.Rand, p, _ sample, s *scene) {
 		policy := p.policy.Under(randomHierarchy(r))
-		contract := scopes.NewContract([]scopes.Route{{Name: "GET /", Policy: policy}}).Routes[0]
-		if met := meetsAll(t, &contract.Requires, s, others); met != permits(policy, s) {
-			t.Errorf("%v of %+v: the contract says %t: %+v", policy, *s, met, contract)
+		silver := scopes.And(policy, scopes.Or(scopes.ACR("silver"))) // which others may exclude
+		for _, policy := range []scopes.Policy{policy, silver} {
+			contract := scopes.NewContract([]scopes.Route{{Name: "GET /", Policy: policy}}).Routes[0]
+			if met := meetsAll(t, &contract.Requires, s, others); met != permits(policy, s) {
+				t.Errorf("%v of %+v: the contract says %t: %+v", policy, *s, met, contract)
+			}
 		}
 	})
 }
