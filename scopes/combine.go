@@ -35,8 +35,6 @@ func And(parts ...Policy) Policy {
 		joined.asks = joined.asks || r.asks
 		joined.values = unique(append(joined.values, r.values...))
 		joined.limits = joined.limits || r.limits
-		joined.strong = joined.strong || r.strong
-		joined.recent = joined.recent || r.recent
 		joined.privileged = joined.privileged || r.privileged
 		joined.sensitive = joined.sensitive || r.sensitive
 		joined.needs = append(joined.needs, r.needs...)
@@ -61,7 +59,7 @@ func And(parts ...Policy) Policy {
 // policies that are [Privileged] or [Sensitive] are faults here.
 func Or(parts ...Policy) Policy {
 	made := &disjunction{}
-	joined := &rule{clause: made, strong: true, recent: true}
+	joined := &rule{clause: made}
 	faults := checkParts("Or", parts)
 	for i, part := range parts {
 		if part.Err() != nil {
@@ -73,8 +71,6 @@ func Or(parts ...Policy) Policy {
 		}
 		joined.asks = joined.asks || part.rule.asks
 		joined.values = unique(append(joined.values, part.rule.values...))
-		joined.strong = joined.strong && part.rule.strong
-		joined.recent = joined.recent && part.rule.recent
 		made.parts = append(made.parts, part.rule.clause)
 		if i == 0 {
 			joined.needs = part.rule.needs

@@ -70,12 +70,14 @@ func NewContract(routes []Route) Contract {
 }
 
 func (r *Route) contract() RouteContract {
-	c := RouteContract{Route: r.Name, Policy: r.Policy.String(), Public: r.Policy.IsPublic(), Denied: r.Policy.Err() != nil}
+	c := RouteContract{
+		Route: r.Name, Policy: r.Policy.String(), Public: r.Policy.IsPublic(), Denied: r.Policy.Err() != nil,
+		Privileged: r.Policy.IsPrivileged(), Sensitive: r.Policy.IsSensitive(),
+	}
 	if i := strings.IndexAny(r.Name, " \t"); i >= 0 {
 		c.Method = r.Name[:i]
 	}
 	if !c.Denied {
-		c.Privileged, c.Sensitive = r.Policy.rule.privileged, r.Policy.rule.sensitive
 		c.Requires = requirement(r.Policy.rule.clause)
 	}
 	return c
@@ -182,7 +184,7 @@ func (r *Requirement) joinScopes(other Requirement) {
 }
 
 // JSON is the contract as a document with a line for each member, which is the
-// same for the same contract. It fails if a name is not UTF-8.
+// same for the same contract. It fails if a text is not UTF-8.
 func (c Contract) JSON() ([]byte, error) {
 	text, err := strictjson.MarshalLines(c)
 	return []byte(text), err

@@ -52,7 +52,7 @@ func routeChanges(before, after []RouteContract) []string {
 // line is all of the route's contract in one line.
 func (c *RouteContract) line() string {
 	text, err := strictjson.Marshal(c)
-	if err != nil { // a name that is not UTF-8, which no document has
+	if err != nil { // a text that is not UTF-8, which no document has
 		return err.Error()
 	}
 	return text

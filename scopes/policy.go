@@ -33,8 +33,6 @@ type rule struct {
 	asks     bool              // it looks at the operation
 	values   []string          // of the operation, without which it permits nobody
 	limits   bool              // it holds what no alternative may get around
-	strong   bool              // no way through it without ACR or MFA
-	recent   bool              // no way through it without MaxAuthAge
 	demands  validator.Demands // on validation
 	needs    []string          // the scopes that a refusal names
 	acr      []string          // the values that a step-up challenge names; nil: any will do

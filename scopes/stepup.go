@@ -39,7 +39,7 @@ func authentication(constructor string, values []string, demand *Requirement, me
 	text := call(constructor, values...)
 	refusal := unmet(validator.StepUpRequired, text)
 	refusal.ACRValues = values
-	return compiled(&rule{acr: values, strong: true, clause: &condition{
+	return compiled(&rule{acr: values, clause: &condition{
 		text: text, refusal: refusal, demand: demand,
 		met: func(_ context.Context, q question) bool { return met(q) },
 	}})
@@ -56,7 +56,7 @@ func MaxAuthAge(limit time.Duration) Policy {
 	}
 	refusal := unmet(validator.StepUpRequired, text)
 	refusal.MaxAge = limit
-	return compiled(&rule{recent: true, clause: &condition{
+	return compiled(&rule{clause: &condition{
 		text: text, refusal: refusal, demand: &Requirement{MaxAge: int64(limit / time.Second)},
 		met: func(ctx context.Context, q question) bool {
 			at := q.token.AuthTime()

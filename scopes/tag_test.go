@@ -1,6 +1,7 @@
 package scopes_test
 
 import (
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -69,6 +70,11 @@ func TestTags(t *testing.T) {
 			t.Errorf("%v (%v), want %s", policy, policy.Err(), want)
 		}
 	}
+	joined := scopes.And(scopes.Privileged(gold), a)
+	if !joined.IsPrivileged() || joined.IsSensitive() || !scopes.Sensitive(fresh).IsSensitive() || gold.IsPrivileged() || fresh.IsSensitive() ||
+		(scopes.Policy{}).IsPrivileged() || (scopes.Policy{}).IsSensitive() {
+		t.Error("the tags are not told")
+	}
 	faults(t, map[string]scopes.Policy{
 		`Or with Privileged(ACR("gold"))`:     scopes.Or(scopes.Privileged(gold), a),
 		`Or with Sensitive(MaxAuthAge(1m0s))`: scopes.Or(a, scopes.Sensitive(fresh)),
@@ -80,4 +86,33 @@ func TestTags(t *testing.T) {
 		{policy: scopes.Privileged(gold), want: scopes.Refusal{Reason: validator.StepUpRequired, ACRValues: []string{"gold"}}},
 		{policy: scopes.Sensitive(fresh), want: scopes.Refusal{Reason: validator.StepUpRequired, MaxAge: time.Minute}},
 	})
+}
+
+// TestTagsHold covers R-SU-08 over random policies: whoever passes one that may be
+// tagged did authenticate so, and tagging changes no decision.
+func TestTagsHold(t *testing.T) {
+	privileged, sensitive := 0, 0
+	eachLaw(t, func(_ *rand.Rand, p, _ sample, s *scene) {
+		for _, tag := range []struct {
+			tagged scopes.Policy
+			met    bool
+			passed *int
+		}{
+			{scopes.Privileged(p.policy), s.acr != "" || s.mfa, &privileged},
+			{scopes.Sensitive(p.policy), s.authAge > 0, &sensitive},
+		} {
+			if tag.tagged.Err() != nil {
+				continue
+			}
+			if !tells(s.decide(tag.tagged), s.decide(p.policy)) || permits(tag.tagged, s) && !tag.met {
+				t.Errorf("%v of %+v: %+v, and untagged %+v", tag.tagged, *s, s.decide(tag.tagged), s.decide(p.policy))
+			}
+			if permits(tag.tagged, s) {
+				*tag.passed++
+			}
+		}
+	})
+	if privileged < 20 || sensitive < 20 {
+		t.Errorf("%d and %d passed, which proves little", privileged, sensitive)
+	}
 }

@@ -31,8 +31,8 @@ func (r Revocation) String() string {
 	return fmt.Sprintf("Revocation(%d)", uint8(r))
 }
 
-// Tier is what is asked of the tokens of some clients. Zero fields ask nothing,
-// but for Revocation.
+// Tier is what is asked of the tokens of some clients. Zero fields ask nothing
+// but MaxLifetime, which Revocation needs.
 type Tier struct {
 	// Algorithms are those that a token may be signed with, of those that its
 	// issuer may use. Another token is forbidden. nil: any.
@@ -78,26 +78,22 @@ func Tiers(table TierTable) Policy {
 	if err := table.check(); err != nil {
 		return faulty(err)
 	}
-	joined := &rule{limits: true, strong: true, recent: true}
-	made := &tiers{text: table.code(), clients: make(map[ClientName]*tier, len(table.Clients))}
 	byName := make(map[string]*tier, len(table.Tiers))
+	made := &tiers{text: table.code(), byName: byName, clients: make(map[ClientName]*tier, len(table.Clients))}
 	for name, limits := range table.Tiers {
-		r := limits.policy().rule
-		joined.strong = joined.strong && r.strong
-		joined.recent = joined.recent && r.recent
-		byName[name] = &tier{name: name, limits: r.clause}
+		byName[name] = &tier{name: name, limits: limits.policy()}
 	}
 	for client, name := range table.Clients {
 		made.clients[client] = byName[name]
 	}
 	made.others = byName[table.Default]
-	joined.clause = made
-	return compiled(joined)
+	return compiled(&rule{clause: made, limits: true})
 }
 
 // tiers is the clause of Tiers.
 type tiers struct {
 	text    string
+	byName  map[string]*tier
 	clients map[ClientName]*tier
 	others  *tier
 }
@@ -122,8 +118,8 @@ func (t *tiers) judge(ctx context.Context, q question) *Refusal {
 	return q.ask(ctx, of.limits, 0)
 }
 
-// policy is the one that asks for the limits.
-func (t *Tier) policy() Policy {
+// policy is the clause that asks for the limits.
+func (t *Tier) policy() clause {
 	parts := []Policy{Authenticated()}
 	if algorithms := slices.Clone(t.Algorithms); len(algorithms) > 0 {
 		parts = append(parts, forbidding(fmt.Sprintf("Algorithms%v", algorithms), func(_ context.Context, q question) bool {
@@ -140,7 +136,7 @@ func (t *Tier) policy() Policy {
 	if t.MaxTokenAge > 0 {
 		limit := t.MaxTokenAge
 		parts = append(parts, onToken(fmt.Sprintf("MaxTokenAge(%s)", limit), validator.BadClaims, func(ctx context.Context, q question) bool {
-			return clock.Now(ctx).Sub(q.token.IssuedAt()) <= limit // without iat, MaxLifetime refuses
+			return clock.Now(ctx).Sub(q.token.IssuedAt()) <= limit // without iat it is longer than any limit
 		}))
 	}
 	if t.SenderConstrained {
@@ -154,7 +150,7 @@ func (t *Tier) policy() Policy {
 	if t.MaxAuthAge > 0 {
 		parts = append(parts, MaxAuthAge(t.MaxAuthAge))
 	}
-	return And(parts...)
+	return And(parts...).rule.clause
 }
 
 // check tells everything that is wrong with the table.
@@ -204,8 +200,10 @@ func (t *Tier) faults() []string {
 		faults = append(faults, "Algorithms is empty; leave it nil if all of the issuer's will do")
 	}
 	for i, algorithm := range t.Algorithms {
-		if !algorithm.Valid() || slices.Contains(t.Algorithms[:i], algorithm) {
-			faults = append(faults, fmt.Sprintf("Algorithms has %s twice, or it does not exist", algorithm))
+		if !algorithm.Valid() {
+			faults = append(faults, fmt.Sprintf("Algorithms[%d] does not exist", i))
+		} else if slices.Contains(t.Algorithms[:i], algorithm) {
+			faults = append(faults, fmt.Sprintf("Algorithms has %s twice", algorithm))
 		}
 	}
 	if t.MaxAuthAge != 0 {

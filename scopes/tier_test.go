@@ -104,7 +104,7 @@ func TestTierFaults(t *testing.T) {
 		`tier "t": MaxLifetime is not set, and tokens are`: alone(scopes.Tier{}),
 		`Algorithms is empty; leave it nil`:                other("o", scopes.Tier{}, scopes.Tier{Algorithms: []jose.Algorithm{}}),
 		`Algorithms has RS256 twice`:                       other("p", scopes.Tier{}, scopes.Tier{Algorithms: append(rsa, rsa...)}),
-		`Algorithms has invalid twice, or it does not`:     other("q", scopes.Tier{}, scopes.Tier{Algorithms: []jose.Algorithm{0}}),
+		`Algorithms[1] does not exist`:                     other("q", scopes.Tier{}, scopes.Tier{Algorithms: []jose.Algorithm{jose.RS256, 0}}),
 		`weaker in Algorithms than tier "r"`:               other("r", scopes.Tier{Algorithms: rsa}, scopes.Tier{}),
 		`weaker in Algorithms than tier "s"`:               other("s", scopes.Tier{Algorithms: rsa}, scopes.Tier{Algorithms: both}),
 		`weaker in MaxLifetime than tier "a"`:              other("a", scopes.Tier{MaxLifetime: time.Hour}, scopes.Tier{}),
