@@ -28,11 +28,15 @@ func (g *Guard) Require(policy scopes.Policy, next http.Handler) http.Handler {
 // Optional is Require for handlers that also serve anonymous callers: a
 // request without any Authorization and DPoP field passes without a token. One
 // with credentials is judged like everywhere; bad ones never pass as
-// anonymous. Responses get Vary: Authorization.
+// anonymous. Responses get Vary: Authorization. It panics as Require does, and if
+// the policy is [scopes.Public], [scopes.Privileged] or [scopes.Sensitive].
 func (g *Guard) Optional(policy scopes.Policy, next http.Handler) http.Handler {
 	d := g.door("Optional", policy, next)
 	if policy.IsPublic() {
 		panic("middleware: Optional: Public() looks at no credentials; use Authenticated()")
+	}
+	if policy.IsPrivileged() || policy.IsSensitive() {
+		panic("middleware: Optional: the policy is privileged or sensitive, and whoever sends no token would pass; use Require")
 	}
 	d.optional = true
 	return d

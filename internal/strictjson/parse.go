@@ -144,17 +144,19 @@ func UnmarshalKnown(doc string, dst any) error {
 // MarshalLines is [Marshal] for files that people read: with a line for each
 // member.
 func MarshalLines(v any) (string, error) {
-	doc, err := json.Marshal(v, json.Deterministic(true), jsontext.WithIndent("  "))
+	doc, err := marshal(v, jsontext.WithIndent("  "))
 	if err != nil {
-		return "", fmt.Errorf("strictjson: %w", err)
+		return "", err
 	}
-	return string(doc) + "\n", nil
+	return doc + "\n", nil
 }
 
 // Marshal is v as one JSON document that [UnmarshalKnown] reads back, the same
 // text for the same value. Text that is not UTF-8 is an error, which may quote v.
-func Marshal(v any) (string, error) {
-	doc, err := json.Marshal(v, json.Deterministic(true))
+func Marshal(v any) (string, error) { return marshal(v) }
+
+func marshal(v any, options ...json.Options) (string, error) {
+	doc, err := json.Marshal(v, append(options, json.Deterministic(true))...)
 	if err != nil {
 		return "", fmt.Errorf("strictjson: %w", err)
 	}

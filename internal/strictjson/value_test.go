@@ -180,7 +180,7 @@ func TestUnmarshalKnown(t *testing.T) {
 	}
 }
 
-// What Marshal writes, UnmarshalKnown reads back.
+// TestMarshalLines: the same value is the same text.
 func TestMarshalLines(t *testing.T) {
 	want := map[string][]string{"b": {"<&>"}, "a": nil, "c": {}, "d": {"x", "y"}}
 	for range 10 { // maps have no order
@@ -198,6 +198,7 @@ func TestMarshalLines(t *testing.T) {
 	}
 }
 
+// What Marshal writes, UnmarshalKnown reads back.
 func TestMarshal(t *testing.T) {
 	want := config{Name: "<\"\\\x00\u2028😀", Count: -1, List: []string{"", "é"}}
 	doc, err := Marshal(&want)
