@@ -96,23 +96,13 @@ func checkParts(constructor string, parts []Policy) []error {
 	return faults
 }
 
-var (
-	errTwoAudiences = errors.New("scopes: And with two Audience parts; list the identifiers in one")
-	errNoCommonACR  = errors.New("scopes: And with ACR or MFA parts that have no acr value in common")
-)
+var errNoCommonACR = errors.New("scopes: And with ACR or MFA parts that have no acr value in common")
 
 // joinDemands adds what another part demands.
 func (r *rule) joinDemands(d validator.Demands) error {
-	if len(r.demands.Audiences) > 0 && len(d.Audiences) > 0 {
-		return errTwoAudiences
-	}
-	if len(r.demands.Audiences) == 0 {
-		r.demands.Audiences = d.Audiences
-	}
-	r.demands.MaxLifetime = lower(r.demands.MaxLifetime, d.MaxLifetime)
-	r.demands.MaxAge = lower(r.demands.MaxAge, d.MaxAge)
-	r.demands.SenderConstrained = r.demands.SenderConstrained || d.SenderConstrained
-	return nil
+	joined, err := joinedDemands(r.demands, d)
+	r.demands = joined
+	return err
 }
 
 // lower is the lower of two limits, of which 0 is none.

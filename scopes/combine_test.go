@@ -89,9 +89,6 @@ func TestDemands(t *testing.T) {
 	if slices.Contains(policy.Demands().Audiences, identifiers[0]) {
 		t.Error("a change of the caller's slice changed the policy")
 	}
-	if decide(policy, minted(t, "")) != nil {
-		t.Error("Audience refuses a token that validation let through")
-	}
 }
 
 func TestCombinationFaults(t *testing.T) {

@@ -16,7 +16,8 @@ type condition struct {
 	text    string // as Go code would make it
 	met     func(ctx context.Context, q question) bool
 	refusal *Refusal
-	demand  *Requirement // nil: there is no other word for it than text
+	demand  *Requirement       // nil: there is no other word for it than text
+	demands *validator.Demands // nil: it asks nothing of validation
 }
 
 func (c *condition) String() string { return c.text }
@@ -28,10 +29,13 @@ func (c *condition) judge(ctx context.Context, q question) *Refusal {
 	return c.refusal
 }
 
-// always is a clause that has nothing to ask of a valid token: validation saw to
-// what it demands.
-func always(text string, demand Requirement) clause {
-	return &condition{text: text, met: func(context.Context, question) bool { return true }, demand: &demand}
+// always is met by every valid token: decide has judged what the policy demands
+// of it.
+func always(context.Context, question) bool { return true }
+
+// unconditional is a clause that has nothing to ask of a valid token.
+func unconditional(text string) clause {
+	return &condition{text: text, met: always, demand: &Requirement{}}
 }
 
 // forbidding is a policy of one condition, after which no scope and no step-up

@@ -39,6 +39,8 @@ type RouteContract struct {
 type Requirement struct {
 	// Audiences, of which aud must name one.
 	Audiences []string `json:"audiences,omitempty"`
+	// SoleAudience: aud may name nobody beside the issuer's Audiences.
+	SoleAudience bool `json:"sole_audience,omitzero"`
 	// Scopes, all of which are needed.
 	Scopes []string `json:"scopes,omitempty"`
 	// ImpliedBy has the broader scopes that will do instead of some of Scopes.
@@ -147,6 +149,7 @@ func (r *Requirement) join(other Requirement) {
 	r.MaxAge = lower(r.MaxAge, other.MaxAge)
 	r.MaxLifetime = lower(r.MaxLifetime, other.MaxLifetime)
 	r.MaxTokenAge = lower(r.MaxTokenAge, other.MaxTokenAge)
+	r.SoleAudience = r.SoleAudience || other.SoleAudience
 	r.SenderConstrained = r.SenderConstrained || other.SenderConstrained
 	r.Others = unique(append(r.Others, other.Others...))
 	r.Alternatives = append(r.Alternatives, other.Alternatives...)

@@ -1,6 +1,7 @@
 package scopes
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -40,10 +41,9 @@ func SenderConstrained() Policy {
 
 // demanding is a policy that validation judges, on every request.
 func demanding(text string, demands validator.Demands) Policy {
-	return compiled(&rule{demands: demands, limits: true, clause: always(text, Requirement{
-		Audiences: demands.Audiences, SenderConstrained: demands.SenderConstrained,
-		MaxLifetime: demands.MaxLifetime.Seconds(), MaxTokenAge: demands.MaxAge.Seconds(),
-	})})
+	return compiled(&rule{demands: demands, limits: true, clause: &condition{
+		text: text, met: always, demands: &demands, demand: demandRequirement(demands),
+	}})
 }
 
 func limiting(constructor string, limit time.Duration, demands validator.Demands) Policy {
@@ -52,4 +52,35 @@ func limiting(constructor string, limit time.Duration, demands validator.Demands
 		return faulty(fmt.Errorf("scopes: %s must be positive", text))
 	}
 	return demanding(text, demands)
+}
+
+// demandRequirement returns the Requirement that says the same as demands.
+func demandRequirement(d validator.Demands) *Requirement {
+	return &Requirement{
+		Audiences: d.Audiences, SoleAudience: d.SoleAudience, SenderConstrained: d.SenderConstrained,
+		MaxLifetime: d.MaxLifetime.Seconds(), MaxTokenAge: d.MaxAge.Seconds(),
+	}
+}
+
+var errTwoAudiences = errors.New("scopes: And with two Audience parts; list the identifiers in one")
+
+// joinedDemands returns the demands that a token meets if and only if it meets
+// both a and b. Every field of Demands is joined here.
+func joinedDemands(a, b validator.Demands) (validator.Demands, error) {
+	if len(a.Audiences) > 0 && len(b.Audiences) > 0 {
+		return a, errTwoAudiences
+	}
+	return validator.Demands{
+		Audiences:         slices.Concat(a.Audiences, b.Audiences), // one of them is empty
+		SoleAudience:      a.SoleAudience || b.SoleAudience,
+		MaxLifetime:       lower(a.MaxLifetime, b.MaxLifetime),
+		MaxAge:            lower(a.MaxAge, b.MaxAge),
+		SenderConstrained: a.SenderConstrained || b.SenderConstrained,
+	}, nil
+}
+
+// unmetDemand is the refusal of a token that has expired or does not meet the
+// demands of a policy, by what [validator.Token.Meets] said.
+func unmetDemand(err error) *Refusal {
+	return &Refusal{Reason: validator.ReasonOf(err), cause: errors.Unwrap(err)}
 }

@@ -138,6 +138,21 @@ func ExampleTiers() {
 	// Output: <nil>
 }
 
+// confirmed asks a policy of a token that is held, beside that of the route.
+func confirmed(ctx context.Context, token *validator.Token) error {
+	confirm := scopes.And(scopes.All("payouts:create"), scopes.MaxTokenAge(5*time.Minute))
+
+	if refusal := confirm.Decide(ctx, token, scopes.Operation{Name: "confirm"}); refusal != nil {
+		return refusal
+	}
+	return nil
+}
+
+func ExamplePolicy_Decide() {
+	fmt.Println(confirmed(context.Background(), nil))
+	// Output: scopes: insufficient_scope: the token lacks a scope
+}
+
 func ExamplePolicy_Explain() {
 	var token *validator.Token // as from middleware.TokenFrom; nil here
 	policy := scopes.And(scopes.All("orders:read"), scopes.NotDelegated())

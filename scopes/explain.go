@@ -62,6 +62,31 @@ func answered(e *Explanation, refusal *Refusal) {
 	}
 }
 
+// noteDemands records in e how the demands in c fared, for a token that was
+// refused before the clauses were asked. It returns the first refusal.
+func noteDemands(ctx context.Context, token *validator.Token, c clause, e *Explanation) (first *Refusal) {
+	switch c := c.(type) {
+	case *conjunction: // demands stand in no other combination
+		for i, part := range c.parts {
+			if refusal := noteDemands(ctx, token, part, &e.Parts[i]); first == nil {
+				first = refusal
+			}
+		}
+		if first != nil {
+			answered(e, first)
+		}
+	case *condition:
+		if c.demands == nil {
+			return nil
+		}
+		if err := token.Meets(ctx, *c.demands); err != nil {
+			first = unmetDemand(err)
+		}
+		answered(e, first)
+	}
+	return first
+}
+
 // ask asks the i-th part of a clause, and notes the answer if that is wanted.
 func (q question) ask(ctx context.Context, part clause, i int) *Refusal {
 	if q.record != nil {

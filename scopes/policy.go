@@ -71,11 +71,11 @@ type Operation struct {
 // Public permits everyone, without a token and without looking at one. It is
 // the only policy that does, and it does not combine with others.
 func Public() Policy {
-	return compiled(&rule{public: true, clause: always("Public()", Requirement{})})
+	return compiled(&rule{public: true, clause: unconditional("Public()")})
 }
 
 // Authenticated permits every valid token, whatever its scopes.
-func Authenticated() Policy { return compiled(&rule{clause: always("Authenticated()", Requirement{})}) }
+func Authenticated() Policy { return compiled(&rule{clause: unconditional("Authenticated()")}) }
 
 // compiled makes the policy of r.
 func compiled(r *rule) Policy {
@@ -105,30 +105,46 @@ func (p Policy) Err() error {
 // IsPublic reports whether the policy is exactly [Public].
 func (p Policy) IsPublic() bool { return p.rule != nil && p.rule.public }
 
-// Decide answers nil if token permits the operation, or why not. A nil or zero
-// token permits nothing, except under [Public]. What [Policy.Demands] asks for
-// is not judged here: validation did. ctx bounds the hooks, and must not be nil.
+// Decide returns nil if token permits the operation, or why not. A nil or zero
+// token permits nothing, except under [Public]. A token that has expired, by the
+// Validator's leeway, permits nothing either, nor does one that does not meet
+// [Policy.Demands]: so a policy that is asked in a handler, or of a token that is
+// held, says no less than on a route. Whether the token's key is still published
+// is not checked; see [validator.Token.Meets]. ctx bounds the hooks, and must not
+// be nil.
 func (p Policy) Decide(ctx context.Context, token *validator.Token, operation Operation) *Refusal {
 	return p.decide(ctx, token, operation, nil)
 }
 
 func (p Policy) decide(ctx context.Context, token *validator.Token, operation Operation, record *Explanation) *Refusal {
-	switch r := p.rule; {
+	r := p.rule
+	switch {
 	case r == nil || r.fault != nil:
 		return denied
 	case r.public:
 		return nil
-	case token.Issuer() == "":
-		return r.unproven
-	default:
-		return r.clause.judge(ctx, question{
-			token: token, operation: operation, held: r.words.held(token), hooks: true, record: record,
-		})
 	}
+	if err := token.Meets(ctx, r.demands); err != nil {
+		return r.unmet(ctx, token, record, err)
+	}
+	return r.clause.judge(ctx, question{
+		token: token, operation: operation, held: r.words.held(token), hooks: true, record: record,
+	})
+}
+
+// unmet is the refusal of a token that [validator.Token.Meets] refuses with err.
+func (r *rule) unmet(ctx context.Context, token *validator.Token, record *Explanation, err error) *Refusal {
+	if token.Issuer() == "" { // it was not validated
+		return r.unproven
+	}
+	if record != nil {
+		noteDemands(ctx, token, r.clause, record)
+	}
+	return unmetDemand(err)
 }
 
 // Demands is what the policy asks of validation itself; see
-// [validator.Presentation]. Not to be modified.
+// [validator.Presentation]. [Policy.Decide] judges it, too. Not to be modified.
 func (p Policy) Demands() validator.Demands {
 	if p.rule == nil {
 		return validator.Demands{}

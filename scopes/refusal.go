@@ -15,7 +15,9 @@ type Refusal struct {
 	//   - InsufficientScope: a scope is missing, or the consent is too old
 	//   - StepUpRequired: the user must authenticate more strongly or again
 	//   - Forbidden: nothing that the client could ask for would help
-	//   - BadClaims, BindingMismatch: the token is not one for this route
+	//   - BadClaims, BindingMismatch, WrongAudience: the token is not one for
+	//     this route
+	//   - Expired, NotYetValid: the token is not valid at this time
 	//   - Unavailable: a hook could not tell
 	Reason validator.Reason
 	// Scopes are all that the operation needs (RFC 6750 §3.1), if one of them

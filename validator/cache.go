@@ -345,7 +345,7 @@ func (v *Validator) known(ctx context.Context, now time.Time, d digest, p *Prese
 			return nil, is, refused
 		}
 	}
-	if refused := p.Demands.judge(ctx, &kept.facts.claims, is); refused != nil {
+	if refused := p.Demands.judge(ctx, &kept.facts.claims, is.audiences); refused != nil {
 		return nil, is, refused
 	}
 	return token, is, nil

@@ -10,8 +10,8 @@ import (
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// TestCacheKeepsNoTenant: what is kept of a tenant's tokens does not keep its
-// keys in memory once it is forgotten.
+// TestCacheKeepsNoTenant: neither what is kept of a tenant's tokens nor a Token
+// that its caller holds keeps the tenant's keys in memory once it is forgotten.
 func TestCacheKeepsNoTenant(t *testing.T) {
 	gone := make(chan struct{})
 	d := newDirectory()
@@ -23,7 +23,7 @@ func TestCacheKeepsNoTenant(t *testing.T) {
 		})
 	}())
 	v := newValidator(t, validator.Config{Tenants: d.find})
-	cached(at(0), t, v, ofTenant(tenantA))
+	token := cached(at(0), t, v, ofTenant(tenantA))
 	d.set(tenantA, tenantOf(tenantA, tenantKeys, testAudience))
 	v.ForgetTenant(tenantA)
 	if n, _ := validator.Kept(v); n != 1 {
@@ -39,6 +39,9 @@ func TestCacheKeepsNoTenant(t *testing.T) {
 		}
 	}
 	accepts(at(0), t, v, ofTenant(tenantA)) // by the tenant as it is now
+	if err := token.Meets(at(0), validator.Demands{Audiences: []string{testAudience}}); err != nil {
+		t.Errorf("a token that is held: %v", err)
+	}
 	runtime.KeepAlive(v)
 }
 

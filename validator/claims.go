@@ -251,6 +251,26 @@ func (c *claims) namesAny(accepted []string) bool {
 	return false
 }
 
+// namesOneOfBoth reports whether aud names an identifier that is in both lists.
+func (c *claims) namesOneOfBoth(a, b []string) bool {
+	for audience := range c.audiences() {
+		if slices.Contains(a, audience) && slices.Contains(b, audience) {
+			return true
+		}
+	}
+	return false
+}
+
+// namesOther reports whether aud names an identifier that is not accepted.
+func (c *claims) namesOther(accepted []string) bool {
+	for audience := range c.audiences() {
+		if !slices.Contains(accepted, audience) {
+			return true
+		}
+	}
+	return false
+}
+
 // soleAudience is the only identifier in aud, if it has only one.
 func (c *claims) soleAudience() (sole string, found bool) {
 	for audience := range c.audiences() {
@@ -297,6 +317,10 @@ func (c *claims) judgeRequired(profile Profile) *Error {
 
 // judgeTimes holds the times against now.
 func (c *claims) judgeTimes(now time.Time, leeway Leeway) *Error {
+	if second := now.Unix(); second < c.expiry.Unix() && second > c.issuedAt.Unix() &&
+		second > c.notBefore.Unix() && second > c.authTime.Unix() { // nearly always; whole seconds compare in less time
+		return nil
+	}
 	if !now.Before(c.expiry.Add(leeway.Expiry)) {
 		return errExpired
 	}

@@ -157,6 +157,7 @@ type issuer struct {
 	profile   Profile
 	marker    []ClaimRule
 	claims    []ClaimRule
+	terms     *terms // of its tokens
 
 	grants         map[string]struct{} // nil for all
 	mappings       []Mapping

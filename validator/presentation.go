@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
-	"slices"
 	"time"
 
 	"github.com/sallyport-auth/sallyport/internal/clock"
@@ -67,11 +66,13 @@ func (p Presentation) MarshalText() ([]byte, error) { return []byte(p.redacted()
 // Validate judges it on every call. The zero value demands nothing more.
 type Demands struct {
 	// Audiences are the identifiers of the resource that the route belongs
-	// to; the token's aud must name one of them. Empty: any of the issuer's.
+	// to. The token's aud must name one of them that is also among the
+	// Audiences of its issuer: an issuer has no say about a resource that it
+	// is not configured for. Empty: any of the issuer's.
 	Audiences []string
-	// SoleAudience refuses a token whose aud also names someone who is
-	// neither in Audiences nor in the issuer's configuration: another
-	// resource server that could replay it here.
+	// SoleAudience refuses a token whose aud also names someone outside its
+	// issuer's Audiences, whatever the route demands: another resource server
+	// that could replay it here.
 	SoleAudience bool
 	// MaxLifetime is the longest exp − iat allowed. 0: any.
 	MaxLifetime time.Duration
@@ -86,24 +87,21 @@ type Demands struct {
 }
 
 var (
-	errRouteAudience = refusal(WrongAudience, "aud names none of the audiences that the route demands")
+	errRouteAudience = refusal(WrongAudience, "aud names none of the audiences that the route demands and the issuer is configured for")
 	errSoleAudience  = refusal(WrongAudience, "aud also names a foreign audience, and the route demands a sole one")
 	errLifetime      = refusal(BadClaims, "exp − iat is longer than the route allows, or there is no iat")
 	errAge           = refusal(BadClaims, "now − iat is longer than the route allows, or there is no iat")
 	errUnbound       = refusal(BindingMismatch, "the token has no cnf, and the route demands one that is bound to its sender")
 )
 
-// judge holds the verified claims against the route's demands.
-func (d *Demands) judge(ctx context.Context, c *claims, issuer *issuer) *Error {
-	if len(d.Audiences) > 0 && !c.namesAny(d.Audiences) {
+// judge holds the verified claims against the route's demands. own are the
+// Audiences of the token's issuer.
+func (d *Demands) judge(ctx context.Context, c *claims, own []string) *Error {
+	if len(d.Audiences) > 0 && !c.namesOneOfBoth(d.Audiences, own) {
 		return errRouteAudience
 	}
-	if d.SoleAudience {
-		for audience := range c.audiences() {
-			if !slices.Contains(issuer.audiences, audience) && !slices.Contains(d.Audiences, audience) {
-				return errSoleAudience
-			}
-		}
+	if d.SoleAudience && c.namesOther(own) {
+		return errSoleAudience
 	}
 	if d.MaxLifetime != 0 && (c.issuedAt.IsZero() || c.expiry.Sub(c.issuedAt) > d.MaxLifetime) {
 		return errLifetime

@@ -176,8 +176,10 @@ func TestDemandedAudience(t *testing.T) {
 		{`"` + a + `"`, demand(false, a+"/"), validator.WrongAudience, "the route demands"},
 		{`["` + a + `","` + b + `"]`, demand(false, b), "", ""},
 		{`["` + a + `","` + foreign + `"]`, demand(false, a), "", ""},
-		{`["` + a + `","` + foreign + `"]`, demand(false, foreign), "", ""},
 		// What a route demands does not widen what the issuer may address.
+		{`["` + a + `","` + foreign + `"]`, demand(false, foreign), validator.WrongAudience, "the issuer is configured for"},
+		{`["` + a + `","` + foreign + `"]`, demand(false, b, foreign), validator.WrongAudience, "the issuer is configured for"},
+		{`["` + a + `","` + foreign + `"]`, demand(false, foreign, a), "", ""},
 		{`"` + foreign + `"`, demand(false, foreign), validator.WrongAudience, "configured audiences"},
 
 		{`"` + a + `"`, demand(true), "", ""},
@@ -185,7 +187,7 @@ func TestDemandedAudience(t *testing.T) {
 		{`["` + a + `","` + b + `"]`, demand(true, a), "", ""}, // both are ours
 		{`["` + a + `","` + foreign + `"]`, demand(true), validator.WrongAudience, "foreign audience"},
 		{`["` + foreign + `","` + a + `"]`, demand(true, a), validator.WrongAudience, "foreign audience"},
-		{`["` + a + `","` + foreign + `"]`, demand(true, a, foreign), "", ""},
+		{`["` + a + `","` + foreign + `"]`, demand(true, a, foreign), validator.WrongAudience, "foreign audience"},
 		{`["` + a + `","` + foreign + `"]`, demand(false), "", ""},
 		{`"` + a + `"`, demand(true, b), validator.WrongAudience, "the route demands"},
 	} {

@@ -22,10 +22,11 @@ type Token struct {
 	facts **facts
 }
 
-// facts is what a signature vouched for.
+// facts is what a signature vouched for, and what it is held to.
 type facts struct {
 	claims  claims
 	payload string
+	terms   *terms
 }
 
 // draft is a Token that is being judged, in one piece of memory.

@@ -50,6 +50,7 @@ func New(config Config) (*Validator, error) {
 	v.byURL = make(map[string]*issuer, len(v.issuers))
 	for _, is := range v.issuers {
 		v.byURL[is.url] = is
+		is.holdTo(v.leeway)
 	}
 	if config.Tenants != nil {
 		v.tenants = newTenants(&config, func(c *Issuer) (*issuer, error) {
@@ -58,6 +59,7 @@ func New(config Config) (*Validator, error) {
 			c.needGrants(field, &f)
 			is := c.checked(field, config.SnapshotDir, trace, &f)
 			is.dynamic, is.self = true, weak.Make(is)
+			is.holdTo(v.leeway)
 			return is, f.err()
 		})
 	}
@@ -128,7 +130,7 @@ func (v *Validator) judge(ctx context.Context, p *Presentation) (*Token, *issuer
 	if v.cache != nil && clock.Or(ctx, now).Unix() < kept.until { // nothing is kept on the leeway
 		v.cache.add(d, kept)
 	}
-	if refused = p.Demands.judge(ctx, &kept.facts.claims, is); refused != nil {
+	if refused = p.Demands.judge(ctx, &kept.facts.claims, is.audiences); refused != nil {
 		return nil, is, refused
 	}
 	return kept.minted(), is, nil
@@ -273,7 +275,7 @@ func (is *issuer) authenticate(ctx context.Context, now time.Time, unverified *j
 func (v *Validator) judgeClaims(
 	ctx context.Context, is *issuer, verified *jose.Unverified, members []strictjson.Member,
 ) (*draft, *Error) {
-	made := &draft{facts: facts{payload: verified.UnverifiedPayload()}}
+	made := &draft{facts: facts{payload: verified.UnverifiedPayload(), terms: is.terms}}
 	c := &made.facts.claims
 	if refused := c.readAll(members); refused != nil {
 		return nil, refused

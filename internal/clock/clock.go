@@ -21,7 +21,12 @@ func At(ctx context.Context, instant time.Time) context.Context {
 }
 
 // Now is the current time, or the instant set by [At].
-func Now(ctx context.Context) time.Time { return Or(ctx, time.Now()) }
+func Now(ctx context.Context) time.Time {
+	if instant, ok := ctx.Value(contextKey{}).(time.Time); ok {
+		return instant
+	}
+	return time.Now()
+}
 
 // Or is now, which the caller has read already, or the instant set by [At].
 func Or(ctx context.Context, now time.Time) time.Time {
