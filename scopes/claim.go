@@ -10,8 +10,9 @@ import (
 )
 
 // Roles permits a token that has every one of these roles. Roles are what the
-// issuer's configuration maps to them ([validator.Issuer.Mappings]), and never
-// scopes. They match whole and case-sensitive.
+// issuer's configuration maps to them ([validator.Issuer.Mappings]) and lets the
+// issuer give ([validator.Issuer.Roles]), and never scopes. They match whole and
+// case-sensitive.
 func Roles(required ...string) Policy {
 	if err := checkTexts("Roles", "a role", required); err != nil {
 		return faulty(err)
@@ -40,7 +41,8 @@ func AnyRole(alternatives ...string) Policy {
 
 // Claim permits a token that has a claim as rule says. Another token is not one
 // for this route: a refusal is BadClaims, as if the issuer's configuration had
-// declared the claim.
+// declared the claim. It is asked of the tokens of every issuer: join it with
+// [Issuers] where only one issuer's word counts.
 func Claim(rule validator.ClaimRule) Policy {
 	if err := rule.Err(); err != nil {
 		return faulty(fmt.Errorf("scopes: Claim: %w", err))

@@ -10,13 +10,16 @@ import (
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// database stands for what knows whose orders are whose.
-type database struct{ owners map[string]string }
+// principal is a user: a subject is unique only within its issuer.
+type principal struct{ issuer, subject string }
 
-func (d database) owner(_ context.Context, id string) (string, error) {
+// database stands for what knows whose orders are whose.
+type database struct{ owners map[string]principal }
+
+func (d database) owner(_ context.Context, id string) (principal, error) {
 	owner, found := d.owners[id]
 	if !found {
-		return "", scopes.ErrForbidden // nor is it told that there is no such order
+		return principal{}, scopes.ErrForbidden // nor is it told that there is no such order
 	}
 	return owner, nil
 }
@@ -98,15 +101,15 @@ func ExampleHierarchy() {
 }
 
 func ExampleCheck() {
-	orders := database{owners: map[string]string{"1": "alice"}}
+	orders := database{owners: map[string]principal{"1": {"https://login.example.com", "alice"}}}
 
 	owner := scopes.Check("order owner", 200*time.Millisecond,
 		func(ctx context.Context, token *validator.Token, op scopes.Operation) error {
-			name, err := orders.owner(ctx, op.Value("id"))
+			of, err := orders.owner(ctx, op.Value("id"))
 			if err != nil {
 				return err // 503, unless it is ErrForbidden
 			}
-			if name != token.Subject() {
+			if !token.Is(of.issuer, of.subject) {
 				return scopes.ErrForbidden
 			}
 			return nil

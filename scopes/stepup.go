@@ -12,7 +12,8 @@ import (
 
 // ACR permits a token whose acr is one of these values, which stand in order of
 // preference. They are names without an order: none includes another (RFC 9470
-// §2). A refusal is a step-up challenge that names them (§3).
+// §2). A value counts only if it does for the token's issuer
+// ([validator.Issuer.ACRs]). A refusal is a step-up challenge that names them (§3).
 func ACR(values ...string) Policy {
 	values = slices.Clone(values)
 	return authentication("ACR", values, &Requirement{ACRValues: values}, func(q question) bool {

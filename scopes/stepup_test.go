@@ -23,6 +23,10 @@ func TestACR(t *testing.T) {
 		{policy: policy, claims: claims{"acr": "urn:gold silver"}, want: want},
 		{policy: policy, claims: claims{"acr": "silve"}, want: want},
 		{policy: policy, claims: claims{"scope": "silver", "amr": []string{"silver"}}, want: want},
+		// What counts of one issuer does not of another.
+		{policy: policy, claims: claims{"acr": "silver"}},
+		{policy: policy, claims: claims{"iss": legacyIssuer, "acr": "silver"}, want: want},
+		{policy: scopes.ACR("gold"), claims: claims{"iss": legacyIssuer, "acr": "gold"}},
 	})
 	faults(t, map[string]scopes.Policy{
 		"ACR without an acr value":                                   scopes.ACR(),

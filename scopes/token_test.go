@@ -132,6 +132,9 @@ func mint(tb testing.TB, with claims) *validator.Token {
 	return token
 }
 
+// countedACRs are the acr values of the main issuer that tests ask for or have.
+var countedACRs = []string{"gold", "silver", "bronze", "urn:gold", "2", "3", "Silver", "urn:gold silver", "silve", "a"}
+
 var testKey = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
 
 var testValidator = sync.OnceValue(func() *validator.Validator {
@@ -142,13 +145,15 @@ var testValidator = sync.OnceValue(func() *validator.Validator {
 			URL: mainIssuer, Audiences: []string{"https://api.example"}, Keys: jwkscache.Static(keys),
 			Grants:      []string{validator.AllScopes},
 			Mappings:    []validator.Mapping{{Claim: []string{"roles"}, To: validator.ToRole}},
+			Roles:       []string{validator.AllRoles},
+			ACRs:        countedACRs,
 			Tenant:      validator.TenantRule{Claim: "tenant", Owned: []string{"acme", "globex"}},
 			MultiFactor: []string{"mfa"},
 		},
 		{
 			URL: legacyIssuer, Audiences: []string{"https://api.example"}, Keys: jwkscache.Static(keys),
 			Grants: []string{validator.AllScopes}, Profile: validator.ProfileLegacy,
-			Marker: []validator.ClaimRule{{Name: "marker", Type: validator.ClaimBoolean, Equals: "true"}},
+			Marker: []validator.ClaimRule{{Name: "marker", Type: validator.ClaimBoolean, Equals: "true"}}, ACRs: []string{"gold"},
 		},
 	}})
 	if err != nil {

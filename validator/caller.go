@@ -35,6 +35,9 @@ func (is *issuer) derive(c *claims, members []strictjson.Member) *Error {
 		return nil
 	}
 	c.multiFactor = is.isMultiFactor(c)
+	if !is.acrs.has(c.acr) {
+		c.acr = ""
+	}
 	var refused *Error
 	if c.tenant, refused = is.tenantRule.judge(members); refused != nil {
 		return refused
@@ -45,7 +48,8 @@ func (is *issuer) derive(c *claims, members []strictjson.Member) *Error {
 			return refused
 		}
 	}
-	c.scope, c.roles = is.effective(c.scope, found.scopes), joined(found.roles)
+	c.scope = is.effective(c.scope, found.scopes)
+	c.roles = joined(slices.DeleteFunc(found.roles, func(role string) bool { return !is.roles.has(role) }))
 	return nil
 }
 

@@ -106,6 +106,18 @@ type Issuer struct {
 	// Mappings make scopes or roles of other claims. nil: none does. There are
 	// presets, such as [EntraMappings].
 	Mappings []Mapping
+	// Roles are the roles that this issuer may give: its tokens have no
+	// others, whatever Mappings make of them. nil means all, for an issuer
+	// that is the only one. With several Issuers, or with Tenants, an issuer
+	// needs a list if a Mapping to roles has no Values; [AllRoles] as its only
+	// member says all. An empty list gives none.
+	Roles []string
+	// ACRs are the values of acr that count of this issuer's tokens; the
+	// others are absent from [Token.ACR], so that a policy that asks for them
+	// refuses with a step-up challenge. nil means all, for an issuer that is
+	// the only one, and none with several Issuers or with Tenants: one issuer's
+	// gold is not another's.
+	ACRs []string
 	// Tenant says which tenant the tokens speak for. The zero rule: there are
 	// no tenants.
 	Tenant TenantRule
@@ -159,8 +171,10 @@ type issuer struct {
 	claims    []ClaimRule
 	terms     *terms // of its tokens
 
-	grants         map[string]struct{} // nil for all
+	grants         bound
 	mappings       []Mapping
+	roles          bound
+	acrs           bound
 	tenantRule     TenantRule
 	clientOnly     ClaimRule
 	multiFactor    []string
@@ -225,15 +239,18 @@ func (c *Config) checkedIssuers(trace *Trace, f *faults) []*issuer {
 				f.addf("%s: listed twice; merge the entries", field)
 			}
 		}
-		if len(c.Issuers) > 1 || c.Tenants != nil {
-			c.Issuers[i].needGrants(field, f)
-		}
-		issuers = append(issuers, c.Issuers[i].checked(field, c.SnapshotDir, trace, f))
+		sole := len(c.Issuers) == 1 && c.Tenants == nil
+		issuers = append(issuers, c.Issuers[i].checked(field, sole, c.SnapshotDir, trace, f))
 	}
 	return issuers
 }
 
-func (c *Issuer) checked(field, snapshotDir string, trace *Trace, f *faults) *issuer {
+// checked checks the configuration of an issuer, which is the only one of its
+// Validator if sole is true.
+func (c *Issuer) checked(field string, sole bool, snapshotDir string, trace *Trace, f *faults) *issuer {
+	if !sole {
+		c.needBounds(field, f)
+	}
 	checkIssuerURL(c.URL, c.InsecureAllowHTTP, field, f)
 	checkAudiences(c.Audiences, field, f)
 	c.checkProfile(field, f)
@@ -251,11 +268,13 @@ func (c *Issuer) checked(field, snapshotDir string, trace *Trace, f *faults) *is
 
 		grants:      c.checkedGrants(field, f),
 		mappings:    cloneMappings(c.Mappings),
+		roles:       c.checkedRoles(field, f),
+		acrs:        c.checkedACRs(field, sole, f),
 		tenantRule:  c.Tenant.clone(),
 		clientOnly:  c.ClientOnly,
 		multiFactor: slices.Clone(c.MultiFactor),
 	}
-	is.derivesNothing = is.grants == nil && len(is.mappings) == 0 && is.tenantRule.isZero() && len(is.multiFactor) == 0
+	is.derivesNothing = is.grants == nil && len(is.mappings) == 0 && is.acrs == nil && is.tenantRule.isZero() && len(is.multiFactor) == 0
 	for _, a := range algorithms {
 		is.allowed[a] = true
 	}

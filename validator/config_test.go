@@ -110,6 +110,16 @@ var configFaults = []struct {
 		"all scopes and another", issuerWith(func(c *validator.Issuer) { c.Grants = []string{"a", validator.AllScopes} }),
 		[]string{"Grants[1] is AllScopes beside others", "give it alone"},
 	},
+	{"an empty role", issuerWith(func(c *validator.Issuer) { c.Roles = []string{"a", ""} }), []string{`Roles[1] "" is not a role`}},
+	{"a role with a control character", issuerWith(func(c *validator.Issuer) { c.Roles = []string{"a\n"} }), []string{`Roles[0] "a\n" is not a role`}},
+	{"a role twice", issuerWith(func(c *validator.Issuer) { c.Roles = []string{"a b", "a b"} }), []string{`Roles[1] "a b" is listed twice`}},
+	{
+		"all roles and another", issuerWith(func(c *validator.Issuer) { c.Roles = []string{validator.AllRoles, "a"} }),
+		[]string{"Roles[0] is AllRoles beside others", "give it alone"},
+	},
+	{"an empty acr value", issuerWith(func(c *validator.Issuer) { c.ACRs = []string{""} }), []string{`ACRs[0] "" is not an acr value`}},
+	{"an acr value with a control character", issuerWith(func(c *validator.Issuer) { c.ACRs = []string{"a", "b\x00"} }), []string{`ACRs[1] "b\x00" is not an acr`}},
+	{"an acr value twice", issuerWith(func(c *validator.Issuer) { c.ACRs = []string{"a", "a"} }), []string{`ACRs[1] "a" is listed twice`}},
 
 	{"mapping without claim", mapping(validator.Mapping{To: validator.ToRole}), []string{"Mappings[1]: Claim is empty", "give the names"}},
 	{"mapping with an empty name", mapping(validator.KeycloakMappings("")[1]), []string{"Mappings[1]: Claim is empty or has an empty name"}},

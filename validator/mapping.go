@@ -35,7 +35,8 @@ type Mapping struct {
 	// Values are the scopes or roles that each value of the claim counts as;
 	// other values count as nothing. nil: each value counts as itself, and
 	// one that is no scope token (RFC 6749 §3.3), or no role, refuses the
-	// token. An empty map is refused.
+	// token; with several Issuers, or with Tenants, a Mapping to roles then
+	// needs Issuer.Roles. An empty map is refused.
 	Values map[string][]string
 }
 
@@ -129,7 +130,7 @@ func (a Attribute) admits(text string) bool {
 	if a == ToScope {
 		return isScopeToken(text)
 	}
-	return text != "" && !hasControl(text)
+	return isIdentifier(text)
 }
 
 var (
@@ -216,7 +217,8 @@ const roleSeparator = '\n'
 func joined(roles []string) string { return strings.Join(unique(roles), string(roleSeparator)) }
 
 // Roles are the roles that Issuer.Mappings makes of the token's claims, each
-// once. Without a Mapping there are none, whatever the token has.
+// once, without those that Issuer.Roles does not name. Without a Mapping there
+// are none, whatever the token has.
 func (t *Token) Roles() []string {
 	roles := t.read().roles
 	if roles == "" {

@@ -325,6 +325,8 @@ func (c *Issuer) clone() Issuer {
 	clone.Claims = slices.Clone(c.Claims)
 	clone.Grants = slices.Clone(c.Grants)
 	clone.Mappings = cloneMappings(c.Mappings)
+	clone.Roles = slices.Clone(c.Roles)
+	clone.ACRs = slices.Clone(c.ACRs)
 	clone.Tenant = c.Tenant.clone()
 	clone.MultiFactor = slices.Clone(c.MultiFactor)
 	return clone

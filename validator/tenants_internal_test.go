@@ -24,7 +24,7 @@ func noKeys(maxTenants int) *tenants {
 	}
 	return newTenants(&Config{Tenants: find, MaxTenants: maxTenants}, func(c *Issuer) (*issuer, error) {
 		var f faults
-		return c.checked("", "", nil, &f), f.err()
+		return c.checked("", true, "", nil, &f), f.err()
 	})
 }
 
@@ -152,6 +152,7 @@ func TestIssuerClone(t *testing.T) {
 		return Issuer{
 			Audiences: []string{"a"}, Algorithms: []jose.Algorithm{jose.ES256}, ForbiddenKeys: []jwkscache.KeyName{{KeyID: "a"}},
 			Marker: []ClaimRule{{Name: "a"}}, Claims: []ClaimRule{{Name: "a"}}, Grants: []string{"a"}, MultiFactor: []string{"a"},
+			Roles: []string{"a"}, ACRs: []string{"a"},
 			Mappings: []Mapping{{Claim: []string{"a"}, To: ToRole, Values: map[string][]string{"a": {"a"}}}}, Tenant: TenantRule{Claim: "a", Owned: []string{"a"}},
 		}
 	}
@@ -162,6 +163,8 @@ func TestIssuerClone(t *testing.T) {
 		"Marker":              func(c *Issuer) { c.Marker[0].Name = "b" },
 		"Claims":              func(c *Issuer) { c.Claims[0].Name = "b" },
 		"Grants":              func(c *Issuer) { c.Grants[0] = "b" },
+		"Roles":               func(c *Issuer) { c.Roles[0] = "b" },
+		"ACRs":                func(c *Issuer) { c.ACRs[0] = "b" },
 		"MultiFactor":         func(c *Issuer) { c.MultiFactor[0] = "b" },
 		"Mappings":            func(c *Issuer) { c.Mappings[0].To = ToScope },
 		"Mappings' claims":    func(c *Issuer) { c.Mappings[0].Claim[0] = "b" },

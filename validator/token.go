@@ -66,9 +66,17 @@ func (t *Token) read() *claims {
 func (t *Token) Issuer() string { return t.read().issuer }
 
 // Subject is sub. It is unique only within its issuer; the principal is
-// (Issuer, Subject). For a token that a client got for itself it is not a user
-// (RFC 9068 §2.2).
+// (Issuer, Subject), which [Token.Is] compares. For a token that a client got for
+// itself it is not a user (RFC 9068 §2.2).
 func (t *Token) Subject() string { return t.read().subject }
+
+// Is reports whether the principal of the token is the subject of that issuer.
+// Both compare byte for byte. It is false for a nil or zero Token, and if issuer
+// or subject is empty.
+func (t *Token) Is(issuer, subject string) bool {
+	c := t.read()
+	return issuer != "" && subject != "" && c.issuer == issuer && c.subject == subject
+}
 
 // ClientID is client_id (RFC 8693 §4.3), or empty under [ProfileLegacy].
 func (t *Token) ClientID() string { return t.read().clientID }
@@ -102,7 +110,9 @@ func (t *Token) NotBefore() time.Time { return t.read().notBefore }
 // or zero.
 func (t *Token) AuthTime() time.Time { return t.read().authTime }
 
-// ACR is acr, the authentication context class, or empty.
+// ACR is acr, the authentication context class, or empty: also if the value is
+// not one that counts of the token's issuer, by Issuer.ACRs. [Token.Claims] has
+// it as the token says.
 func (t *Token) ACR() string { return t.read().acr }
 
 // AMR is amr, the authentication methods (RFC 8176).

@@ -56,8 +56,7 @@ func New(config Config) (*Validator, error) {
 		v.tenants = newTenants(&config, func(c *Issuer) (*issuer, error) {
 			var f faults
 			field := "Tenants: " + strconv.Quote(c.URL)
-			c.needGrants(field, &f)
-			is := c.checked(field, config.SnapshotDir, trace, &f)
+			is := c.checked(field, false, config.SnapshotDir, trace, &f)
 			is.dynamic, is.self = true, weak.Make(is)
 			is.holdTo(v.leeway)
 			return is, f.err()
