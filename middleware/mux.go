@@ -46,7 +46,7 @@ type Mux struct {
 // NewMux makes an empty Mux, which answers 401 or 404 to everything.
 func (g *Guard) NewMux() *Mux {
 	m := &Mux{guard: g, mux: http.NewServeMux()}
-	m.unlisted = g.door("unlisted", scopes.Authenticated(), http.HandlerFunc(m.serveUnlisted))
+	m.unlisted = g.compiled("unlisted", scopes.Authenticated()).before("unlisted", http.HandlerFunc(m.serveUnlisted))
 	return m
 }
 
@@ -55,10 +55,11 @@ func (g *Guard) NewMux() *Mux {
 // bad or conflicts with another, and if the policy has a fault or looks for a
 // wildcard that the pattern does not have ([scopes.TenantFrom]).
 func (m *Mux) Handle(pattern string, policy scopes.Policy, handler http.Handler) {
-	d := m.guard.door(fmt.Sprintf("pattern %q", pattern), policy, handler)
+	route := fmt.Sprintf("pattern %q", pattern)
+	d := m.guard.compiled(route, policy).before(route, handler)
 	for _, name := range d.policy.Values() {
 		if !strings.Contains(pattern, "{"+name+"}") && !strings.Contains(pattern, "{"+name+"...}") {
-			panic(fmt.Sprintf("middleware: pattern %q: the policy compares with the wildcard {%s}, which the pattern does not have", pattern, name))
+			panic(fmt.Sprintf("middleware: %s: the policy compares with the wildcard {%s}, which the pattern does not have", route, name))
 		}
 	}
 	m.register(&entry{mux: m, pattern: parsePattern(pattern), door: d})
