@@ -64,6 +64,12 @@ type Config struct {
 	// its URL beside the one in its Authorization field. By default the one
 	// in the URL is ignored (OAuth 2.1 §5.1). It is never used.
 	RefuseURLTokens bool
+	// PathValue reads a wildcard of the path from a request that came through
+	// another router than [Mux]: chi.URLParam, (*http.Request).PathValue, or
+	// a function of yours. It returns "" if there is none. nil: the router
+	// has no such values, and a policy that looks for one ([scopes.TenantFrom])
+	// is refused by [Guard.Require], [Guard.Optional] and [Guard.Middleware].
+	PathValue func(r *http.Request, name string) string
 	// Trace gets hooks for observation. It may be nil.
 	Trace *Trace
 }
@@ -82,7 +88,7 @@ func New(config Config) (*Guard, error) {
 	}
 	g := &Guard{
 		validator: config.Validator, refuseURLTokens: config.RefuseURLTokens, challenger: newChallenger(&config),
-		hierarchy: maps.Clone(config.Hierarchy), public: public, proxies: slices.Clone(config.TrustedProxies),
+		hierarchy: maps.Clone(config.Hierarchy), public: public, proxies: slices.Clone(config.TrustedProxies), pathValue: config.PathValue,
 		manner: manner{noBody: config.NoBody, expose: config.ExposeHeaders, render: config.DenialBody},
 	}
 	for broad, below := range g.hierarchy {

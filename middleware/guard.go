@@ -32,7 +32,9 @@ type Guard struct {
 	public          *url.URL // nil if it is not configured
 	proxies         []netip.Prefix
 	refuseURLTokens bool
+	pathValue       func(*http.Request, string) string // of Config
 	trace           Trace
+	notes           notes
 }
 
 // For makes a Guard for these issuers with everything else at its default.
@@ -62,6 +64,15 @@ func (g *Guard) Validator() *validator.Validator { return g.validator }
 // error if the policy has a fault. Registration does it; an adapter that calls
 // [Guard.Check] does it once per policy.
 func (g *Guard) Compile(policy scopes.Policy) (scopes.Policy, error) {
+	policy, err := g.compile(policy)
+	if err == nil {
+		g.note(policy)
+	}
+	return policy, err
+}
+
+// compile is Compile without its warning.
+func (g *Guard) compile(policy scopes.Policy) (scopes.Policy, error) {
 	policy = policy.Under(g.hierarchy)
 	return policy, policy.Err()
 }
@@ -164,5 +175,5 @@ func (d *door) operation(r *http.Request) scopes.Operation {
 	if name == "" { // no ServeMux
 		name = r.Method + " " + r.URL.Path
 	}
-	return scopes.Operation{Name: name, Value: r.PathValue}
+	return scopes.Operation{Name: name, Value: pathValues(r, d.value)}
 }

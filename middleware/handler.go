@@ -20,9 +20,10 @@ import (
 // proxy of Config.TrustedProxies, forwarding fields. A _method in the body is
 // out of sight. docs/http.md has the list.
 //
-// Require panics if policy has a fault, see [scopes.Policy.Err].
+// Require panics if policy has a fault, see [scopes.Policy.Err], and if it looks
+// for a value of the path ([scopes.TenantFrom]) and Config.PathValue is nil.
 func (g *Guard) Require(policy scopes.Policy, next http.Handler) http.Handler {
-	return g.door("Require", policy, next)
+	return g.single("Require", policy).before("Require", next)
 }
 
 // Optional is Require for handlers that also serve anonymous callers: a
@@ -31,7 +32,7 @@ func (g *Guard) Require(policy scopes.Policy, next http.Handler) http.Handler {
 // anonymous. Responses get Vary: Authorization. It panics as Require does, and if
 // the policy is [scopes.Public], [scopes.Privileged] or [scopes.Sensitive].
 func (g *Guard) Optional(policy scopes.Policy, next http.Handler) http.Handler {
-	d := g.door("Optional", policy, next)
+	d := g.single("Optional", policy).before("Optional", next)
 	if policy.IsPublic() {
 		panic("middleware: Optional: Public() looks at no credentials; use Authenticated()")
 	}
@@ -42,28 +43,52 @@ func (g *Guard) Optional(policy scopes.Policy, next http.Handler) http.Handler {
 	return d
 }
 
-// Middleware is Require in the form that routers such as chi take.
+// Middleware is Require in the form that routers such as chi take. It panics
+// when it is called, not when the first handler is wrapped.
 func (g *Guard) Middleware(policy scopes.Policy) func(http.Handler) http.Handler {
-	return func(next http.Handler) http.Handler { return g.Require(policy, next) }
+	d := g.single("Middleware", policy)
+	return func(next http.Handler) http.Handler { return d.before("Middleware", next) }
 }
 
-func (g *Guard) door(name string, policy scopes.Policy, next http.Handler) *door {
-	policy, err := g.Compile(policy)
+// single returns a door, without its handler, that stands under a router of the
+// user's.
+func (g *Guard) single(name string, policy scopes.Policy) *door {
+	d := g.compiled(name, policy)
+	if values := d.policy.Values(); len(values) > 0 && g.pathValue == nil {
+		panic(fmt.Sprintf("middleware: %s: the policy compares with the value of {%s} in the path, and the router's path values are not known; "+
+			"set Config.PathValue to the router's accessor, or use Mux.Handle", name, values[0]))
+	}
+	d.value = g.pathValue
+	g.note(d.policy)
+	return d
+}
+
+// compiled returns a door without its handler.
+func (g *Guard) compiled(name string, policy scopes.Policy) *door {
+	policy, err := g.compile(policy)
 	if err != nil {
 		panic(fmt.Sprintf("middleware: %s: %v", name, err))
 	}
+	return &door{guard: g, policy: policy, plain: g.challenger.plain(policy), asks: policy.NeedsOperation()}
+}
+
+// before returns a copy of the door that stands before next.
+func (d *door) before(name string, next http.Handler) *door {
 	if next == nil {
 		panic(fmt.Sprintf("middleware: %s: the handler is nil", name))
 	}
-	return &door{guard: g, policy: policy, plain: g.challenger.plain(policy), asks: policy.NeedsOperation(), next: next}
+	copied := *d
+	copied.next = next
+	return &copied
 }
 
 // door is a guarded handler.
 type door struct {
 	guard    *Guard
 	policy   scopes.Policy
-	plain    []string // challenges for a request without credentials
-	asks     bool     // the policy looks at the operation
+	plain    []string                           // challenges for a request without credentials
+	asks     bool                               // the policy looks at the operation
+	value    func(*http.Request, string) string // reads the path's values; nil: r.PathValue
 	next     http.Handler
 	optional bool
 }

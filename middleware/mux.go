@@ -3,6 +3,7 @@ package middleware
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -18,8 +19,15 @@ import (
 //
 // A path that a router and an application could read differently
 // ([AmbiguousPath]) is answered with 400 before any pattern is looked up. A
-// request that no pattern matches, by path or by method, needs a valid token
-// before it is told 404; there are no redirects to a path with a slash more.
+// request that no pattern matches needs a valid token. It is then told 405, with
+// the methods in the Allow field, if its path is listed under others, and 404
+// otherwise. There are no redirects to a path with a slash more.
+//
+// A public pattern does not open a path that a guarded pattern lists under
+// another method: with "GET /admin" guarded and "/" public, PUT /admin is not
+// listed. Only a pattern that is no broader than the guarded one, such as
+// "PUT /admin" or "/admin", serves it. See [Mux.Warnings] for what stays open.
+//
 // Where patterns name hosts, a Host field that is not in lower case or ends with
 // a dot is answered with 400; CONNECT always is.
 // OPTIONS and HEAD are methods like any other; a GET pattern serves HEAD too.
@@ -31,14 +39,15 @@ type Mux struct {
 	unlisted *door
 	catchAll sync.Once
 
-	mu     sync.Mutex
-	routes []scopes.Route
+	mu      sync.Mutex
+	entries []*entry // in the order of registration
 }
 
 // NewMux makes an empty Mux, which answers 401 or 404 to everything.
 func (g *Guard) NewMux() *Mux {
-	unlisted := g.door("unlisted", scopes.Authenticated(), http.NotFoundHandler())
-	return &Mux{guard: g, mux: http.NewServeMux(), unlisted: unlisted}
+	m := &Mux{guard: g, mux: http.NewServeMux()}
+	m.unlisted = g.compiled("unlisted", scopes.Authenticated()).before("unlisted", http.HandlerFunc(m.serveUnlisted))
+	return m
 }
 
 // Handle registers handler for pattern, which has the syntax of
@@ -46,23 +55,32 @@ func (g *Guard) NewMux() *Mux {
 // bad or conflicts with another, and if the policy has a fault or looks for a
 // wildcard that the pattern does not have ([scopes.TenantFrom]).
 func (m *Mux) Handle(pattern string, policy scopes.Policy, handler http.Handler) {
-	d := m.guard.door(fmt.Sprintf("pattern %q", pattern), policy, handler)
+	route := fmt.Sprintf("pattern %q", pattern)
+	d := m.guard.compiled(route, policy).before(route, handler)
 	for _, name := range d.policy.Values() {
 		if !strings.Contains(pattern, "{"+name+"}") && !strings.Contains(pattern, "{"+name+"...}") {
-			panic(fmt.Sprintf("middleware: pattern %q: the policy compares with the wildcard {%s}, which the pattern does not have", pattern, name))
+			panic(fmt.Sprintf("middleware: %s: the policy compares with the wildcard {%s}, which the pattern does not have", route, name))
 		}
 	}
-	m.mux.Handle(pattern, d)
+	m.register(&entry{mux: m, pattern: parsePattern(pattern), door: d})
+}
+
+// register adds e, whose pattern ServeMux checks.
+func (m *Mux) register(e *entry) {
 	m.mu.Lock()
-	m.routes = append(m.routes, scopes.Route{Name: pattern, Policy: d.policy})
-	m.mu.Unlock()
-	if strings.HasSuffix(pattern, "/") || strings.HasSuffix(pattern, "/{$}") || strings.HasSuffix(pattern, "...}") {
+	defer m.mu.Unlock()
+	for _, other := range m.entries {
+		e.yieldTo(other)
+	}
+	m.mux.Handle(e.pattern.text, e)
+	for _, other := range m.entries {
+		other.yieldTo(e)
+	}
+	m.entries = append(m.entries, e)
+	if e.pattern.withoutSlash() != nil {
 		m.trees.Store(true)
 	}
-	if _, rest, found := strings.Cut(pattern, " "); found {
-		pattern = strings.TrimLeft(rest, " \t")
-	}
-	if !strings.HasPrefix(pattern, "/") {
+	if e.pattern.host != "" {
 		m.hosts.Store(true)
 	}
 }
@@ -79,9 +97,17 @@ func (m *Mux) HandleFunc(pattern string, policy scopes.Policy, handler func(http
 // under the Guard's Hierarchy, for reports and checks at start-up. What none of
 // them matches needs [scopes.Authenticated].
 func (m *Mux) Routes() []scopes.Route {
+	var routes []scopes.Route
+	for _, e := range m.listed() {
+		routes = append(routes, scopes.Route{Name: e.pattern.text, Policy: e.door.policy})
+	}
+	return routes
+}
+
+func (m *Mux) listed() []*entry {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return slices.Clone(m.routes)
+	return m.entries[:len(m.entries):len(m.entries)]
 }
 
 // Policies are those of [Mux.Routes], for package resourcemeta.
@@ -105,14 +131,48 @@ var (
 
 // PolicyFor is the policy that r would be judged by, found in the same way and
 // without judging it. A request that no pattern matches is not listed: the
-// policy is then [scopes.Authenticated], and the answer 404. A request that is
-// answered with 400 before any pattern is looked up has a Denial.
+// policy is then [scopes.Authenticated], and the answer 405 if there are
+// [Mux.AllowedMethods], 404 otherwise. A request that is answered with 400 before
+// any pattern is looked up has a Denial.
 func (m *Mux) PolicyFor(r *http.Request) (policy scopes.Policy, listed bool, denial *Denial) {
 	if denial := m.refuse(r); denial != nil {
 		return scopes.Policy{}, false, denial
 	}
 	d := m.find(r)
 	return d.policy, d != m.unlisted, nil
+}
+
+// AllowedMethods returns the methods under which the path of r is listed, sorted,
+// of those that the patterns of m name; with HEAD where GET is one.
+func (m *Mux) AllowedMethods(r *http.Request) []string {
+	named := map[string]bool{}
+	for _, e := range m.listed() {
+		if named[e.pattern.method] = true; e.pattern.method == http.MethodGet {
+			named[http.MethodHead] = true
+		}
+	}
+	delete(named, "")
+	var allowed []string
+	for _, method := range slices.Sorted(maps.Keys(named)) {
+		// The look-up reads nothing else of a request.
+		same := &http.Request{Method: method, Host: r.Host, URL: r.URL}
+		if m.refuse(same) == nil && m.find(same) != m.unlisted {
+			allowed = append(allowed, method)
+		}
+	}
+	return allowed
+}
+
+// serveUnlisted answers a request that no pattern matches and that had a valid
+// token.
+func (m *Mux) serveUnlisted(w http.ResponseWriter, r *http.Request) {
+	allowed := m.AllowedMethods(r)
+	if len(allowed) == 0 {
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
+	http.Error(w, "405 method not allowed", http.StatusMethodNotAllowed)
 }
 
 // Contract is what the routes demand, as data: what clients have to know, and
@@ -127,13 +187,20 @@ func (m *Mux) Contract() scopes.Contract {
 	return contract
 }
 
-// find is the door that r belongs to.
+// find returns the door that r belongs to.
 func (m *Mux) find(r *http.Request) *door {
-	handler, _ := m.mux.Handler(r)
-	if d, ok := handler.(*door); ok {
-		return d
+	if e := m.lookUp(r); e != nil {
+		return e.doorFor(r)
 	}
-	return m.unlisted // ServeMux's own answer, such as a redirect
+	return m.unlisted
+}
+
+// lookUp returns the entry whose pattern matches r, or nil if there is none or
+// ServeMux has an answer of its own, such as a redirect.
+func (m *Mux) lookUp(r *http.Request) *entry {
+	handler, _ := m.mux.Handler(r)
+	e, _ := handler.(*entry)
+	return e
 }
 
 // ServeHTTP answers r by the handler of its pattern, if the policy permits.
@@ -147,7 +214,7 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if m.trees.Load() && !strings.HasSuffix(r.URL.Path, "/") {
 		// ServeMux would redirect to the subtree, and so tell anybody that
 		// it exists.
-		if m.find(r) == m.unlisted {
+		if m.lookUp(r) == nil {
 			m.unlisted.ServeHTTP(w, r)
 			return
 		}

@@ -67,9 +67,9 @@ func TestMux(t *testing.T) {
 		{"HEAD", "/open", "", 200, ""},
 		// R-BT-14: what is not listed needs a token before it is told anything.
 		{"POST", "/open", "", 401, ""},
-		{"POST", "/open", read, 404, ""},
+		{"POST", "/open", read, 405, ""},
 		{"DELETE", "/orders/7", "", 401, ""},
-		{"DELETE", "/orders/7", read, 404, ""},
+		{"DELETE", "/orders/7", read, 405, ""},
 		{"GET", "/nothing", "", 401, ""},
 		{"GET", "/nothing", read, 404, ""},
 		{"GET", "/", "", 401, ""},

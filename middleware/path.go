@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"encoding/hex"
+	"net/http"
 	"net/url"
 	"path"
 	"strings"
@@ -48,4 +49,13 @@ func ambiguousEscapes(escaped string) bool {
 	}
 	decoded, _ := url.PathUnescape(escaped) // each escape was read above
 	return !utf8.ValidString(decoded)
+}
+
+// pathValues returns an accessor of r's path values, or that of net/http if
+// read is nil.
+func pathValues(r *http.Request, read func(*http.Request, string) string) func(string) string {
+	if read == nil {
+		return r.PathValue
+	}
+	return func(name string) string { return read(r, name) }
 }

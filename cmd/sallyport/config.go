@@ -124,9 +124,6 @@ func (file *issuerFile) validatorIssuer(field, dir, jwksPath string, fault func(
 		Claims:     rules(field+".claims", file.Claims, fault),
 		Grants:     file.Grants,
 	}
-	if issuer.Grants == nil { // whatever it says is judged here, and nothing permitted
-		issuer.Grants = []string{validator.AllScopes}
-	}
 	switch file.Profile {
 	case "", "rfc9068":
 	case "legacy":

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -73,6 +74,10 @@ func TestConfigFaults(t *testing.T) {
 			[]string{`grants[0] "a b" is not a scope token`, `grants[3] "c" is listed twice`, `grants[2] is "all scopes" beside others`},
 		},
 		{"grants of another type", minimal + "    grants: a\n", []string{"line 5: a string `a` stands where a list of strings is expected"}},
+		{"two issuers without grants", minimal + second(""), []string{
+			`issuers[0] "https://issuer.example": grants is missing, and there are other issuers;`, `issuers[1] "https://second.example": grants is missing`,
+		}},
+		{"one of two issuers without grants", minimal + all + second(""), []string{`issuers[1] "https://second.example": grants is missing`}},
 		{"both all and any", minimal + "routes:\n  \"GET /\": {scopes: {all: [a], any: [b]}}\n", []string{"give one"}},
 		{"no scopes", minimal + "routes:\n  \"GET /\": {scopes: {all: []}}\n", []string{"the list of scopes is empty"}},
 		{"bad scope", minimal + "routes:\n  \"GET /\": {scopes: {any: ['a b']}}\n", []string{`"a b" is not a scope token`}},
@@ -99,6 +104,63 @@ func TestConfigFaults(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestNoValue shows that a key or an element without a value is a fault that is
+// told with its line, in whatever form: it would count as left out, where an
+// empty list may be meant.
+func TestNoValue(t *testing.T) {
+	issuer := `{"url":"https://issuer.example","audiences":["https://api.example"],` + "\n" + `"keys":{"file":"jwks.json"}%s}`
+	inJSON := func(member string) string { return `{"issuers":[` + fmt.Sprintf(issuer, ",\n"+member) + "]}" }
+	for _, test := range []struct {
+		config string
+		want   []string
+	}{
+		{minimal + "    grants:\n", []string{"line 5: grants has no value"}},
+		{minimal + "    grants: # none\n", []string{"line 5: grants has no value"}},
+		{minimal + "    grants: null\n", []string{"line 5: grants has no value"}},
+		{minimal + "    grants: ~\n", []string{"line 5: grants has no value"}},
+		{minimal + "    grants: NULL\n", []string{"line 5: grants has no value"}},
+		{minimal + "    grants: !!null ''\n", []string{"line 5: grants has no value"}},
+		{minimal + "    grants: !!seq\n", []string{"line 5: a list stands where"}},
+		{minimal + "    grants: !odd\n", []string{"line 5: cannot unmarshal !odd"}},
+		{minimal + "    grants: [null]\n", []string{"line 5: element 0 has no value"}},
+		{minimal + "    grants: [a, ]\n    claims: [a: ]\n", []string{"line 6: a has no value"}},
+		{minimal + "    claims:\n    marker:\n    algorithms:\n", []string{
+			"line 5: claims has no value", "line 6: marker has no value", "line 7: algorithms has no value",
+		}},
+		{minimal + "    claims:\n      -\n      - {name: a, equals: }\n", []string{"line 6: element 0 has no value", "line 7: equals has no value"}},
+		{minimal + "    profile:\nleeway:\nlimits: {token: }\n", []string{
+			"line 5: profile has no value", "line 6: leeway has no value", "line 7: token has no value",
+		}},
+		{strings.Replace(minimal, " [https://api.example]", "", 1), []string{"line 3: audiences has no value", "audiences is empty"}},
+		{strings.Replace(minimal, " {file: jwks.json}", "", 1), []string{"line 4: keys has no value"}},
+		{minimal + "routes:\n", []string{"line 5: routes has no value"}},
+		{minimal + "routes:\n  \"GET /\":\n", []string{"line 6: GET / has no value"}},
+		{minimal + "routes:\n  \"GET /\": {scopes: }\n  \"GET /a\": {scopes: {all: }}\n", []string{"line 6: scopes has no value", "line 7: all has no value"}},
+		{minimal + "routes:\n  \"GET /\": {scopes: {all: [a], any: }}\n", []string{"line 6: any has no value"}},
+		{minimal + "routes: {~: {scopes: {all: [a]}}}\n", []string{"line 5: a key has no value"}},
+		{"issuers:\n", []string{"line 1: issuers has no value"}},
+		{"~\n", []string{"line 1: the file has no value"}},
+		{minimal + "    grants: &none\n    claims: *none\n    profil: x\n", []string{"line 5: grants has no value", `line 7: unknown key "profil"`}},
+		{inJSON(`"grants":null`), []string{"line 3: grants has no value"}},
+		{inJSON(`"claims":[null,{"name":null}]`), []string{"line 3: element 0 has no value", "line 3: name has no value"}},
+		{inJSON(`"\u0067rants": null`), []string{"line 3: grants has no value"}},
+		{inJSON(`"grants":["a",1],"claims":null`), []string{"line 3: json: cannot unmarshal JSON number", "claims has no value"}},
+		{inJSON(`"other":null`), []string{`line 3: unknown key "other"`, "line 3: other has no value"}},
+		{"{\"issuers\":[" + fmt.Sprintf(issuer, "") + "],\n\"routes\":{\"GET /\":null,\"0\":null}}", []string{"line 3: GET / has no value", "line 3: 0 has no value"}},
+	} {
+		dir := folder(t, map[string]string{"sallyport.yaml": test.config, "jwks.json": read(t, samples+"/jwks.json")})
+		got := invoke(t, line(t, map[string]any{"token": token(t, "good, RS256")}), "verify", "--config", filepath.Join(dir, "sallyport.yaml"))
+		if got.status != exitConfig || got.out != "" {
+			t.Errorf("%s: status %d, output %q, want %d and none", test.config, got.status, got.out, exitConfig)
+		}
+		for _, want := range test.want {
+			if !strings.Contains(got.err, want) {
+				t.Errorf("%s: %q is not told:\n%s", test.config, want, got.err)
+			}
+		}
 	}
 }
 
@@ -129,9 +191,8 @@ func TestConfigForms(t *testing.T) {
 		{"grants of all scopes", minimal + "    grants: [all scopes]\n", nil, sampleTime, `"scopes":["orders:read"`},
 		{"no grants", minimal + "    grants: []\n", nil, sampleTime, `"scopes":[]`},
 		{"grants of another scope", minimal + "    grants: [other]\n", nil, sampleTime, `"scopes":[]`},
-		{"grants of nothing said", minimal + "    grants:\n", nil, sampleTime, `"scopes":["orders:read"`},
-		{"two issuers without grants", minimal + second(""), nil, sampleTime, `"scopes":["orders:read"`},
-		{"two issuers, the other grants", minimal + second("    grants: [other]\n"), nil, sampleTime, `"scopes":["orders:read"`},
+		{"two issuers", minimal + all + second(all), nil, sampleTime, `"scopes":["orders:read"`},
+		{"two issuers, the other grants", minimal + "    grants: []\n" + second(all), nil, sampleTime, `"scopes":[]`},
 		{"legacy", minimal + "    profile: legacy\n    marker: [{name: client_id}]\n", nil, sampleTime, accepted},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -148,13 +209,16 @@ func TestConfigForms(t *testing.T) {
 	}
 }
 
+// all lets an issuer grant every scope.
+const all = "    grants: [all scopes]\n"
+
 // second is an issuer to be put behind minimal's.
 func second(more string) string {
 	return strings.Replace(minimal[len("issuers:\n"):], "issuer.example", "second.example", 1) + more
 }
 
 func TestJWKSNeedsOneIssuer(t *testing.T) {
-	dir := folder(t, map[string]string{"sallyport.yaml": minimal + second(""), "jwks.json": read(t, samples+"/jwks.json")})
+	dir := folder(t, map[string]string{"sallyport.yaml": minimal + all + second(all), "jwks.json": read(t, samples+"/jwks.json")})
 	config := filepath.Join(dir, "sallyport.yaml")
 	in := line(t, map[string]any{"token": token(t, "good, RS256")})
 	got := invoke(t, in, "verify", "--config", config, "--jwks", filepath.Join(dir, "jwks.json"))
@@ -189,7 +253,7 @@ func TestFetchedKeys(t *testing.T) {
 		"by URL":       {byURL, `"accept":true`},
 		"URL down":     {strings.Replace(byURL, "/jwks", "/other", 1), `"reason":"unavailable","status":503,"challenges":[]`},
 		"by discovery": {discovered, `"reason":"unknown_issuer"`}, // the samples' iss is another
-		"both of them": {byURL + discovered[len("issuers:\n"):], `"accept":true`},
+		"both of them": {byURL + all + discovered[len("issuers:\n"):] + all, `"accept":true`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := folder(t, map[string]string{"sallyport.yaml": test.config})

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"regexp"
 	"strings"
@@ -14,22 +15,73 @@ import (
 )
 
 // decodeConfig reads JSON with the strict decoder and anything else as YAML. The
-// faults are keys and types that do not fit, all of them and each with its line;
-// what does fit is in file. The error is for a text that cannot be read at all.
+// faults are keys and types that do not fit and keys without a value, all of them
+// and each with its line; what does fit is in file. The error is for a text that
+// cannot be read at all.
 func decodeConfig(text []byte, file *configFile) (faults []error, err error) {
 	if trimmed := bytes.TrimSpace(text); len(trimmed) > 0 && trimmed[0] == '{' {
-		err := strictjson.UnmarshalKnown(string(text), file)
-		if err == nil {
-			return nil, nil
-		}
+		return decodeJSON(text, file)
+	}
+	if faults, err = decodeYAML(text, file); err != nil {
+		return nil, err
+	}
+	return append(faults, emptyInYAML(text)...), nil
+}
+
+func decodeJSON(text []byte, file *configFile) (faults []error, err error) {
+	if err := strictjson.UnmarshalKnown(string(text), file); err != nil {
+		strict := errors.New(goType.ReplaceAllString(err.Error(), ""))
 		// The decoder stops at the first fault. If the text is JSON, reading
 		// it as YAML tells the others too.
-		if faults, yamlErr := decodeYAML(text, new(configFile)); yamlErr == nil && len(faults) > 0 {
-			return nil, errors.Join(faults...)
+		*file = configFile{}
+		if faults, err = decodeYAML(text, file); err != nil {
+			return nil, strict
 		}
-		return nil, errors.New(goType.ReplaceAllString(err.Error(), ""))
+		if len(faults) == 0 {
+			faults = []error{strict}
+		}
 	}
-	return decodeYAML(text, file)
+	for _, place := range strictjson.Nulls(string(text)) {
+		faults = append(faults, emptyAt(place))
+	}
+	return faults, nil
+}
+
+// emptyAt is the fault of a key or an element without a value. Left out, most
+// mean a default; written down, somebody may have meant an empty list.
+func emptyAt(place string) error {
+	return fmt.Errorf("%s has no value; give it one ([] for an empty list), or leave it out", place)
+}
+
+// emptyInYAML returns the faults of all keys and elements without a value in one
+// document.
+func emptyInYAML(text []byte) []error {
+	var document yaml.Node
+	if err := yaml.Unmarshal(text, &document); err != nil {
+		return nil // the decoder told why
+	}
+	return emptyBelow(&document, "the file")
+}
+
+// emptyBelow returns those of a node, which stands at a key or an index.
+func emptyBelow(node *yaml.Node, place string) []error {
+	if node.ShortTag() == "!!null" {
+		return []error{emptyAt(fmt.Sprintf("line %d: %s", node.Line, place))}
+	}
+	var faults []error
+	for i, child := range node.Content {
+		switch {
+		case node.Kind == yaml.DocumentNode:
+			faults = append(faults, emptyBelow(child, place)...)
+		case node.Kind != yaml.MappingNode:
+			faults = append(faults, emptyBelow(child, fmt.Sprintf("element %d", i))...)
+		case i%2 == 0:
+			faults = append(faults, emptyBelow(child, "a key")...)
+		default:
+			faults = append(faults, emptyBelow(child, node.Content[i-1].Value)...)
+		}
+	}
+	return faults
 }
 
 func decodeYAML(text []byte, file *configFile) (faults []error, err error) {
@@ -103,7 +155,7 @@ var fileTerms = strings.NewReplacer(
 	": Claims[", ": claims[", ": Marker[", ": marker[", ": Marker is", ": marker is", "ProfileLegacy", "profile legacy", "a Marker: ", "a marker: ",
 	"in Claims", "in claims", "Leeway.Expiry", "leeway.expiry", "Leeway.Future", "leeway.future", "NoLeeway", "0s",
 	"MaxTokenBytes", "limits.token", ": Name is", ": name is", "set Equals", "set equals", ": Equals of", ": equals of",
-	": Grants[", ": grants[", "AllScopes", `"`+validator.AllScopes+`"`,
+	": Grants[", ": grants[", ": Grants is nil, and", ": grants is missing, and", "other issuers or Tenants", "other issuers", "AllScopes", `"`+validator.AllScopes+`"`,
 )
 
 // inFileTerms says a fault of the library's configuration in the file's names.

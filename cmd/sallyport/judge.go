@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"net/http"
 	"slices"
 
 	"github.com/sallyport-auth/sallyport/middleware"
@@ -33,7 +32,9 @@ func (j *judge) note(denial *middleware.Denial) {
 	}
 }
 
-func (j *judge) warnings() []string { return j.validator.Warnings() }
+func (j *judge) warnings() []string {
+	return append(j.validator.Warnings(), j.routes.mux.Warnings()...)
+}
 
 // verdict is one output line of the verify contract. A verdict of acceptance
 // has the pointer members, one of refusal the others.
@@ -58,16 +59,13 @@ type refusal struct {
 	Challenges []string         `json:"challenges"`
 }
 
-// errNotListed is the answer to a good token on a route that is not configured.
-var errNotListed = &middleware.Denial{Reason: validator.Forbidden, Status: http.StatusNotFound}
-
 // verdict judges one line. Without a route, every valid token passes: the line
 // asks about the token, not about an operation.
 func (j *judge) verdict(ctx context.Context, in *input) verdict {
-	policy, listed := scopes.Authenticated(), true
+	policy := scopes.Authenticated()
+	var unlisted, denial *middleware.Denial
 	if in.routed {
-		var denial *middleware.Denial
-		if policy, listed, denial = j.routes.find(ctx, in.route); denial != nil {
+		if policy, unlisted, denial = j.routes.find(in.route); denial != nil {
 			return refused(in, denial)
 		}
 	}
@@ -76,8 +74,8 @@ func (j *judge) verdict(ctx context.Context, in *input) verdict {
 		j.note(denial)
 		return refused(in, denial)
 	}
-	if !listed {
-		return refused(in, errNotListed)
+	if unlisted != nil {
+		return refused(in, unlisted)
 	}
 	return verdict{Name: in.name, Accept: true, acceptance: &acceptance{
 		Issuer:   token.Issuer(),

@@ -1,12 +1,11 @@
 package main
 
 import (
-	"context"
+	"bufio"
 	"errors"
 	"fmt"
 	"maps"
 	"net/http"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -55,21 +54,45 @@ func (r *routes) add(pattern string, policy scopes.Policy) (err error) {
 	return nil
 }
 
-var errNotRoute = &middleware.Denial{Reason: validator.MalformedRequest, Status: http.StatusBadRequest}
+// Answers to requests that no policy is asked about.
+var (
+	errNotRequest = &middleware.Denial{Reason: validator.MalformedRequest, Status: http.StatusBadRequest}
+	errNotFound   = &middleware.Denial{Reason: validator.Forbidden, Status: http.StatusNotFound}
+	errNotAllowed = &middleware.Denial{Reason: validator.Forbidden, Status: http.StatusMethodNotAllowed}
+)
 
-// find gives the policy of a route: one of the patterns, or method and path.
-func (r *routes) find(ctx context.Context, route string) (policy scopes.Policy, listed bool, denial *middleware.Denial) {
+// find returns the policy of a route: one of the patterns, or a method and a
+// request target. If no pattern matches those, unlisted is the answer to a valid
+// token. If they are no request, denial is the answer to everybody.
+func (r *routes) find(route string) (policy scopes.Policy, unlisted, denial *middleware.Denial) {
 	if policy, ok := r.policies[route]; ok {
-		return policy, true, nil
+		return policy, nil, nil
 	}
-	method, target, _ := strings.Cut(route, " ")
-	u, err := url.ParseRequestURI(target)
+	request := asReceived(route)
+	if request == nil {
+		return scopes.Policy{}, nil, errNotRequest
+	}
+	policy, listed, denial := r.mux.PolicyFor(request)
+	switch {
+	case denial != nil || listed:
+		return policy, nil, denial
+	case len(r.mux.AllowedMethods(request)) > 0:
+		return policy, errNotAllowed, nil
+	default:
+		return policy, errNotFound, nil
+	}
+}
+
+// asReceived returns the request that a server makes of a request line with this
+// method and target, or nil if it makes none. Made otherwise, the target could
+// be read otherwise: a path that starts with two slashes is no host here.
+func asReceived(route string) *http.Request {
+	if strings.ContainsAny(route, "\r\n") { // would end the line
+		return nil
+	}
+	request, err := http.ReadRequest(bufio.NewReader(strings.NewReader(route + " HTTP/1.1\r\n\r\n")))
 	if err != nil {
-		return scopes.Policy{}, false, errNotRoute
+		return nil
 	}
-	request, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
-	if err != nil || method == "" {
-		return scopes.Policy{}, false, errNotRoute
-	}
-	return r.mux.PolicyFor(request)
+	return request
 }

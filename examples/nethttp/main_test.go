@@ -36,7 +36,7 @@ func TestAPI(t *testing.T) {
 		{http.MethodGet, "/orders/7", "", http.StatusUnauthorized, `{"type":"about:blank","title":"Unauthorized","status":401}` + "\n"},
 		{http.MethodPost, "/orders", read, http.StatusForbidden, `{"type":"about:blank","title":"Forbidden","status":403}` + "\n"},
 		{http.MethodPost, "/orders", write, http.StatusCreated, ""},
-		{http.MethodDelete, "/orders/7", write, http.StatusNotFound, "404 page not found\n"},
+		{http.MethodDelete, "/orders/7", write, http.StatusMethodNotAllowed, "405 method not allowed\n"},
 	} {
 		status, body := send(t, test.method, server.URL+test.path, test.token)
 		if status != test.status || body != test.body {

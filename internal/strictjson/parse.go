@@ -137,8 +137,7 @@ func UnmarshalKnown(doc string, dst any) error {
 	if semantic, ok := errors.AsType[*json.SemanticError](err); ok {
 		offset = semantic.ByteOffset
 	}
-	line := 1 + strings.Count(doc[:min(int(offset), len(doc))], "\n")
-	return fmt.Errorf("line %d: %w", line, err)
+	return fmt.Errorf("line %d: %w", lineAt(doc, offset), err)
 }
 
 // MarshalLines is [Marshal] for files that people read: with a line for each

@@ -1,0 +1,24 @@
+package routers
+
+import (
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/sallyport-auth/sallyport/middleware"
+	"github.com/sallyport-auth/sallyport/scopes"
+	"github.com/sallyport-auth/sallyport/validator"
+)
+
+// chiAPI is the API under chi. The guard stands at the route, by With: Use of the
+// outermost router runs before the path is matched.
+func chiAPI(v *validator.Validator) (http.Handler, error) {
+	guard, err := middleware.New(middleware.Config{Validator: v, PathValue: chi.URLParam})
+	if err != nil {
+		return nil, err
+	}
+	router := chi.NewRouter()
+	router.With(guard.Middleware(policy())).Get("/{tenant}/orders", listOrders)
+	router.NotFound(guard.Require(scopes.Authenticated(), http.NotFoundHandler()).ServeHTTP)
+	return refuseAmbiguous(router), nil
+}

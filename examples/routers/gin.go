@@ -1,0 +1,58 @@
+package routers
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/sallyport-auth/sallyport/middleware"
+	"github.com/sallyport-auth/sallyport/scopes"
+	"github.com/sallyport-auth/sallyport/validator"
+)
+
+// ginAPI is the API under gin.
+func ginAPI(v *validator.Validator) (http.Handler, error) {
+	guard, err := middleware.New(middleware.Config{Validator: v, PathValue: ginParam})
+	if err != nil {
+		return nil, err
+	}
+	router := gin.New()
+	router.GET("/:tenant/orders", ginRequire(guard, policy()), gin.WrapF(listOrders))
+	router.NoRoute(ginRequire(guard, scopes.Authenticated()))
+	return refuseAmbiguous(router), nil
+}
+
+// ginRequire returns a handler that stops a request unless policy permits it.
+func ginRequire(guard *middleware.Guard, policy scopes.Policy) gin.HandlerFunc {
+	door := guard.Require(policy, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if visit, ok := r.Context().Value(ginKey{}).(*ginVisit); ok {
+			visit.context.Request = r // it has the token, and not what was removed
+			visit.passed = true
+		}
+	}))
+	return func(c *gin.Context) {
+		visit := &ginVisit{context: c}
+		door.ServeHTTP(c.Writer, c.Request.WithContext(context.WithValue(c.Request.Context(), ginKey{}, visit)))
+		if !visit.passed {
+			c.Abort() // or gin runs the next handler after the refusal
+		}
+	}
+}
+
+// ginVisit is a request at the guard.
+type ginVisit struct {
+	context *gin.Context
+	passed  bool
+}
+
+type ginKey struct{}
+
+// ginParam reads a parameter of the path of a request that ginRequire judges.
+func ginParam(r *http.Request, name string) string {
+	visit, ok := r.Context().Value(ginKey{}).(*ginVisit)
+	if !ok {
+		return ""
+	}
+	return visit.context.Param(name)
+}

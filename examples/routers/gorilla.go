@@ -1,0 +1,26 @@
+package routers
+
+import (
+	"net/http"
+
+	"github.com/gorilla/mux"
+
+	"github.com/sallyport-auth/sallyport/middleware"
+	"github.com/sallyport-auth/sallyport/scopes"
+	"github.com/sallyport-auth/sallyport/validator"
+)
+
+// gorillaAPI is the API under gorilla/mux.
+func gorillaAPI(v *validator.Validator) (http.Handler, error) {
+	guard, err := middleware.New(middleware.Config{
+		Validator: v,
+		PathValue: func(r *http.Request, name string) string { return mux.Vars(r)[name] },
+	})
+	if err != nil {
+		return nil, err
+	}
+	router := mux.NewRouter()
+	router.Handle("/{tenant}/orders", guard.Require(policy(), http.HandlerFunc(listOrders))).Methods(http.MethodGet)
+	router.NotFoundHandler = guard.Require(scopes.Authenticated(), http.NotFoundHandler())
+	return refuseAmbiguous(router), nil
+}

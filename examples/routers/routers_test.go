@@ -1,0 +1,130 @@
+package routers
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/sallyport-auth/sallyport/middleware"
+	"github.com/sallyport-auth/sallyport/scopes"
+	"github.com/sallyport-auth/sallyport/testissuer"
+	"github.com/sallyport-auth/sallyport/validator"
+)
+
+func newValidator(t *testing.T, issuer *testissuer.Issuer) *validator.Validator {
+	t.Helper()
+	v, err := validator.New(validator.Config{Issuers: []validator.Issuer{{
+		URL: issuer.URL(), Audiences: []string{"https://api.test"},
+		Tenant: validator.TenantRule{Claim: "tenant", Owned: []string{"acme", "other"}},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// TestRouters shows that the API answers alike under every router: no handler
+// runs for a request that is refused, and the policy reads the path's values.
+func TestRouters(t *testing.T) {
+	gin.SetMode(gin.TestMode)
+	issuer := testissuer.New(t)
+	token := func(tenant, scope string) string {
+		return "Bearer " + issuer.Sign(testissuer.Token{Scope: scope, Claims: map[string]any{"tenant": tenant}})
+	}
+	good := token("acme", "orders:read")
+	for name, made := range map[string]func(*validator.Validator) (http.Handler, error){
+		"chi": chiAPI, "gin": ginAPI, "gorilla": gorillaAPI,
+	} {
+		api, err := made(newValidator(t, issuer))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, test := range []struct {
+			path, authorization string
+			status              int
+		}{
+			{"/acme/orders", good, 200},
+			{"/acme/orders", "", 401},
+			{"/acme/orders", "Bearer bad", 401},
+			{"/acme/orders", token("acme", "other"), 403},
+			{"/acme/orders", token("other", "orders:read"), 403},
+			{"/other/orders", good, 403},
+			{"/other/orders?tenant=acme", good, 403},
+			{"/acm%65/orders", token("other", "orders:read"), 403},
+			{"/nothing", "", 401},
+			{"/nothing", good, 404},
+			{"/other/../acme/orders", good, 400},
+			{"/acme%2Forders", good, 400},
+		} {
+			r := httptest.NewRequest(http.MethodGet, test.path, nil)
+			if test.authorization != "" {
+				r.Header.Set("Authorization", test.authorization)
+			}
+			w := httptest.NewRecorder()
+			api.ServeHTTP(w, r)
+			ran := strings.Contains(w.Body.String(), "orders for")
+			if w.Code != test.status || ran != (test.status == 200) || ran && w.Body.String() != "orders for user-1\n" {
+				t.Errorf("%s: %s: %d %q, want %d", name, test.path, w.Code, w.Body, test.status)
+			}
+		}
+	}
+}
+
+// TestGinHandlers shows what runs around the guard in gin: nothing behind it for
+// a request that is refused, everything for another, and the handlers in front
+// see which it was.
+func TestGinHandlers(t *testing.T) {
+	gin.SetMode(gin.TestMode)
+	issuer := testissuer.New(t)
+	guard, err := middleware.New(middleware.Config{Validator: newValidator(t, issuer)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ran, aborted, override int
+	router := gin.New()
+	router.Use(func(c *gin.Context) {
+		c.Next()
+		if c.IsAborted() {
+			aborted++
+		}
+	})
+	group := router.Group("/", ginRequire(guard, scopes.All("orders:read")))
+	group.Any("/orders", func(c *gin.Context) { ran++ }, func(c *gin.Context) {
+		ran++
+		if c.GetHeader("X-HTTP-Method-Override") != "" {
+			override++
+		}
+		c.String(http.StatusOK, middleware.TokenFrom(c.Request.Context()).Subject())
+	})
+	for i, test := range []struct {
+		method, authorization string
+		status, ran, aborted  int
+		body                  string
+	}{
+		{http.MethodGet, "", 401, 0, 1, "Unauthorized"},
+		{http.MethodHead, "", 401, 0, 1, ""},
+		{http.MethodPost, "Bearer bad", 401, 0, 1, "Unauthorized"},
+		{http.MethodGet, "Bearer " + issuer.Sign(testissuer.Token{Scope: "other", Claims: map[string]any{"tenant": "acme"}}), 403, 0, 1, "Forbidden"},
+		{http.MethodGet, "Bearer " + issuer.Sign(testissuer.Token{Scope: "orders:read", Claims: map[string]any{"tenant": "acme"}}), 200, 2, 0, "user-1"},
+	} {
+		ran, aborted = 0, 0
+		r := httptest.NewRequest(test.method, "/orders", nil)
+		r.Header.Set("X-Http-Method-Override", "DELETE")
+		if test.authorization != "" {
+			r.Header.Set("Authorization", test.authorization)
+		}
+		w := httptest.NewRecorder()
+		router.ServeHTTP(w, r)
+		body, _ := io.ReadAll(w.Body)
+		if w.Code != test.status || ran != test.ran || aborted != test.aborted || !strings.Contains(string(body), test.body) || override != 0 {
+			t.Errorf("request %d: %d %q, %d handlers ran, aborted %d times, %d overrides", i, w.Code, body, ran, aborted, override)
+		}
+		if (w.Header().Get("WWW-Authenticate") == "") != (test.status == 200) {
+			t.Errorf("request %d: %v", i, w.Header())
+		}
+	}
+}

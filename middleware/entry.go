@@ -1,0 +1,87 @@
+package middleware
+
+import (
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+)
+
+// entry is a pattern of a [Mux] with its door.
+type entry struct {
+	mux     *Mux
+	pattern *pattern
+	door    *door
+	// rivals are the patterns that take requests away from the pattern, if it
+	// is public; see rivals. nil: none.
+	rivals atomic.Pointer[[]*pattern]
+}
+
+// ServeHTTP answers r by the door, or by the Mux's for requests that are not
+// listed.
+func (e *entry) ServeHTTP(w http.ResponseWriter, r *http.Request) { e.doorFor(r).ServeHTTP(w, r) }
+
+// doorFor returns the door for a request that ServeMux found the entry for.
+func (e *entry) doorFor(r *http.Request) *door {
+	rivals := e.rivals.Load()
+	if rivals == nil {
+		return e.door
+	}
+	host, path := hostname(r.Host), r.URL.EscapedPath()
+	for _, rival := range *rivals {
+		if !rival.serves(r.Method) && rival.matches(host, path) {
+			return e.mux.unlisted
+		}
+	}
+	return e.door
+}
+
+// yieldTo adds the rivals that guarded has for e.
+func (e *entry) yieldTo(guarded *entry) {
+	more := rivals(e, guarded)
+	if len(more) == 0 {
+		return
+	}
+	if known := e.rivals.Load(); known != nil {
+		more = slices.Concat(*known, more)
+	}
+	e.rivals.Store(&more)
+}
+
+// rivals returns the patterns of requests that guarded, which names a method,
+// takes away from public, where they come under another method: what a public
+// subtree or wildcard covers without naming it. A public pattern that is not
+// broader than the guarded one lists its own paths and keeps them. So does a
+// pattern with a host against one without, as in ServeMux, and one for OPTIONS,
+// since CORS preflights have no token.
+func rivals(public, guarded *entry) []*pattern {
+	p, g := public.pattern, guarded.pattern
+	if !public.isPublic() || guarded.isPublic() || g.method == "" || g.method == p.method ||
+		p.method == http.MethodOptions || p.host != "" && g.host == "" {
+		return nil
+	}
+	var all []*pattern
+	if g.meets(p) && !g.covers(p) {
+		all = append(all, g)
+	}
+	// ServeMux redirects the path without the slash only where nothing but a
+	// subtree matches it.
+	if short := g.withoutSlash(); short != nil && p.isTree() && short.meets(p) {
+		all = append(all, short)
+	}
+	return all
+}
+
+func (e *entry) isPublic() bool { return e.door.policy.IsPublic() }
+
+// hostname is the host of a Host field as ServeMux compares it.
+func hostname(host string) string {
+	if !strings.Contains(host, ":") { // an error allocates
+		return host
+	}
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		return name
+	}
+	return host
+}

@@ -1,0 +1,102 @@
+package middleware_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sallyport-auth/sallyport/jwkscache"
+	"github.com/sallyport-auth/sallyport/middleware"
+	"github.com/sallyport-auth/sallyport/scopes"
+	"github.com/sallyport-auth/sallyport/testissuer"
+	"github.com/sallyport-auth/sallyport/validator"
+)
+
+// TestPathValuesUnknown shows that a policy that needs a value of the path is
+// not registered where no router gives one.
+func TestPathValuesUnknown(t *testing.T) {
+	issuer := testissuer.New(t)
+	bare := guardFor(t, issuer, middleware.Config{})
+	told := guardFor(t, issuer, middleware.Config{PathValue: (*http.Request).PathValue})
+	tenant := scopes.TenantFrom("tenant")
+	owner := scopes.Check("owner", 0, noting(new([]string)))
+	for name, register := range map[string]func(*middleware.Guard, scopes.Policy){
+		"Require":    func(g *middleware.Guard, p scopes.Policy) { g.Require(p, new(handler)) },
+		"Optional":   func(g *middleware.Guard, p scopes.Policy) { g.Optional(p, new(handler)) },
+		"Middleware": func(g *middleware.Guard, p scopes.Policy) { g.Middleware(p) },
+	} {
+		for _, test := range []struct {
+			guard  *middleware.Guard
+			policy scopes.Policy
+			starts bool
+		}{
+			{bare, tenant, false},
+			{bare, scopes.And(scopes.All("read"), tenant), false},
+			{bare, scopes.Or(scopes.All("read"), tenant), false},
+			{bare, scopes.And(scopes.Or(scopes.All("read"), tenant), scopes.MaxTokenAge(time.Hour)), false},
+			{bare, scopes.All("read"), true},
+			{bare, owner, true},
+			{told, scopes.All("read"), true},
+			{told, tenant, true},
+		} {
+			cause := panicOf(func() { register(test.guard, test.policy) })
+			if text, _ := cause.(string); (cause == nil) != test.starts || cause != nil && !strings.HasPrefix(text, "middleware: "+name+": ") {
+				t.Errorf("%s with %v: %v", name, test.policy, cause)
+			}
+		}
+	}
+	cause, _ := panicOf(func() { bare.Middleware(tenant) }).(string)
+	if !strings.Contains(cause, "{tenant}") || !strings.Contains(cause, "Config.PathValue") {
+		t.Errorf("the mend is not told: %s", cause)
+	}
+}
+
+// panicOf returns what run panics with, or nil.
+func panicOf(run func()) (cause any) {
+	defer func() { cause = recover() }()
+	run()
+	return nil
+}
+
+// TestPathValue shows that a policy reads the path's values by the configured
+// accessor, and that a Mux reads its own.
+func TestPathValue(t *testing.T) {
+	issuer := testissuer.New(t)
+	v, err := validator.New(validator.Config{Issuers: []validator.Issuer{{
+		URL: issuer.URL(), Audiences: []string{"https://api.test"}, Keys: jwkscache.Static(issuer.JWKS()), Tenant: validator.TenantRule{Claim: "tenant", Owned: []string{"acme"}},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	guard, err := middleware.New(middleware.Config{Validator: v, PathValue: func(r *http.Request, name string) string {
+		return r.Header.Get("Router-" + name) // stands for what a router keeps
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := guard.NewMux()
+	mux.Handle("GET /{tenant}", scopes.TenantFrom("tenant"), new(handler))
+	other := guard.Require(scopes.TenantFrom("tenant"), new(handler))
+	for _, test := range []struct {
+		name    string
+		handler http.Handler
+		path    string
+		router  string
+		status  int
+	}{
+		{"Mux", mux, "/acme", "", 200},
+		{"Mux, another tenant", mux, "/other", "acme", 403},
+		{"router", other, "/other", "acme", 200},
+		{"router, another tenant", other, "/acme", "other", 403},
+		{"router without a value", other, "/acme", "", 403},
+	} {
+		r := httptest.NewRequest(http.MethodGet, test.path, nil)
+		r.Header.Set("Authorization", "Bearer "+issuer.Sign(testissuer.Token{Claims: map[string]any{"tenant": "acme"}}))
+		r.Header.Set("Router-tenant", test.router)
+		if response := serve(test.handler, r); response.StatusCode != test.status {
+			t.Errorf("%s: %d, want %d", test.name, response.StatusCode, test.status)
+		}
+	}
+}

@@ -1,0 +1,174 @@
+package middleware
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// pattern is a pattern of [http.ServeMux], taken apart.
+type pattern struct {
+	text     string // as it was registered
+	method   string // "": any
+	host     string // "": any
+	segments []segment
+}
+
+// segment is a part of a pattern's path, from one slash to the next.
+type segment struct {
+	literal string // without escapes; "/" for a slash that ends the path, as of {$}; "" for a wildcard
+	rest    bool   // all that follows: {name...}, or a slash at the end of the pattern
+}
+
+// parsePattern takes text apart. It finds no faults: ServeMux does.
+func parsePattern(text string) *pattern {
+	p := &pattern{text: text}
+	target := text
+	if i := strings.IndexAny(text, " \t"); i >= 0 {
+		p.method, target = text[:i], strings.TrimLeft(text[i:], " \t")
+	}
+	host, path, _ := strings.Cut(target, "/")
+	p.host = host
+	for part := range strings.SplitSeq(path, "/") {
+		p.segments = append(p.segments, parseSegment(part))
+	}
+	return p
+}
+
+func parseSegment(text string) segment {
+	switch {
+	case text == "" || strings.HasSuffix(text, "...}"):
+		return segment{rest: true}
+	case text == "{$}":
+		return segment{literal: "/"}
+	case strings.HasPrefix(text, "{"):
+		return segment{}
+	default:
+		return segment{literal: unescaped(text)}
+	}
+}
+
+// unescaped is the text of a segment as ServeMux compares it.
+func unescaped(segment string) string {
+	if text, err := url.PathUnescape(segment); err == nil {
+		return text
+	}
+	return segment
+}
+
+// isWild reports whether s matches every segment, but not the slash that ends a
+// path.
+func (s segment) isWild() bool { return s.literal == "" && !s.rest }
+
+// takes reports whether s, which is not a rest, matches all that other matches,
+// which is not one either.
+func (s segment) takes(other segment) bool {
+	return s.literal == other.literal || s.isWild() && other.literal != "/"
+}
+
+// isTree reports whether p matches a whole subtree of paths.
+func (p *pattern) isTree() bool { return p.last().rest }
+
+func (p *pattern) last() segment { return p.segments[len(p.segments)-1] }
+
+// covers reports whether p matches every path that other matches, on every host
+// that it matches it on.
+func (p *pattern) covers(other *pattern) bool {
+	if p.host != "" && p.host != other.host {
+		return false
+	}
+	for i, s := range p.segments {
+		switch {
+		case i == len(other.segments):
+			return false
+		case s.rest:
+			return true
+		case other.segments[i].rest || !s.takes(other.segments[i]):
+			return false
+		}
+	}
+	return len(p.segments) == len(other.segments)
+}
+
+// meets reports whether there is a path that both match, on a host that both
+// match.
+func (p *pattern) meets(other *pattern) bool {
+	if p.host != "" && other.host != "" && p.host != other.host {
+		return false
+	}
+	for i, s := range p.segments {
+		if i == len(other.segments) {
+			return false
+		}
+		o := other.segments[i]
+		if s.rest || o.rest {
+			return true
+		}
+		if !s.takes(o) && !o.takes(s) {
+			return false
+		}
+	}
+	return len(p.segments) == len(other.segments)
+}
+
+// matches reports whether p matches a path, still escaped and not ambiguous
+// ([AmbiguousPath]), on a host without its port.
+func (p *pattern) matches(host, path string) bool {
+	if p.host != "" && p.host != host {
+		return false
+	}
+	for _, s := range p.segments {
+		switch {
+		case path == "":
+			return false
+		case s.rest:
+			return true
+		case path == "/":
+			if s.literal != "/" {
+				return false
+			}
+			path = ""
+		default:
+			end := strings.IndexByte(path[1:], '/') + 1
+			if end == 0 {
+				end = len(path)
+			}
+			if !s.isWild() && s.literal != unescaped(path[1:end]) {
+				return false
+			}
+			path = path[end:]
+		}
+	}
+	return path == ""
+}
+
+// serves reports whether p is for requests with method.
+func (p *pattern) serves(method string) bool {
+	return p.method == "" || p.method == method || p.method == http.MethodGet && method == http.MethodHead
+}
+
+// withSlash is p with a slash after its path, or nil if the path ends with one
+// or p matches a subtree.
+func (p *pattern) withSlash() *pattern {
+	if p.isTree() || p.last().literal == "/" {
+		return nil
+	}
+	return p.withSegments(append(slices.Clone(p.segments), segment{literal: "/"}))
+}
+
+// withoutSlash is p without the slash that its path ends with, or begins its
+// subtree, where ServeMux redirects to the path with it; or nil if there is no
+// such path.
+func (p *pattern) withoutSlash() *pattern {
+	if len(p.segments) == 1 || !p.isTree() && p.last().literal != "/" {
+		return nil
+	}
+	return p.withSegments(p.segments[:len(p.segments)-1])
+}
+
+func (p *pattern) withSegments(segments []segment) *pattern {
+	changed := *p
+	changed.segments = segments
+	return &changed
+}

@@ -1,0 +1,137 @@
+package middleware
+
+import (
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// randomPattern makes a path pattern of few segments, so that two of them often
+// have something in common.
+func randomPattern(random *rand.Rand) string {
+	var text strings.Builder
+	for i := range random.IntN(4) {
+		text.WriteByte('/')
+		text.WriteString([]string{"a", "b", "%61", "{x" + string(rune('0'+i)) + "}"}[random.IntN(4)])
+	}
+	switch end := []string{"", "/", "/{$}", "/{rest...}"}[random.IntN(4)]; {
+	case end == "" && text.Len() == 0:
+		return "/"
+	default:
+		return text.String() + end
+	}
+}
+
+// shortPaths are all clean paths of up to four segments of the alphabet of
+// randomPattern and one more letter.
+func shortPaths() []string {
+	all, last := []string{"/"}, []string{""}
+	for range 4 {
+		var next []string
+		for _, path := range last {
+			for _, segment := range []string{"a", "b", "c"} {
+				next = append(next, path+"/"+segment)
+				all = append(all, path+"/"+segment, path+"/"+segment+"/")
+			}
+		}
+		last = next
+	}
+	return all
+}
+
+// TestPatternAgreesWithServeMux shows that a pattern matches the paths and hosts
+// for which ServeMux finds its handler.
+func TestPatternAgreesWithServeMux(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	paths := append(shortPaths(), "/%61", "/%C3%A4/a", "/a%20b")
+	for range 300 {
+		text := []string{"", "api.test"}[random.IntN(2)] + randomPattern(random)
+		p, mux := parsePattern("GET \t"+text), http.NewServeMux()
+		mux.Handle("GET \t"+text, http.NotFoundHandler())
+		for _, path := range paths {
+			for _, host := range []string{"api.test", "api.test:443", "www.test"} {
+				r := httptest.NewRequest(http.MethodGet, path, nil)
+				r.Host = host
+				handler, found := mux.Handler(r)
+				matched, want := p.matches(hostname(host), path), found != "" && !isRedirect(handler, r)
+				if matched != want {
+					t.Fatalf("%s on %s%s: %v, ServeMux %v", text, host, path, matched, want)
+				}
+			}
+		}
+	}
+}
+
+// isRedirect reports whether handler sends the client elsewhere.
+func isRedirect(handler http.Handler, r *http.Request) bool {
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, r)
+	return w.Code/100 == 3
+}
+
+// TestPatternRelations shows that covers and meets say what the paths do that
+// the patterns match.
+func TestPatternRelations(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	paths := shortPaths()
+	seen := map[[2]bool]int{}
+	for range 3000 {
+		p, q := parsePattern(randomPattern(random)), parsePattern(randomPattern(random))
+		covers, meets := true, false
+		for _, path := range paths {
+			if q.matches("", path) {
+				covers = covers && p.matches("", path)
+				meets = meets || p.matches("", path)
+			}
+		}
+		if p.covers(q) != covers || p.meets(q) != meets || q.meets(p) != meets {
+			t.Errorf("%s and %s: covers %v, meets %v, the paths say %v, %v", p.text, q.text, p.covers(q), p.meets(q), covers, meets)
+		}
+		seen[[2]bool{covers, meets}]++
+	}
+	if len(seen) != 3 { // what covers another also meets it
+		t.Errorf("some relation did not occur: %v", seen)
+	}
+}
+
+// TestPatternHosts shows what a host does to the relations.
+func TestPatternHosts(t *testing.T) {
+	for _, test := range []struct {
+		p, q          string
+		covers, meets bool
+	}{
+		{"/", "a.test/x", true, true},
+		{"a.test/", "/x", false, true},
+		{"a.test/", "a.test/x", true, true},
+		{"a.test/", "b.test/x", false, false},
+		{"PUT a.test/", "GET \t a.test/x", true, true},
+	} {
+		p, q := parsePattern(test.p), parsePattern(test.q)
+		if p.covers(q) != test.covers || p.meets(q) != test.meets {
+			t.Errorf("%s and %s: covers %v, meets %v", test.p, test.q, p.covers(q), p.meets(q))
+		}
+	}
+}
+
+// TestPatternSlashes shows the other spellings of a pattern's path.
+func TestPatternSlashes(t *testing.T) {
+	for text, want := range map[string][2]bool{ // with and without a slash
+		"/":            {false, false},
+		"/{$}":         {false, false},
+		"/{rest...}":   {false, false},
+		"/a":           {true, false},
+		"/a/{id}":      {true, false},
+		"/a/":          {false, true},
+		"/a/{$}":       {false, true},
+		"/a/{rest...}": {false, true},
+	} {
+		p := parsePattern(text)
+		with, without := p.withSlash(), p.withoutSlash()
+		if (with != nil) != want[0] || (without != nil) != want[1] ||
+			with != nil && !with.matches("", strings.ReplaceAll(text, "{id}", "7")+"/") || without != nil && !without.matches("", "/a") {
+			t.Errorf("%s: %v, %v", text, with, without)
+		}
+	}
+}

@@ -1,0 +1,110 @@
+package middleware_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sallyport-auth/sallyport/middleware"
+	"github.com/sallyport-auth/sallyport/scopes"
+	"github.com/sallyport-auth/sallyport/testissuer"
+)
+
+// TestMuxWarnings shows which routes are told of: what is open beside a guarded
+// path, and nothing that the guard answers.
+func TestMuxWarnings(t *testing.T) {
+	guard := guardFor(t, testissuer.New(t), middleware.Config{})
+	const slash, methods = "with a slash more", "under all other methods"
+	for _, test := range []struct {
+		guarded, public string
+		want            []string // "pattern|other pattern|what"
+	}{
+		{"GET /admin", "/", []string{"/|GET /admin|" + slash}},
+		{"GET /admin", "/{rest...}", []string{"/{rest...}|GET /admin|" + slash}},
+		{"GET /admin", "GET /", []string{"GET /|GET /admin|" + slash}},
+		{"HEAD /admin", "GET /", []string{"GET /|HEAD /admin|" + slash}},
+		{"/admin", "/", []string{"/|/admin|" + slash}},
+		{"GET /admin/{id}; GET /b", "/admin/; /c/", []string{"/admin/|GET /admin/{id}|" + slash}},
+		{"GET /admin; /", "/admin/", []string{"/admin/|GET /admin|" + slash}},
+		{"GET /admin; GET /x/{$}", "/", []string{"/|GET /admin|" + slash}},
+		{"GET a.test/admin", "/", []string{"/|GET a.test/admin|" + slash}},
+		{"GET /admin", "a.test/", []string{"a.test/|GET /admin|" + slash}},
+		{"GET /a; GET /b", "/", []string{"/|GET /a|" + slash, "/|GET /b|" + slash}},
+		{"GET /admin", "/admin", []string{"/admin|GET /admin|" + methods}},
+		{"GET /admin/", "/admin/{rest...}", []string{"/admin/{rest...}|GET /admin/|" + methods}},
+		// Nothing is open.
+		{"GET /admin", "", nil},
+		{"", "/", nil},
+		{"GET /admin; GET /admin/", "/", nil},
+		{"GET /admin; GET /admin/{$}", "/", nil},
+		{"GET /admin; POST /admin/", "/", nil}, // the guard answers GET /admin/
+		{"GET /{page}; /{page}/{$}", "/", nil},
+		{"GET /admin/", "/", nil},
+		{"GET /{$}", "/", nil},
+		{"GET /admin", "PUT /", nil},
+		{"POST /admin", "GET /", nil},
+		{"GET /admin", "PUT /admin", nil},
+		{"GET /admin", "/other/", nil},
+		{"GET /admin", "/{page}", nil},
+		{"GET a.test/admin", "b.test/", nil},
+	} {
+		for _, publicFirst := range []bool{false, true} {
+			got := muxOf(guard, test.guarded, test.public, publicFirst).Warnings()
+			if len(got) != len(test.want) {
+				t.Errorf("%s guarded, %s public: %q, want %d", test.guarded, test.public, got, len(test.want))
+				continue
+			}
+			for i, want := range test.want {
+				parts := strings.Split(want, "|")
+				if !strings.HasPrefix(got[i], fmt.Sprintf("pattern %q is public", parts[0])) ||
+					!strings.Contains(got[i], fmt.Sprintf("path of %q %s", parts[1], parts[2])) {
+					t.Errorf("%s guarded, %s public: %q, want %q", test.guarded, test.public, got[i], want)
+				}
+			}
+		}
+	}
+}
+
+// TestUnsatisfiableWarnings shows that a route that refuses every token of the
+// configured issuers is told of when it is registered, under any router.
+func TestUnsatisfiableWarnings(t *testing.T) {
+	guard := guardFor(t, testissuer.New(t), middleware.Config{})
+	foreign, own := scopes.And(scopes.All("read"), scopes.Audience("https://other.test")), scopes.Audience("https://api.test", "https://other.test")
+	mux := guard.NewMux()
+	mux.Handle("GET /own", own, new(handler))
+	mux.Handle("GET /foreign", foreign, new(handler))
+	mux.Handle("GET /bound", scopes.SenderConstrained(), new(handler))
+	got := mux.Warnings()
+	if len(got) != 2 || !strings.HasPrefix(got[0], `pattern "GET /foreign": `) || !strings.Contains(got[0], `"https://other.test"`) ||
+		!strings.HasPrefix(got[1], `pattern "GET /bound": `) {
+		t.Errorf("%q", got)
+	}
+	if told := guard.Warnings(); len(told) != 0 {
+		t.Errorf("routes of the Mux are told of as others: %q", told)
+	}
+	guard.Require(own, new(handler))
+	for range 2 { // is told once
+		guard.Require(foreign, new(handler))
+	}
+	guard.Optional(scopes.Audience("https://second.test"), new(handler))
+	guard.Middleware(scopes.Audience("https://third.test"))
+	if _, err := guard.Compile(scopes.Audience("https://fourth.test")); err != nil {
+		t.Fatal(err)
+	}
+	got = guard.Warnings()
+	for i, audience := range []string{"other", "second", "third", "fourth"} {
+		if len(got) != 4 || !strings.Contains(got[i], "https://"+audience+".test") || !strings.HasPrefix(got[i], "policy ") {
+			t.Fatalf("%q", got)
+		}
+	}
+	for i := range 200 {
+		guard.Require(scopes.Audience(fmt.Sprint(i)), new(handler))
+	}
+	if got = guard.Warnings(); len(got) != 100 {
+		t.Errorf("%d warnings are kept", len(got))
+	}
+	if slices.Reverse(got); slices.Equal(got, guard.Warnings()) {
+		t.Error("a caller can change what is kept")
+	}
+}
