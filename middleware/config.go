@@ -53,13 +53,22 @@ type Config struct {
 	// request, see [Guard.Arrival].
 	PublicURL string
 	// TrustedProxies are the networks of the proxies in front of this
-	// program. Forwarded, X-Forwarded-* and the like count if the TCP peer is
-	// in one of them; from all others they are removed before a handler sees
-	// the request. Such a proxy must set or remove Forwarded and
+	// program. Forwarded, X-Forwarded-* and the like (docs/http.md has them)
+	// count if the TCP peer is in one of them; from all others they are removed
+	// before a handler sees the request, and so are spellings such as
+	// X_Forwarded_For from everybody. Such a proxy must set or remove Forwarded and
 	// X-Forwarded-For, -Proto and -Host, and whatever else of the kind a
 	// handler relies on, never pass on a client's. nil: there are none, and
 	// the fields are always removed.
 	TrustedProxies []netip.Prefix
+	// InsecureKeepFields are names of header fields that handlers see whoever
+	// sent them, out of those that are removed (docs/http.md has them). Anybody
+	// who reaches this program can then send such a field, and so take the
+	// address, the name or the certificate of somebody else, or another method
+	// or path than was judged, with every handler, framework and backend that
+	// believes it. Each name keeps that one field in that one spelling; case
+	// does not count. nil: none is kept.
+	InsecureKeepFields []string
 	// RefuseURLTokens answers 400 to a request that has an access_token in
 	// its URL beside the one in its Authorization field. By default the one
 	// in the URL is ignored (OAuth 2.1 §5.1). It is never used.
@@ -88,8 +97,9 @@ func New(config Config) (*Guard, error) {
 	}
 	g := &Guard{
 		validator: config.Validator, refuseURLTokens: config.RefuseURLTokens, challenger: newChallenger(&config),
-		hierarchy: maps.Clone(config.Hierarchy), public: public, proxies: slices.Clone(config.TrustedProxies), pathValue: config.PathValue,
-		manner: manner{noBody: config.NoBody, expose: config.ExposeHeaders, render: config.DenialBody},
+		hierarchy: maps.Clone(config.Hierarchy), public: public, proxies: slices.Clone(config.TrustedProxies), kept: slices.Clone(config.InsecureKeepFields),
+		pathValue: config.PathValue,
+		manner:    manner{noBody: config.NoBody, expose: config.ExposeHeaders, render: config.DenialBody},
 	}
 	for broad, below := range g.hierarchy {
 		g.hierarchy[broad] = slices.Clone(below)
@@ -135,6 +145,14 @@ func (c *Config) check() (*url.URL, error) {
 			addf("TrustedProxies[%d] is not a network such as 10.0.0.0/8 or 2001:db8::/32", i)
 		case proxies.Bits() == 0:
 			addf("TrustedProxies[%d] %v trusts everybody; name the networks of your proxies", i, proxies)
+		}
+	}
+	for i, name := range c.InsecureKeepFields {
+		switch f := fieldsByName.find(name); {
+		case f == nil:
+			addf("InsecureKeepFields[%d] %q is no field that is removed; leave it out", i, name)
+		case !f.spells(name):
+			addf("InsecureKeepFields[%d] %q is not spelled like %s, and only fields in the usual spelling can be kept", i, name, f.name)
 		}
 	}
 	return public, errors.Join(faults...)

@@ -7,21 +7,36 @@ import (
 	"strings"
 )
 
-// maxParameters is how many parameters an element may have. RFC 7239 §5 has four;
-// without a bound, a client's part of the field could cost seconds.
-const maxParameters = 16
+const (
+	// maxHops is how many hops a request may have come by, over all lines of a
+	// field. Without a bound, a client's part of the field could cost
+	// megabytes.
+	maxHops = 32
+	// maxParameters is how many parameters an element may have. RFC 7239 §5 has
+	// four; without a bound, a client's part of the field could cost seconds.
+	maxParameters = 16
+	// maxValue is how long a value with quoted-pairs may be that is read, and a
+	// scheme or host that is skipped. Any address or host name is shorter.
+	maxValue = 512
+)
 
-// parseForwarded reads Forwarded fields by the grammar of RFC 7239 §4, with two
-// deviations to the strict side: an element without a parameter is refused, and
-// one with more than maxParameters.
-func parseForwarded(fields []string) ([]hop, error) {
+// parseForwarded reads Forwarded fields by the grammar of RFC 7239 §4, with three
+// deviations to the strict side: an element without a parameter is refused, one
+// with more than maxParameters, and more than maxHops elements.
+//
+// With clientOnly, schemes and hosts are skipped, whatever they are, and the hops
+// have none.
+func parseForwarded(fields []string, clientOnly bool) ([]hop, error) {
 	var hops []hop
 	for _, field := range fields {
 		rest := strings.Trim(field, " \t")
 		for {
 			var h hop
 			var ok bool
-			if h, rest, ok = parseElement(rest); !ok {
+			if len(hops) == maxHops {
+				return nil, errHops
+			}
+			if h, rest, ok = parseElement(rest, clientOnly); !ok {
 				return nil, errForwarding
 			}
 			hops = append(hops, h)
@@ -39,37 +54,52 @@ func parseForwarded(fields []string) ([]hop, error) {
 
 // parseElement reads the forwarded-element that text starts with. An address
 // that is hidden ("unknown", or _ and a name) or not told is the zero Addr.
-func parseElement(text string) (h hop, rest string, ok bool) {
-	var seen []string
-	for rest = text; ; rest = rest[1:] {
+func parseElement(text string, clientOnly bool) (h hop, rest string, ok bool) {
+	var seen [maxParameters]string
+	rest = text
+	for count := 0; ; count++ {
 		name, after := cutToken(rest)
-		name = strings.ToLower(name)
-		value, after, ok := parseValue(after)
-		if name == "" || !ok {
+		if name == "" || count == len(seen) || containsFold(seen[:count], name) {
 			return h, "", false
 		}
-		if len(seen) == maxParameters || slices.Contains(seen, name) {
-			return h, "", false
-		}
-		seen = append(seen, name)
-		switch name {
-		case "for":
-			if h.client, ok = parseNode(value); !ok {
-				return h, "", false
-			}
-		case "proto":
-			if h.scheme = strings.ToLower(value); !isScheme(h.scheme) {
-				return h, "", false
-			}
-		case "host":
-			if h.host = value; !isHost(value) {
+		seen[count] = name
+		if clientOnly && (strings.EqualFold(name, "proto") || strings.EqualFold(name, "host")) {
+			rest = skipTarget(after)
+		} else {
+			var value string
+			if value, rest, ok = parseValue(after); !ok || !h.set(name, value) {
 				return h, "", false
 			}
 		}
-		if rest = after; !strings.HasPrefix(rest, ";") {
+		if rest, ok = strings.CutPrefix(rest, ";"); !ok {
 			return h, rest, true
 		}
+		if clientOnly {
+			rest = strings.TrimLeft(rest, " \t") // as many write it before proto
+		}
 	}
+}
+
+// set puts a parameter into h, and reports whether its value can be read.
+func (h *hop) set(name, value string) (ok bool) {
+	switch {
+	case strings.EqualFold(name, "for"):
+		h.client, ok = parseNode(value)
+		h.told = true
+		return ok
+	case strings.EqualFold(name, "proto"):
+		h.scheme, ok = parseScheme(value)
+		return ok
+	case strings.EqualFold(name, "host"):
+		h.host = value
+		return isHost(value)
+	default:
+		return true
+	}
+}
+
+func containsFold(names []string, name string) bool {
+	return slices.ContainsFunc(names, func(seen string) bool { return strings.EqualFold(seen, name) })
 }
 
 // parseValue reads "=" and the token or quoted-string behind it.
@@ -82,23 +112,54 @@ func parseValue(text string) (value, rest string, ok bool) {
 		value, rest = cutToken(text)
 		return value, rest, value != ""
 	}
-	var b strings.Builder
+	escaped := false
 	for i := 1; i < len(text); i++ {
 		switch c := text[i]; {
 		case c == '"':
-			return b.String(), text[i+1:], true
+			if value = text[1:i]; escaped && len(value) <= maxValue { // with a backslash left in it, it is no address, scheme or host
+				value = unescape(value)
+			}
+			return value, text[i+1:], true
 		case c == '\\':
+			escaped = true
 			if i++; i == len(text) || text[i] < ' ' && text[i] != '\t' || text[i] == 0x7f {
 				return "", "", false
 			}
-			b.WriteByte(text[i])
 		case c < ' ' && c != '\t', c == 0x7f:
 			return "", "", false
-		default:
-			b.WriteByte(c)
 		}
 	}
 	return "", "", false
+}
+
+// unescape resolves the quoted-pairs of a quoted-string.
+func unescape(text string) string {
+	var b strings.Builder
+	b.Grow(len(text))
+	for i := 0; i < len(text); i++ {
+		if text[i] == '\\' {
+			i++
+		}
+		b.WriteByte(text[i])
+	}
+	return b.String()
+}
+
+// skipTarget returns what follows "=" and a scheme or host that does not count.
+// What is no value, such as a host with a port that is not quoted, ends at the
+// next delimiter.
+func skipTarget(text string) string {
+	start := text[:min(len(text), maxValue)]
+	if _, after, ok := parseValue(start); ok {
+		rest := text[len(start)-len(after):]
+		if trimmed := strings.TrimLeft(rest, " \t"); trimmed == "" || trimmed[0] == ',' || rest[0] == ';' {
+			return rest
+		}
+	}
+	if i := strings.IndexAny(text, ";,"); i >= 0 {
+		return text[i:]
+	}
+	return ""
 }
 
 // parseNode reads a node of RFC 7239 §6.
@@ -140,6 +201,9 @@ func parseAddress(text string) (netip.Addr, bool) {
 }
 
 func isPort(text string) bool {
+	if len(text) > 5 {
+		return false
+	}
 	n, err := strconv.ParseUint(text, 10, 16)
 	return err == nil && n > 0
 }

@@ -31,6 +31,7 @@ type Guard struct {
 	manner          manner
 	public          *url.URL // nil if it is not configured
 	proxies         []netip.Prefix
+	kept            []string // fields that are never removed
 	refuseURLTokens bool
 	pathValue       func(*http.Request, string) string // of Config
 	trace           Trace

@@ -17,8 +17,12 @@ import (
 // next may change it. What next sees of the request lacks what could make it do
 // something else than was judged: fields such as X-HTTP-Method-Override and
 // X-Original-URL, the query parameter _method, and, unless they come from a
-// proxy of Config.TrustedProxies, forwarding fields. A _method in the body is
-// out of sight. docs/http.md has the list.
+// proxy of Config.TrustedProxies, the fields by which a proxy tells the address,
+// the user or the certificate of a client. docs/http.md has the list. A _method
+// in the body is out of sight.
+//
+// next gets a copy of the request. Forms, trailers, Pattern and path values, which
+// net/http keeps in its own Request, work as they do without the copy.
 //
 // Require panics if policy has a fault, see [scopes.Policy.Err], and if it looks
 // for a value of the path ([scopes.TenantFrom]) and Config.PathValue is nil.
@@ -93,30 +97,31 @@ type door struct {
 	optional bool
 }
 
-func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	r = d.guard.screened(r)
+func (d *door) ServeHTTP(w http.ResponseWriter, original *http.Request) {
+	r := d.guard.screened(original)
 	if d.policy.IsPublic() {
-		d.next.ServeHTTP(w, r)
+		passOn(d.next, w, r, original)
 		return
 	}
 	if d.optional {
 		w.Header().Add("Vary", "Authorization")
 		if isAnonymous(r.Header) {
 			d.guard.manner.exposeHeaders(w.Header())
-			d.next.ServeHTTP(w, r)
+			passOn(d.next, w, r, original)
 			return
 		}
 	}
 	token, denial := d.check(r)
 	if denial != nil {
-		denial.ServeHTTP(w, r)
+		passOn(denial, w, r, original)
 		return
 	}
 	if _, set := w.Header()["Cache-Control"]; !set {
 		w.Header().Set("Cache-Control", "private")
 	}
 	d.guard.manner.exposeHeaders(w.Header())
-	d.next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), tokenKey{}, token))) //nolint:contextcheck // r is the request, or a copy of it with its context
+	r = r.WithContext(context.WithValue(r.Context(), tokenKey{}, token)) //nolint:contextcheck // r is the request, or a copy of it with its context
+	passOn(d.next, w, r, original)
 }
 
 // isAnonymous reports whether the request does not even try to authenticate.
@@ -130,7 +135,9 @@ type tokenKey struct{}
 
 // TokenFrom is the validated token of a request that came through a [Guard],
 // or nil: for an anonymous request, a public route, or no Guard at all. A nil
-// token grants nothing.
+// token grants nothing. Where one Guard stands behind another, it is the token
+// that the inner one judged: the token of the outer one is hidden behind public
+// routes and from anonymous callers, and from hooks.
 func TokenFrom(ctx context.Context) *validator.Token {
 	token, _ := ctx.Value(tokenKey{}).(*validator.Token)
 	return token

@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -26,6 +27,8 @@ type Arrival struct {
 var (
 	errForwarding = validator.Refuse(validator.MalformedRequest,
 		errors.New("middleware: a trusted proxy sent forwarding fields that cannot be read (RFC 7239 §4)"))
+	errHops = validator.Refuse(validator.MalformedRequest,
+		fmt.Errorf("middleware: a trusted proxy sent a forwarding field with more than %d hops", maxHops))
 	errForwardingConflict = validator.Refuse(validator.MalformedRequest,
 		errors.New("middleware: a trusted proxy sent Forwarded and X-Forwarded fields that say different things"))
 	errHost = validator.Refuse(validator.MalformedRequest,
@@ -33,14 +36,15 @@ var (
 )
 
 // Arrival tells how r arrived. Config.PublicURL decides the scheme and the
-// host. Otherwise they are those of the connection and the Host field, unless
-// the TCP peer is one of Config.TrustedProxies: then Forwarded (RFC 7239) or
-// X-Forwarded-For, -Proto and -Host count, read from the right up to the first
-// hop that is not trusted. Both kinds together must agree. X-Forwarded-Port is
-// not looked at.
+// host; what a proxy says of them is not looked at then. Otherwise they are those
+// of the connection and the Host field, unless the TCP peer is one of
+// Config.TrustedProxies: then Forwarded (RFC 7239) or X-Forwarded-For, -Proto and
+// -Host count, read from the right up to the first hop that is not trusted. Both
+// kinds together must agree. The scheme of a WebSocket upgrade, ws or wss, is told
+// as http or https. X-Forwarded-Port is not looked at.
 //
 // The error is a MalformedRequest: what the proxy or the Host field says cannot
-// be read.
+// be read, or names more than 32 hops.
 func (g *Guard) Arrival(r *http.Request) (Arrival, error) {
 	a := Arrival{Scheme: "http", Host: r.Host, Client: peer(r)}
 	if r.TLS != nil {
@@ -92,14 +96,16 @@ func (g *Guard) trusts(address netip.Addr) bool {
 
 // hop is what one proxy says of the request it got. Empty texts were not said.
 type hop struct {
+	told   bool // there was something about the client
 	client netip.Addr
 	scheme string
 	host   string
 }
 
-// forwarded puts into a what the fields of a trusted peer say.
+// forwarded puts into a what the fields of a trusted peer say. With a PublicURL,
+// nothing that they say of scheme and host counts, so it is not read either.
 func (g *Guard) forwarded(header http.Header, a *Arrival) error {
-	standard, err := parseForwarded(header.Values("Forwarded"))
+	hops, err := parseForwarded(header["Forwarded"], g.public != nil)
 	if err != nil {
 		return err
 	}
@@ -107,15 +113,9 @@ func (g *Guard) forwarded(header http.Header, a *Arrival) error {
 	if err != nil {
 		return err
 	}
-	said := g.outermost(standard)
-	switch {
-	case said == nil:
-		said = custom
-	case custom != nil && *said != *custom:
-		return errForwardingConflict
-	}
+	said, err := g.agreed(g.outermost(hops), custom)
 	if said == nil {
-		return nil
+		return err
 	}
 	a.Client = said.client
 	if said.scheme != "" {
@@ -125,6 +125,24 @@ func (g *Guard) forwarded(header http.Header, a *Arrival) error {
 		a.Host = said.host
 	}
 	return nil
+}
+
+// agreed returns what two hops say, of which each may be nil, or an error if they
+// say different things. With a PublicURL, they can differ in the client only, and
+// one that does not tell it says nothing.
+func (g *Guard) agreed(standard, custom *hop) (*hop, error) {
+	switch {
+	case custom == nil:
+		return standard, nil
+	case standard == nil, g.public != nil && !standard.told:
+		return custom, nil
+	case g.public != nil && !custom.told:
+		return standard, nil
+	case standard.client != custom.client, standard.scheme != custom.scheme, standard.host != custom.host:
+		return nil, errForwardingConflict
+	default:
+		return standard, nil
+	}
 }
 
 // outermost is the hop before which nobody is trusted, or nil if there is none.
@@ -138,15 +156,18 @@ func (g *Guard) outermost(hops []hop) *hop {
 }
 
 // parseXForwarded reads the three fields. Scheme and host are said once, or
-// once for each hop.
+// once for each hop; with a PublicURL they are not read.
 func (g *Guard) parseXForwarded(header http.Header) (*hop, error) {
-	clients := listed(header.Values("X-Forwarded-For"))
-	schemes := listed(header.Values("X-Forwarded-Proto"))
-	hosts := listed(header.Values("X-Forwarded-Host"))
-	if len(clients)+len(schemes)+len(hosts) == 0 {
+	clients, few := listed(header["X-Forwarded-For"])
+	schemes, fewSchemes := listed(header["X-Forwarded-Proto"])
+	hosts, fewHosts := listed(header["X-Forwarded-Host"])
+	if len(clients)+len(schemes)+len(hosts) == 0 && few && fewSchemes && fewHosts {
 		return nil, nil //nolint:nilnil // nothing was said
 	}
-	var said hop
+	if !few || g.public == nil && (!fewSchemes || !fewHosts) {
+		return nil, errHops
+	}
+	said := hop{told: len(clients) > 0}
 	at := len(clients) - 1
 	for ; at >= 0; at-- {
 		client, ok := parseAddress(clients[at])
@@ -157,10 +178,19 @@ func (g *Guard) parseXForwarded(header http.Header) (*hop, error) {
 			break
 		}
 	}
+	if g.public != nil {
+		return &said, nil
+	}
 	at = max(at, 0)
-	said.scheme = strings.ToLower(ofHop(schemes, at, len(clients)))
-	said.host = ofHop(hosts, at, len(clients))
-	if len(schemes) > 0 && !isScheme(said.scheme) || len(hosts) > 0 && !isHost(said.host) {
+	readable := true
+	if len(schemes) > 0 {
+		said.scheme, readable = parseScheme(ofHop(schemes, at, len(clients)))
+	}
+	if len(hosts) > 0 {
+		said.host = ofHop(hosts, at, len(clients))
+		readable = readable && isHost(said.host)
+	}
+	if !readable {
 		return nil, errForwarding
 	}
 	return &said, nil
@@ -178,15 +208,34 @@ func ofHop(values []string, at, all int) string {
 	}
 }
 
-// listed are the members of a list (RFC 9110 §5.6.1), over all its field lines.
-func listed(fields []string) []string {
-	var all []string
+// listed returns the members of a list (RFC 9110 §5.6.1), over all its field
+// lines. ok is false if there are more than maxHops.
+func listed(fields []string) (members []string, ok bool) {
+	count := 0
+	for _, field := range fields {
+		count += strings.Count(field, ",") + 1
+	}
+	if count == 0 || count > maxHops {
+		return nil, count == 0
+	}
+	members = make([]string, 0, count)
 	for _, field := range fields {
 		for member := range strings.SplitSeq(field, ",") {
-			all = append(all, strings.Trim(member, " \t"))
+			members = append(members, strings.Trim(member, " \t"))
 		}
 	}
-	return all
+	return members, true
 }
 
-func isScheme(text string) bool { return text == "https" || text == "http" }
+// parseScheme reads a forwarded scheme. Proxies such as Traefik tell ws and wss of
+// a WebSocket upgrade, whose request is one for http or https (RFC 6455 §3).
+func parseScheme(text string) (scheme string, ok bool) {
+	switch {
+	case strings.EqualFold(text, "https"), strings.EqualFold(text, "wss"):
+		return "https", true
+	case strings.EqualFold(text, "http"), strings.EqualFold(text, "ws"):
+		return "http", true
+	default:
+		return "", false
+	}
+}

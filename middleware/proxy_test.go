@@ -86,6 +86,18 @@ func TestArrival(t *testing.T) {
 		{"Forwarded, bad scheme", proxy, []string{"Forwarded: proto=ftp"}, ""},
 		{"Forwarded, bad host", proxy, []string{`Forwarded: host="a/b"`}, ""},
 
+		{"WebSocket", proxy, []string{"X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: wss"}, "https example.com 192.0.2.1"},
+		{"WebSocket without TLS", proxy, []string{"X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: ws"}, "http example.com 192.0.2.1"},
+		{"WebSocket, upper case", proxy, []string{"X-Forwarded-Proto: WSS"}, "https example.com invalid IP"},
+		{"WebSocket of the hop", proxy, []string{"X-Forwarded-For: 192.0.2.1, 10.0.0.2", "X-Forwarded-Proto: wss, ws"}, "https example.com 192.0.2.1"},
+		{"WebSocket, Forwarded", proxy, []string{"Forwarded: for=192.0.2.1;proto=wss"}, "https example.com 192.0.2.1"},
+		{"WebSocket, Forwarded, without TLS", proxy, []string{`Forwarded: for=192.0.2.1;proto="Ws"`}, "http example.com 192.0.2.1"},
+		{"WebSocket, said in both ways", proxy, []string{"Forwarded: for=192.0.2.1;proto=wss", "X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: https"}, "https example.com 192.0.2.1"},
+		{"WebSocket, said differently", proxy, []string{"Forwarded: for=192.0.2.1;proto=wss", "X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: ws"}, ""},
+		{"a scheme that is none", proxy, []string{"X-Forwarded-Proto: wsss"}, ""},
+		{"HTTP/2 without TLS", proxy, []string{"X-Forwarded-Proto: h2c"}, ""},
+		{"a stranger's WebSocket", stranger, []string{"X-Forwarded-Proto: wss"}, "http example.com 192.0.2.9"},
+
 		{"both, alike", proxy, []string{"Forwarded: for=192.0.2.1;proto=https", "X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: https"}, "https example.com 192.0.2.1"},
 		{"both, another client", proxy, []string{"Forwarded: for=192.0.2.1", "X-Forwarded-For: 192.0.2.2"}, ""},
 		{"both, a host passed on", proxy, []string{"Forwarded: for=192.0.2.1;host=evil.test", "X-Forwarded-For: 192.0.2.1"}, ""},
@@ -132,13 +144,6 @@ func TestPublicURL(t *testing.T) {
 	if err != nil || arrival.Scheme != "https" || arrival.Host != "api.test" {
 		t.Errorf("%+v, %v", arrival, err)
 	}
-	for _, field := range []string{"X-Forwarded-Host", "Forwarded"} { // and is no leave to send rubbish
-		bad := httptest.NewRequest(http.MethodGet, "/", nil)
-		bad.Header.Set(field, `host="a/b"`)
-		if arrival, err := guardFor(t, issuer, middleware.Config{PublicURL: "https://api.test", TrustedProxies: proxies}).Arrival(bad); err == nil {
-			t.Errorf("%s: %+v", field, arrival)
-		}
-	}
 	// What is wrong with the credentials is not lost behind a proxy.
 	twice := request("Bearer a.b.c", "Bearer a.b.c")
 	if response := serve(guardFor(t, issuer, middleware.Config{TrustedProxies: proxies}).Require(scopes.Authenticated(), new(handler)), twice); response.StatusCode != 400 {
@@ -167,6 +172,76 @@ func TestPublicURL(t *testing.T) {
 		r.Host = host
 		if _, err := plain.Arrival(r); err != nil {
 			t.Errorf("%q: %v", host, err)
+		}
+	}
+}
+
+// TestPublicURLForwarding covers R-BT-11 behind a PublicURL: what a proxy says of
+// scheme and host refuses nothing, and what it says of the client is read as
+// strictly as without.
+func TestPublicURLForwarding(t *testing.T) {
+	guard := guardFor(t, testissuer.New(t), middleware.Config{
+		PublicURL: "https://api.test", TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+	})
+	long := strings.Repeat("x", 600)
+	for _, row := range []struct {
+		name   string
+		fields []string // name: value
+		want   string   // client; "" for a refusal
+	}{
+		{"nothing said", nil, "10.0.0.1"},
+		{"a scheme that is none", []string{"X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: grpc+tls"}, "192.0.2.1"},
+		{"no scheme", []string{"X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: "}, "192.0.2.1"},
+		{"schemes of no hops", []string{"X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: https, http, https"}, "192.0.2.1"},
+		{"many schemes", []string{"X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: https" + strings.Repeat(", https", 100)}, "192.0.2.1"},
+		{"only many schemes", []string{"X-Forwarded-Proto: https" + strings.Repeat(", https", 100)}, "invalid IP"},
+		{"a host that is none", []string{"X-Forwarded-For: 192.0.2.1", "X-Forwarded-Host: api.test/admin?x="}, "192.0.2.1"},
+		{"only a host", []string{"X-Forwarded-Host: a b"}, "invalid IP"},
+		{"many hosts", []string{"X-Forwarded-For: 192.0.2.1", "X-Forwarded-Host: " + strings.Repeat(",", 100)}, "192.0.2.1"},
+		{"Forwarded, a scheme that is none", []string{"Forwarded: for=192.0.2.1;proto=ftp"}, "192.0.2.1"},
+		{"Forwarded, no scheme", []string{"Forwarded: for=192.0.2.1;proto="}, "192.0.2.1"},
+		{"Forwarded, a scheme without =", []string{"Forwarded: proto;for=192.0.2.1"}, "192.0.2.1"},
+		{"Forwarded, a host with a path", []string{`Forwarded: host="a/b";for=192.0.2.1`}, "192.0.2.1"},
+		{"Forwarded, a port that is not quoted", []string{"Forwarded: for=192.0.2.1;host=api.test:8443;proto=https"}, "192.0.2.1"},
+		{"Forwarded, the same on the left", []string{"Forwarded: host=api.test:8443;for=1.1.1.1, for=192.0.2.1"}, "192.0.2.1"},
+		{"Forwarded, white space", []string{"Forwarded: for=192.0.2.1; proto=https; host=api.test"}, "192.0.2.1"},
+		{"Forwarded, an open quote", []string{`Forwarded: for=1.1.1.1;host=", for=192.0.2.1;proto=https`}, "192.0.2.1"},
+		{"Forwarded, an open quote before another", []string{`Forwarded: for=1.1.1.1;host=", for="192.0.2.1";host="api.test"`}, "192.0.2.1"},
+		{"Forwarded, an open quote and a backslash", []string{`Forwarded: for=1.1.1.1;host="\, for="192.0.2.1"`}, "192.0.2.1"},
+		{"Forwarded, delimiters in quotes", []string{`Forwarded: for=192.0.2.1;host="a, for=1.1.1.1;x";proto=https`}, "192.0.2.1"},
+		{"Forwarded, a delimiter after white space", []string{`Forwarded: for=1.1.1.1;host="a" , for=192.0.2.1`}, "192.0.2.1"},
+		{"Forwarded, a long host", []string{"Forwarded: host=" + long + ";for=192.0.2.1"}, "192.0.2.1"},
+		{"Forwarded, a long host in quotes", []string{`Forwarded: host="` + long + `";for=192.0.2.1`}, "192.0.2.1"},
+		{"both, another scheme", []string{"Forwarded: for=192.0.2.1;proto=http", "X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: https"}, "192.0.2.1"},
+		{"both, another host", []string{"Forwarded: for=192.0.2.1;host=evil.test", "X-Forwarded-For: 192.0.2.1"}, "192.0.2.1"},
+		{"both, one only of the scheme", []string{"Forwarded: for=192.0.2.1", "X-Forwarded-Proto: https"}, "192.0.2.1"},
+		{"both, the other only of the scheme", []string{"Forwarded: proto=https", "X-Forwarded-For: 192.0.2.1"}, "192.0.2.1"},
+		{"both, neither of the client", []string{"Forwarded: proto=https", "X-Forwarded-Proto: http"}, "invalid IP"},
+
+		{"both, another client", []string{"Forwarded: for=192.0.2.1", "X-Forwarded-For: 192.0.2.2"}, ""},
+		{"both, a hidden client", []string{"Forwarded: for=_x", "X-Forwarded-For: 192.0.2.2"}, ""},
+		{"no address", []string{"X-Forwarded-For: unknown"}, ""},
+		{"Forwarded, no address", []string{"Forwarded: for=192.0.2.256;host=api.test"}, ""},
+		{"Forwarded, the client twice", []string{"Forwarded: for=192.0.2.1;host=a;for=192.0.2.1"}, ""},
+		{"Forwarded, the host twice", []string{"Forwarded: for=192.0.2.1;host=a;host=b"}, ""},
+		{"Forwarded, a loose end", []string{"Forwarded: host=a;"}, ""},
+		{"Forwarded, a client without a quote", []string{`Forwarded: host=a;for="192.0.2.1`}, ""},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.RemoteAddr = "10.0.0.1:1"
+		for _, field := range row.fields {
+			name, value, _ := strings.Cut(field, ":")
+			r.Header.Add(name, strings.TrimPrefix(value, " "))
+		}
+		arrival, err := guard.Arrival(r)
+		if err != nil {
+			if row.want != "" || validator.ReasonOf(err) != validator.MalformedRequest {
+				t.Errorf("%s: %v", row.name, err)
+			}
+			continue
+		}
+		if arrival.Scheme != "https" || arrival.Host != "api.test" || arrival.Client.String() != row.want {
+			t.Errorf("%s: %+v, want %q", row.name, arrival, row.want)
 		}
 	}
 }

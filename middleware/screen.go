@@ -3,66 +3,20 @@ package middleware
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
-// Fields by which a client asks a framework to take its request for one of
-// another method or path than was judged. Proxies pass them on as they come, so
-// that it does not count who sent them.
-var overrides = []string{
-	"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override",
-	"X-Original-URL", "X-Original-URI", "X-Original-Method", "X-Rewrite-URL",
-}
-
-// Fields that a proxy vouches for. A * stands for any rest.
-var forwardingFields = []string{
-	"Forwarded", "X-Forwarded-*", "X-Real-IP", "X-Original-*",
-	"Client-Cert", "Client-Cert-*", "X-Client-Cert*", "SSL-Client-*", "X-SSL-Client-*", "X-ARR-ClientCert", "X-Amzn-MTLS-*",
-}
-
-// isField reports whether a field has one of these names. Case does not count,
-// and _ is taken for -, as CGI and its heirs do.
-func isField(name string, list []string) bool {
-	for _, want := range list {
-		prefix, open := strings.CutSuffix(want, "*")
-		if len(name) < len(prefix) || len(name) > len(prefix) && !open {
-			continue
-		}
-		if sameField(name[:len(prefix)], prefix) {
-			return true
-		}
-	}
-	return false
-}
-
-func sameField(a, b string) bool {
-	for i := range len(a) {
-		if folded(a[i]) != folded(b[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func folded(c byte) byte {
-	switch {
-	case c == '_':
-		return '-'
-	case c >= 'A' && c <= 'Z':
-		return c | 0x20
-	default:
-		return c
-	}
-}
-
-// screened is r as handlers may see it: r itself if there is nothing to remove,
-// otherwise a copy.
+// screened returns r as handlers may see it: r itself if there is nothing to
+// remove, otherwise a copy. The token of an outer guard is removed too: it was
+// not judged by the policy of this one.
 func (g *Guard) screened(r *http.Request) *http.Request {
 	header, query := g.screenedHeader(r), withoutMethod(r.URL.RawQuery)
-	if header == nil && query == r.URL.RawQuery {
+	ctx, hadToken := withoutToken(r.Context())
+	if header == nil && query == r.URL.RawQuery && !hadToken {
 		return r
 	}
-	copied := r.WithContext(r.Context())
+	copied := r.WithContext(ctx)
 	if header != nil {
 		copied.Header = header
 	}
@@ -76,13 +30,13 @@ func (g *Guard) screened(r *http.Request) *http.Request {
 	return copied
 }
 
-// screenedHeader is a copy of the header without what is removed, or nil if
+// screenedHeader returns a copy of the header without what is removed, or nil if
 // nothing is.
 func (g *Guard) screenedHeader(r *http.Request) http.Header {
 	var header http.Header
 	trusted := g.trustsPeer(r)
 	for name := range r.Header {
-		if !isField(name, overrides) && (trusted || !isField(name, forwardingFields)) {
+		if g.passes(name, trusted) {
 			continue
 		}
 		if header == nil {
@@ -91,6 +45,21 @@ func (g *Guard) screenedHeader(r *http.Request) http.Header {
 		delete(header, name)
 	}
 	return header
+}
+
+// passes reports whether handlers see a field with this name. A trusted proxy
+// vouches for what it sets, in the spelling that it sets: another spelling of the
+// same field came from a client.
+func (g *Guard) passes(name string, trusted bool) bool {
+	f := fieldsByName.find(name)
+	switch {
+	case f == nil:
+		return true
+	case slices.ContainsFunc(g.kept, func(kept string) bool { return strings.EqualFold(kept, name) }):
+		return true
+	default:
+		return trusted && f.kind != overrideField && f.spells(name)
+	}
 }
 
 // withoutMethod takes the parameter _method out of a query, which frameworks

@@ -186,10 +186,12 @@ func TestForwardingFields(t *testing.T) {
 	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")}
 	fields := []string{
 		"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Client-Cert",
-		"x-forwarded-for", "X_forwarded_for", "X-Real-Ip", "X-Original-Host", "X-Original-For", "Client-Cert", "Client-Cert-Chain", "X-Client-Cert",
-		"Ssl-Client-Cert", "Ssl_client_verify", "X-Ssl-Client-Cert", "X-Arr-Clientcert", "X-Amzn-Mtls-Clientcert",
+		"x-forwarded-for", "X-Real-Ip", "X-Original-Host", "X-Original-For", "Client-Cert", "Client-Cert-Chain", "X-Client-Cert",
+		"Ssl-Client-Cert", "Ssl-Client-Verify", "X-Ssl-Client-Cert", "X-Arr-Clientcert", "X-Amzn-Mtls-Clientcert",
 	}
-	others := []string{"X-Request-Id", "Forward", "X-Forwarded", "Client-Certificate", "X-Real-Ips", "X", ""}
+	// What a proxy did not set, because it would spell it otherwise.
+	foreign := []string{"X_forwarded_for", "Ssl_client_verify", "X-Forwarded_host", "X.real.ip"}
+	others := []string{"X-Request-Id", "Forward", "Client-Certificate", "X-Real-Ips", "X", ""}
 	for _, row := range []struct {
 		peer    string
 		proxies []netip.Prefix
@@ -209,7 +211,7 @@ func TestForwardingFields(t *testing.T) {
 		guard := guardFor(t, issuer, middleware.Config{TrustedProxies: row.proxies})
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.RemoteAddr = row.peer
-		for _, name := range slices.Concat(fields, others) {
+		for _, name := range slices.Concat(fields, foreign, others) {
 			r.Header[name] = []string{"x"}
 		}
 		var seen http.Header
@@ -220,12 +222,17 @@ func TestForwardingFields(t *testing.T) {
 				t.Errorf("%q, %v: %s reaches the handler: %v", row.peer, row.proxies, name, there)
 			}
 		}
+		for _, name := range foreign {
+			if _, there := seen[name]; there {
+				t.Errorf("%q, %v: %s reaches the handler", row.peer, row.proxies, name)
+			}
+		}
 		for _, name := range others {
 			if _, there := seen[name]; !there {
 				t.Errorf("%q: %q is gone", row.peer, name)
 			}
 		}
-		if len(r.Header) != len(fields)+len(others) {
+		if len(r.Header) != len(fields)+len(foreign)+len(others) {
 			t.Errorf("%q: the caller's request was changed", row.peer)
 		}
 	}

@@ -1,0 +1,234 @@
+package middleware
+
+import (
+	"slices"
+	"sort"
+	"strings"
+)
+
+// fieldKind is what a header field claims.
+type fieldKind string
+
+const (
+	// overrideField is another method or path than the one that was judged.
+	// Proxies pass such fields on as they come, so they are removed whoever
+	// sent them.
+	overrideField fieldKind = "override"
+	// originField is the scheme, host or path before a proxy changed it.
+	originField fieldKind = "origin"
+	// addressField is the address of the client.
+	addressField fieldKind = "address"
+	// userField is the user or the program that a proxy authenticated.
+	userField fieldKind = "user"
+	// certificateField is the client certificate of a TLS connection that a
+	// proxy terminated.
+	certificateField fieldKind = "certificate"
+)
+
+// field is a header field that a product believes.
+type field struct {
+	// name is the name as the product spells it. A * at its end stands for
+	// any rest.
+	name string
+	kind fieldKind
+	// products set the field or believe it.
+	products string
+}
+
+// fieldTable has every header field that a handler sees only from a trusted
+// proxy, or from nobody if it is an overrideField. docs/http.md has the same
+// names.
+var fieldTable = []field{
+	{"X-HTTP-Method-Override", overrideField, "Rack, Symfony, ASP.NET Core, method-override for Express"},
+	{"X-HTTP-Method", overrideField, "OData services, method-override for Express"},
+	{"X-Method-Override", overrideField, "method-override for Express"},
+	{"X-Original-URL", overrideField, "Symfony and Laminas (CVE-2018-14773), backends of ingress-nginx external authentication"},
+	{"X-Rewrite-URL", overrideField, "Symfony and Laminas (CVE-2018-14773), Yii"},
+	{"X-Original-URI", overrideField, "backends of nginx auth_request, as its documentation sets them up"},
+	{"X-Original-Method", overrideField, "Authelia, backends of ingress-nginx external authentication"},
+	{"SCRIPT_NAME", overrideField, "Gunicorn (forwarder_headers)"},
+	{"PATH_INFO", overrideField, "Gunicorn (forwarder_headers)"},
+
+	{"X-Original-*", originField, "ASP.NET Core forwarded headers (X-Original-Host, -Proto, -For), ingress-nginx (X-Original-Forwarded-For)"},
+	{"X-Envoy-Original-*", originField, "Envoy (X-Envoy-Original-Path), and its access logs and authorization services"},
+	{"X-Scheme", originField, "Tornado, ingress-nginx"},
+	{"X-Script-Name", originField, "pgAdmin, Radicale"},
+	{"Front-End-Https", originField, "Yii, Microsoft ISA Server and Outlook on the web"},
+	{"X-ARR-SSL", originField, "IIS Application Request Routing, Azure App Service"},
+	{"CF-Visitor", originField, "Cloudflare"},
+	{"CloudFront-Forwarded-Proto", originField, "Amazon CloudFront"},
+
+	{"Forwarded", addressField, "RFC 7239: Spring, Quarkus, vibe.d"},
+	{"X-Forwarded-*", addressField, "most frameworks; also users (oauth2-proxy) and client certificates (Envoy, Traefik)"},
+	{"X-Forwarded", addressField, "request-ip for Node.js, django-ipware"},
+	{"Forwarded-For", addressField, "request-ip for Node.js, django-ipware"},
+	{"X-Real-IP", addressField, "nginx, Traefik, chi RealIP, Gin"},
+	{"True-Client-IP", addressField, "Akamai, Cloudflare, chi RealIP"},
+	{"X-Client-IP", addressField, "Apache mod_remoteip, Azure App Service, IBM DataPower"},
+	{"X-Cluster-Client-IP", addressField, "Rackspace load balancers, request-ip for Node.js, django-ipware"},
+	{"Client-IP", addressField, "Rails, CodeIgniter"},
+	{"X-ProxyUser-IP", addressField, "vibe.d"},
+	{"Proxy-Client-IP", addressField, "Oracle WebLogic plug-ins, Hutool"},
+	{"WL-Proxy-*", addressField, "Oracle WebLogic (WL-Proxy-Client-IP; also WL-Proxy-Client-Cert)"},
+	{"HTTP_CLIENT_IP", addressField, "Hutool"},
+	{"HTTP_X_FORWARDED_FOR", addressField, "Hutool"},
+	{"CF-Connecting-*", addressField, "Cloudflare (CF-Connecting-IP, CF-Connecting-IPv6)"},
+	{"CF-Pseudo-IPv4", addressField, "Cloudflare"},
+	{"CloudFront-Viewer-*", addressField, "Amazon CloudFront"},
+	{"Fastly-Client-IP", addressField, "Fastly"},
+	{"Incap-Client-IP", addressField, "Imperva"},
+	{"X-Sucuri-ClientIP", addressField, "Sucuri"},
+	{"Ali-CDN-Real-IP", addressField, "Alibaba Cloud CDN"},
+	{"EO-Connecting-IP", addressField, "Tencent EdgeOne"},
+	{"EO-Client-IP", addressField, "Tencent EdgeOne"},
+	{"Fly-Client-IP", addressField, "Fly.io"},
+	{"Fly-Forwarded-*", addressField, "Fly.io"},
+	{"X-Vercel-Forwarded-For", addressField, "Vercel"},
+	{"X-Vercel-Proxied-For", addressField, "Vercel"},
+	{"X-NF-Client-Connection-IP", addressField, "Netlify"},
+	{"DO-Connecting-IP", addressField, "DigitalOcean App Platform"},
+	{"X-Azure-ClientIP", addressField, "Azure Front Door"},
+	{"X-Azure-SocketIP", addressField, "Azure Front Door"},
+	{"X-Envoy-External-Address", addressField, "Envoy"},
+	{"X-Envoy-Internal", addressField, "Envoy"},
+
+	{"Remote-*", userField, "Authelia (Remote-User, -Groups, -Name, -Email) and what trusts it, Gunicorn (REMOTE_USER)"},
+	{"X-Remote-*", userField, "Kubernetes aggregated API servers (X-Remote-User, -Group, -Extra-), Dex"},
+	{"Impersonate-*", userField, "Kubernetes API server"},
+	{"X-Auth-Request-*", userField, "oauth2-proxy"},
+	{"X-WebAuth-*", userField, "Grafana, Gitea"},
+	{"X-Authenticated-*", userField, "Kong (X-Authenticated-Userid, -Scope, -Groups)"},
+	{"X-Consumer-*", userField, "Kong"},
+	{"X-Credential-*", userField, "Kong"},
+	{"X-Anonymous-Consumer", userField, "Kong"},
+	{"X-Userinfo", userField, "Apache APISIX and Kong with OpenID Connect"},
+	{"X-JWT-Assertion", userField, "WSO2 API Manager"},
+	{"X-Authentik-*", userField, "authentik"},
+	{"X-Pomerium-*", userField, "Pomerium"},
+	{"X-Vouch-*", userField, "Vouch Proxy"},
+	{"Tailscale-*", userField, "Tailscale Serve (Tailscale-User-Login, -Name)"},
+	{"CF-Access-*", userField, "Cloudflare Access"},
+	{"X-Goog-Authenticated-User-*", userField, "Google Identity-Aware Proxy"},
+	{"X-Goog-IAP-*", userField, "Google Identity-Aware Proxy"},
+	{"X-Apigateway-Api-Userinfo", userField, "Google API Gateway"},
+	{"X-Endpoint-API-UserInfo", userField, "Google Cloud Endpoints"},
+	{"X-AppEngine-*", userField, "Google App Engine (X-AppEngine-User-IP, -Cron, -QueueName, -Inbound-Appid)"},
+	{"X-MS-Client-Principal*", userField, "Azure App Service authentication"},
+	{"X-MS-Token-*", userField, "Azure App Service authentication"},
+	{"X-Amzn-Oidc-*", userField, "AWS Application Load Balancer"},
+	{"MS-ASPNETCORE-*", userField, "ASP.NET Core behind IIS (Windows user; also the client certificate)"},
+	{"Kubeflow-Userid", userField, "Kubeflow"},
+	{"L5d-Client-Id", userField, "Linkerd"},
+	{"X-Envoy-Downstream-Service-*", userField, "Envoy"},
+	{"Shib-*", userField, "Shibboleth Service Provider (ShibUseHeaders)"},
+	{"IV-*", userField, "IBM Security Verify Access (iv-user, iv-groups, iv-creds)"},
+	{"SM_*", userField, "SiteMinder (SM_USER)"},
+	{"OAM_*", userField, "Oracle Access Manager (OAM_REMOTE_USER)"},
+	{"OIDC_*", userField, "mod_auth_openidc (OIDC_CLAIM_sub)"},
+
+	{"Client-Cert", certificateField, "RFC 9440"},
+	{"Client-Cert-*", certificateField, "RFC 9440 (Client-Cert-Chain)"},
+	{"X-Client-Cert*", certificateField, "Puppet Server, Google Cloud load balancers"},
+	{"X-Client-Verify", certificateField, "Puppet Server"},
+	{"X-Client-DN", certificateField, "Puppet Server"},
+	{"SSL-Client-*", certificateField, "ingress-nginx, Keycloak"},
+	{"CERT_CHAIN*", certificateField, "Keycloak"},
+	{"X-SSL-*", certificateField, "ASP.NET Core certificate forwarding (X-SSL-CERT), HAProxy's examples (X-SSL-Client-Verify)"},
+	{"X-TLS-Client-*", certificateField, "MinIO KES"},
+	{"X-ARR-ClientCert", certificateField, "IIS Application Request Routing, Azure App Service"},
+	{"X-Amzn-Mtls-*", certificateField, "AWS Application Load Balancer"},
+	{"CF-Cert-*", certificateField, "Cloudflare"},
+	{"CF-Client-Cert-*", certificateField, "Cloudflare"},
+}
+
+var fieldsByName = indexFields(fieldTable)
+
+// fieldIndex finds rows of a table by the folded name of a field.
+type fieldIndex struct {
+	exact map[string]*field
+	open  []openField // sorted by prefix; no prefix begins with another
+	// starts has the second bytes of names by their first byte, as bits of
+	// their low five bits: most fields of a request end here.
+	starts [256]uint32
+}
+
+type openField struct {
+	prefix string
+	field  *field
+}
+
+func indexFields(table []field) *fieldIndex {
+	index := &fieldIndex{exact: make(map[string]*field)}
+	for i := range table {
+		f := &table[i]
+		name, open := strings.CutSuffix(f.name, "*")
+		folded := []byte(name)
+		fold(folded, name)
+		index.starts[folded[0]] |= 1 << (folded[1] & 31)
+		if open {
+			index.open = append(index.open, openField{string(folded), f})
+		} else {
+			index.exact[string(folded)] = f
+		}
+	}
+	slices.SortFunc(index.open, func(a, b openField) int { return strings.Compare(a.prefix, b.prefix) })
+	return index
+}
+
+// find returns the row that a field name falls under in any spelling, or nil.
+func (index *fieldIndex) find(name string) *field {
+	if len(name) < 2 || index.starts[foldByte(name[0])]&(1<<(foldByte(name[1])&31)) == 0 {
+		return nil
+	}
+	var buf [64]byte // on the stack, and longer than any name of the table
+	folded := buf[:min(len(name), len(buf))]
+	fold(folded, name)
+	if f := index.exact[string(folded)]; f != nil && len(folded) == len(name) {
+		return f
+	}
+	// The last prefix that does not sort after the name is the only one that
+	// it can begin with.
+	after := sort.Search(len(index.open), func(i int) bool { return index.open[i].prefix > string(folded) })
+	if after == 0 {
+		return nil
+	}
+	row := index.open[after-1]
+	if len(folded) < len(row.prefix) || string(folded[:len(row.prefix)]) != row.prefix {
+		return nil
+	}
+	return row.field
+}
+
+// fold writes the beginning of name into buf as every product reads it: case
+// does not count, and CGI and its heirs read every separator as _.
+func fold(buf []byte, name string) {
+	for i := range buf {
+		buf[i] = foldByte(name[i])
+	}
+}
+
+func foldByte(c byte) byte {
+	switch {
+	case c >= 'A' && c <= 'Z':
+		return c | 0x20
+	case isAlphanumeric(c):
+		return c
+	default:
+		return '-'
+	}
+}
+
+// spells reports whether name has no other separators than the field is spelled
+// with, which is - unless the product uses _.
+func (f *field) spells(name string) bool {
+	separator := byte('-')
+	if strings.Contains(f.name, "_") {
+		separator = '_'
+	}
+	for i := range len(name) {
+		if !isAlphanumeric(name[i]) && name[i] != separator {
+			return false
+		}
+	}
+	return true
+}
