@@ -48,6 +48,9 @@ func (g *Guard) Middleware(policy scopes.Policy) func(http.Handler) http.Handler
 }
 
 func (g *Guard) door(name string, policy scopes.Policy, next http.Handler) *door {
+	if !g.made() {
+		panic(fmt.Sprintf("middleware: %s: the Guard was not made by New or For", name))
+	}
 	policy, err := g.Compile(policy)
 	if err != nil {
 		panic(fmt.Sprintf("middleware: %s: %v", name, err))

@@ -23,6 +23,8 @@ import (
 // Where patterns name hosts, a Host field that is not in lower case or ends with
 // a dot is answered with 400; CONNECT always is.
 // OPTIONS and HEAD are methods like any other; a GET pattern serves HEAD too.
+//
+// A Mux that [Guard.NewMux] did not make answers 503.
 type Mux struct {
 	guard    *Guard
 	mux      *http.ServeMux
@@ -46,6 +48,9 @@ func (g *Guard) NewMux() *Mux {
 // bad or conflicts with another, and if the policy has a fault or looks for a
 // wildcard that the pattern does not have ([scopes.TenantFrom]).
 func (m *Mux) Handle(pattern string, policy scopes.Policy, handler http.Handler) {
+	if !m.made() {
+		panic(fmt.Sprintf("middleware: pattern %q: the Mux was not made by NewMux", pattern))
+	}
 	d := m.guard.door(fmt.Sprintf("pattern %q", pattern), policy, handler)
 	for _, name := range d.policy.Values() {
 		if !strings.Contains(pattern, "{"+name+"}") && !strings.Contains(pattern, "{"+name+"...}") {
@@ -67,6 +72,9 @@ func (m *Mux) Handle(pattern string, policy scopes.Policy, handler http.Handler)
 	}
 }
 
+// made reports whether [Guard.NewMux] made m.
+func (m *Mux) made() bool { return m != nil && m.guard != nil }
+
 // HandleFunc is Handle for a function.
 func (m *Mux) HandleFunc(pattern string, policy scopes.Policy, handler func(http.ResponseWriter, *http.Request)) {
 	if handler == nil {
@@ -79,6 +87,9 @@ func (m *Mux) HandleFunc(pattern string, policy scopes.Policy, handler func(http
 // under the Guard's Hierarchy, for reports and checks at start-up. What none of
 // them matches needs [scopes.Authenticated].
 func (m *Mux) Routes() []scopes.Route {
+	if m == nil {
+		return nil
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.routes)
@@ -108,6 +119,9 @@ var (
 // policy is then [scopes.Authenticated], and the answer 404. A request that is
 // answered with 400 before any pattern is looked up has a Denial.
 func (m *Mux) PolicyFor(r *http.Request) (policy scopes.Policy, listed bool, denial *Denial) {
+	if !m.made() {
+		return scopes.Policy{}, false, unmade
+	}
 	if denial := m.refuse(r); denial != nil {
 		return scopes.Policy{}, false, denial
 	}
@@ -118,7 +132,11 @@ func (m *Mux) PolicyFor(r *http.Request) (policy scopes.Policy, listed bool, den
 // Contract is what the routes demand, as data: what clients have to know, and
 // what a test compares with the one that was agreed on ([scopes.Contract.Drift]).
 func (m *Mux) Contract() scopes.Contract {
-	contract, v := scopes.NewContract(m.Routes()), m.guard.validator
+	contract := scopes.NewContract(m.Routes())
+	if !m.made() {
+		return contract
+	}
+	v := m.guard.validator
 	for _, issuer := range v.Issuers() {
 		contract.Audiences = append(contract.Audiences, v.Audiences(issuer)...)
 	}
@@ -138,6 +156,10 @@ func (m *Mux) find(r *http.Request) *door {
 
 // ServeHTTP answers r by the handler of its pattern, if the policy permits.
 func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !m.made() {
+		unmade.ServeHTTP(w, r)
+		return
+	}
 	if denial := m.refuse(r); denial != nil {
 		m.guard.denied(r.Context(), denial)
 		denial.ServeHTTP(w, r)

@@ -107,7 +107,8 @@ func (p Policy) IsPublic() bool { return p.rule != nil && p.rule.public }
 
 // Decide answers nil if token permits the operation, or why not. A nil or zero
 // token permits nothing, except under [Public]. What [Policy.Demands] asks for
-// is not judged here: validation did. ctx bounds the hooks, and must not be nil.
+// is not judged here: validation did. ctx bounds the hooks; if it is nil, the
+// refusal is Unavailable.
 func (p Policy) Decide(ctx context.Context, token *validator.Token, operation Operation) *Refusal {
 	return p.decide(ctx, token, operation, nil)
 }
@@ -118,6 +119,8 @@ func (p Policy) decide(ctx context.Context, token *validator.Token, operation Op
 		return denied
 	case r.public:
 		return nil
+	case ctx == nil:
+		return noContext
 	case token.Issuer() == "":
 		return r.unproven
 	default:
