@@ -4,18 +4,21 @@ package zero
 
 import (
 	"fmt"
+	"io"
 	"reflect"
+	"slices"
 )
 
 // Panics calls every exported method of each value and returns one line for
 // each that panics. A parameter gets the first of args that is assignable to
 // it, and its zero value if there is none: without a context among args, every
-// context is nil.
+// context is nil. A [fmt.State] is there in any case.
 //
 // On a nil pointer, methods with a value receiver are not called: those panic
 // before they begin.
 func Panics(args []any, values ...any) []string {
 	var panics []string
+	args = append(slices.Clone(args), state{io.Discard})
 	for _, value := range values {
 		v := reflect.ValueOf(value)
 		for i := range v.NumMethod() {
@@ -30,6 +33,13 @@ func Panics(args []any, values ...any) []string {
 	}
 	return panics
 }
+
+// state is a fmt.State that drops what is written.
+type state struct{ io.Writer }
+
+func (state) Width() (int, bool)     { return 0, false }
+func (state) Precision() (int, bool) { return 0, false }
+func (state) Flag(int) bool          { return false }
 
 // onValue reports whether a method of a pointer type has a value receiver.
 func onValue(pointer reflect.Type, name string) bool {

@@ -2,6 +2,7 @@ package zero_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -20,6 +21,7 @@ func (s *sample) Careful() string {
 func (s *sample) Careless() string                { return *s.text }
 func (s sample) Value() bool                      { return s.text == nil }
 func (s *sample) Context(ctx context.Context) any { return ctx.Value(s) }
+func (s sample) Format(f fmt.State, _ rune)       { _, _ = f.Write(nil) }
 func (s *sample) Several(a, b int, more ...string) {
 	if a != 7 || b != 7 || len(more) > 0 {
 		panic("other arguments")
