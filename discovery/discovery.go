@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/sallyport-auth/sallyport/internal/fetch"
+	"github.com/sallyport-auth/sallyport/internal/hook"
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
 )
 
@@ -84,8 +85,15 @@ var metadataLimits = strictjson.Limits{Depth: 16, Members: 1024}
 // error is [ErrNoMetadata], or [ErrDisagree] if usable documents differ.
 //
 // It takes at most five seconds, and ends with ctx, whatever the transport does:
-// requests that are then still under way are cancelled, and not waited for.
+// requests that are then still under way are cancelled, and not waited for. A nil
+// ctx and a Client that [New] did not make are [ErrNoMetadata].
 func (c *Client) Discover(ctx context.Context, issuer string) (*Metadata, error) {
+	if c == nil || c.fetcher == nil {
+		return nil, fmt.Errorf("%w: the Client was not made by New", ErrNoMetadata)
+	}
+	if err := hook.CheckContext(ctx); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoMetadata, err)
+	}
 	locations, err := Locations(issuer)
 	if err != nil {
 		return nil, err

@@ -21,8 +21,18 @@ var (
 )
 
 // Unverified is a compact JWS (RFC 7515 §7.1) that was parsed and whose
-// signature nobody has checked. Everything in it may be an attacker's.
+// signature nobody has checked. Everything in it may be an attacker's. The zero
+// Unverified has an empty header and payload, and verifies under no key.
+//
+// An Unverified prints redacted, also inside other structs.
 type Unverified struct {
+	// A double pointer, because fmt follows a single one under a wrong verb
+	// and would print a usable token.
+	parts **parts
+}
+
+// parts are those of a compact JWS.
+type parts struct {
 	header       Header
 	known        bool   // the header was remembered
 	protected    string // the header's segment as received
@@ -30,6 +40,24 @@ type Unverified struct {
 	payload      string
 	signature    []byte
 	retained     int
+}
+
+// parsed is an Unverified in one piece of memory.
+type parsed struct {
+	pointer   *parts
+	parts     parts
+	signature [256]byte // room for that of RSA-2048 and of shorter ones
+}
+
+// noParts are those of the zero Unverified.
+var noParts parts
+
+// read returns the parts of u, which are not to be modified.
+func (u Unverified) read() *parts {
+	if u.parts == nil {
+		return &noParts
+	}
+	return *u.parts
 }
 
 // ParseCompact parses token without verifying it: two dots and three non-empty
@@ -46,20 +74,25 @@ func (h *Headers) ParseCompact(token string) (Unverified, error) {
 	if err != nil {
 		return Unverified{}, err
 	}
-	u := Unverified{protected: protected, signingInput: token[:len(protected)+1+len(payload)]}
-	u.header, u.known = h.find(protected)
-	if err := decode(&u, payload, signature); err != nil {
+	p := parts{protected: protected, signingInput: token[:len(protected)+1+len(payload)]}
+	p.header, p.known = h.find(protected)
+	if err := p.decode(payload); err != nil {
 		return Unverified{}, err
 	}
-	return u, nil
+	made := &parsed{parts: p}
+	made.pointer = &made.parts
+	if made.parts.signature, err = appendDecoded(made.signature[:0], signature); err != nil {
+		return Unverified{}, err
+	}
+	return Unverified{&made.pointer}, nil
 }
 
-// decode reads the segments of u, that of the header unless it is known.
-func decode(u *Unverified, payload, signature string) (err error) {
+// decode reads the payload, and the header unless it is known.
+func (p *parts) decode(payload string) (err error) {
 	var stack [1536]byte
 	decoded := stack[:0]
-	if !u.known {
-		if decoded, err = appendDecoded(decoded, u.protected); err != nil {
+	if !p.known {
+		if decoded, err = appendDecoded(decoded, p.protected); err != nil {
 			return err
 		}
 	}
@@ -69,19 +102,19 @@ func decode(u *Unverified, payload, signature string) (err error) {
 	}
 	// One string for both, which every value read from them will alias.
 	text := string(decoded)
-	u.payload, u.retained = text[header:], len(text)
-	if !u.known {
-		if u.header, err = parseHeader(text[:header]); err != nil {
-			return err
-		}
+	p.payload, p.retained = text[header:], len(text)
+	if !p.known {
+		p.header, err = parseHeader(text[:header])
 	}
-	u.signature, err = appendDecoded(nil, signature)
 	return err
 }
 
 // Retained is how many bytes stay in memory as long as something that was read
 // from the header or the payload does.
-func (u Unverified) Retained() int { return u.retained }
+func (u Unverified) Retained() int { return u.read().retained }
+
+// MarshalText writes the redacted form.
+func (u Unverified) MarshalText() ([]byte, error) { return []byte(u.redacted()), nil }
 
 // Format writes the algorithm and the length of the signed part under every
 // verb: the whole would be a usable token.
@@ -91,14 +124,14 @@ func (u Unverified) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, u.red
 func (u Unverified) LogValue() slog.Value { return slog.StringValue(u.redacted()) }
 
 func (u Unverified) redacted() string {
-	return fmt.Sprintf("Unverified(%s, %d bytes)", u.header.algorithm, len(u.signingInput))
+	return fmt.Sprintf("Unverified(%s, %d bytes)", u.read().header.algorithm, len(u.read().signingInput))
 }
 
 // UnverifiedHeader is the JOSE header as received.
-func (u Unverified) UnverifiedHeader() Header { return u.header }
+func (u Unverified) UnverifiedHeader() Header { return u.read().header }
 
 // UnverifiedPayload is the decoded payload as received.
-func (u Unverified) UnverifiedPayload() string { return u.payload }
+func (u Unverified) UnverifiedPayload() string { return u.read().payload }
 
 // split cuts token at its dots.
 func split(token string) (protected, payload, signature string, err error) {

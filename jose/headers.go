@@ -49,14 +49,18 @@ func (h *Headers) find(segment string) (Header, bool) {
 // that were accepted whole, so that nobody else can fill the memory: the caller
 // sees to that. Headers without kid, and those that repeat claims, are not kept.
 func (h *Headers) Remember(u *Unverified) {
-	if h == nil || u.known || len(u.protected) > maxKnownHeader {
+	if h == nil || u == nil {
 		return
 	}
-	if u.header.issuer != "" || u.header.subject != "" || u.header.audience != "" || !u.header.hasKeyID {
+	p := u.read()
+	if p.known || len(p.protected) > maxKnownHeader {
+		return
+	}
+	if p.header.issuer != "" || p.header.subject != "" || p.header.audience != "" || !p.header.hasKeyID {
 		return
 	}
 	// Read anew, since what was read aliases the token's claims.
-	decoded, err := appendDecoded(nil, u.protected)
+	decoded, err := appendDecoded(nil, p.protected)
 	if err != nil {
 		return
 	}
@@ -64,5 +68,5 @@ func (h *Headers) Remember(u *Unverified) {
 	if err != nil {
 		return
 	}
-	h.slot(u.protected).Store(&knownHeader{strings.Clone(u.protected), header})
+	h.slot(p.protected).Store(&knownHeader{strings.Clone(p.protected), header})
 }

@@ -16,15 +16,25 @@ type verifier interface {
 	verify(signingInput string, signature []byte) bool
 }
 
+// noKey is what a nil Key reads as.
+var noKey Key
+
+func (k *Key) read() *Key {
+	if k == nil {
+		return &noKey
+	}
+	return k
+}
+
 // Algorithm is the one algorithm that k verifies.
-func (k *Key) Algorithm() Algorithm { return k.algorithm }
+func (k *Key) Algorithm() Algorithm { return k.read().algorithm }
 
 // ID is the kid of the JWK (RFC 7517 §4.5) and whether it has one. It is unique
 // only within one issuer, and not always there.
-func (k *Key) ID() (string, bool) { return k.id, k.hasID }
+func (k *Key) ID() (string, bool) { return k.read().id, k.read().hasID }
 
 // Thumbprint is the JWK SHA-256 thumbprint of RFC 7638 in base64url.
-func (k *Key) Thumbprint() string { return k.thumbprint }
+func (k *Key) Thumbprint() string { return k.read().thumbprint }
 
 // Verify checks the signature of u over the bytes received. The header's alg
 // must be k's ([ErrAlgorithm]); otherwise the error is [ErrSignature]. It does
@@ -33,10 +43,14 @@ func (k *Key) Verify(u *Unverified) error {
 	if k == nil || k.verifier == nil {
 		return ErrUnknownKey
 	}
-	if u.header.algorithm != k.algorithm { // a claim to check, not a choice to follow
+	if u == nil {
+		return ErrSignature
+	}
+	p := u.read()
+	if p.header.algorithm != k.algorithm { // a claim to check, not a choice to follow
 		return ErrAlgorithm
 	}
-	if !k.verifier.verify(u.signingInput, u.signature) {
+	if !k.verifier.verify(p.signingInput, p.signature) {
 		return ErrSignature
 	}
 	return nil

@@ -17,7 +17,8 @@ const (
 )
 
 // Set is the usable keys of one JWK Set (RFC 7517 §5). It is immutable. Two
-// issuers never share a Set: a kid means something only within its issuer.
+// issuers never share a Set: a kid means something only within its issuer. A nil
+// Set has no keys.
 type Set struct {
 	keys    []*Key
 	ignored []IgnoredKey
@@ -120,23 +121,34 @@ func (s *Set) add(key *Key) {
 	}
 }
 
+// noKeys is what a nil Set reads as.
+var noKeys Set
+
+func (s *Set) read() *Set {
+	if s == nil {
+		return &noKeys
+	}
+	return s
+}
+
 // Keys are the usable keys, in the order of the document.
-func (s *Set) Keys() []*Key { return append([]*Key(nil), s.keys...) }
+func (s *Set) Keys() []*Key { return append([]*Key(nil), s.read().keys...) }
 
 // Ignored tells which keys of the document are not used, and why.
-func (s *Set) Ignored() []IgnoredKey { return append([]IgnoredKey(nil), s.ignored...) }
+func (s *Set) Ignored() []IgnoredKey { return append([]IgnoredKey(nil), s.read().ignored...) }
 
 // MightGain reports whether a newer version of the set could have a key for a
 // token with header h: whether h has a kid that can be looked up and that no
 // key of the set has. For a source that can fetch.
 func (s *Set) MightGain(h Header) bool {
-	_, known := s.byID[h.keyID]
+	_, known := s.read().byID[h.keyID]
 	return h.hasKeyID && len(h.keyID) <= maxKeyID && !known
 }
 
 // Without returns the set less the keys that drop names. Their kids stay known,
 // so that [Set.MightGain] does not hope for them, and find nothing.
 func (s *Set) Without(drop func(*Key) bool) *Set {
+	s = s.read()
 	rest := &Set{ignored: s.ignored, byID: make(map[string][]group, len(s.byID))}
 	for id := range s.byID {
 		rest.byID[id] = nil
@@ -156,6 +168,7 @@ func (s *Set) Without(drop func(*Key) bool) *Set {
 // §10.1). Otherwise [ErrUnknownKey]; a key with another kid is never offered. The
 // slice is not to be modified.
 func (s *Set) Find(h Header) ([]*Key, error) {
+	s = s.read()
 	if !h.algorithm.Valid() {
 		return nil, ErrAlgorithm
 	}

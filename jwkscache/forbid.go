@@ -63,9 +63,9 @@ func (k *Keys) forbidsID(kid string) bool {
 // Forbid stops the keys of that name now, wherever they come from and whatever
 // a later refresh brings; their tokens are refused as those of unknown keys. If
 // there is a SnapshotDir, the name is written there before Forbid returns, so
-// that a restart does not forget it. An error after that of a bad name means
-// that the name could not be written: it is forbidden all the same, until the
-// process ends.
+// that a restart does not forget it. An error after that of a bad name, also
+// that of a nil ctx, means that the name could not be written: it is forbidden
+// all the same, until the process ends.
 func (k *Keys) Forbid(ctx context.Context, name KeyName) error {
 	if err := name.Check(); err != nil {
 		return err
@@ -96,7 +96,7 @@ func (k *Keys) Permit(ctx context.Context, name KeyName) error {
 
 // amend changes what is forbidden, in memory.
 func (k *Keys) amend(name KeyName, forbid bool) error {
-	if k.storing == nil {
+	if k == nil || k.storing == nil {
 		return errNotOpened
 	}
 	k.mu.Lock()
@@ -125,6 +125,9 @@ func (k *Keys) amend(name KeyName, forbid bool) error {
 
 // load waits until what the store says of forbidden keys is known.
 func (k *Keys) load(ctx context.Context) error {
+	if err := k.usable(ctx); err != nil {
+		return err
+	}
 	for {
 		k.mu.Lock()
 		loaded := k.loaded

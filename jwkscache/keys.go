@@ -10,6 +10,7 @@ import (
 	"time"
 	"weak"
 
+	"github.com/sallyport-auth/sallyport/internal/hook"
 	"github.com/sallyport-auth/sallyport/jose"
 )
 
@@ -93,6 +94,18 @@ func (k *Keys) start() {
 	k.binding.Trace.fetchDone(k.binding.Issuer, FetchDone{Cause: "start", Keys: len(change.added), Added: change.added, Ignored: k.Ignored()})
 }
 
+// usable returns the error of a call that cannot be served: k was not made by
+// [Open], or ctx is nil or panics.
+func (k *Keys) usable(ctx context.Context) error {
+	if k == nil || k.storing == nil {
+		return errNotOpened
+	}
+	if err := hook.CheckContext(ctx); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return nil
+}
+
 // Found is the answer of [Keys.Find].
 type Found struct {
 	// Keys are those to try, at most four; see [jose.Set.Find]. Not to be
@@ -106,8 +119,11 @@ type Found struct {
 // Find returns the keys to try for a token with header h; see [jose.Set.Find].
 // now is the current time, which the caller has read already. Where keys must
 // be fetched first, it waits no longer than ctx; the error is [ErrUnavailable]
-// if it could not be found out which keys there are.
+// if it could not be found out which keys there are, and if ctx is nil.
 func (k *Keys) Find(ctx context.Context, now time.Time, h jose.Header) (Found, error) {
+	if k == nil || ctx == nil {
+		return Found{}, k.usable(ctx)
+	}
 	v := k.current.Load()
 	if v == nil || v.fresh.passed(now) {
 		var err error
@@ -263,6 +279,9 @@ func (k *Keys) checkStale(ctx context.Context, now time.Time, v *version) error 
 
 // Ignored tells which keys of the current set are not used, and why.
 func (k *Keys) Ignored() []jose.IgnoredKey {
+	if k == nil {
+		return nil
+	}
 	if v := k.current.Load(); v != nil {
 		return v.set.Ignored()
 	}
@@ -273,6 +292,9 @@ func (k *Keys) Ignored() []jose.IgnoredKey {
 // longer than ctx. Keys that are stale and cannot be refreshed are no error, as
 // long as they serve.
 func (k *Keys) Warm(ctx context.Context) error {
+	if err := k.usable(ctx); err != nil {
+		return err
+	}
 	if k.Ready() != nil {
 		if _, err := k.renew(ctx); err != nil {
 			return err
@@ -290,6 +312,9 @@ func (k *Keys) Warm(ctx context.Context) error {
 // is down for a while must not take its relying parties out of service.
 // [Keys.Status] tells the difference, and until when they serve.
 func (k *Keys) Ready() error {
+	if k == nil {
+		return errNotOpened
+	}
 	v := k.current.Load()
 	if v != nil && !v.usable.passed(time.Now()) {
 		return nil
@@ -312,8 +337,12 @@ func (k *Keys) unready(v *version) error {
 }
 
 // Run keeps the keys fresh until ctx ends: it asks ahead of expiry, and again
-// after failures, at times that are spread at random.
+// after failures, at times that are spread at random. It returns at once if ctx
+// is nil or k was not made by [Open].
 func (k *Keys) Run(ctx context.Context) {
+	if k.usable(ctx) != nil {
+		return
+	}
 	if k.origin == nil {
 		_ = k.load(ctx) // a request will try again, and be told
 		<-ctx.Done()

@@ -40,6 +40,9 @@ type Status struct {
 
 // Status tells how the keys are, now.
 func (k *Keys) Status() Status {
+	if k == nil {
+		return Status{State: "unavailable"}
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.storing != nil { // made by Open

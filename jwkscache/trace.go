@@ -3,6 +3,7 @@ package jwkscache
 import (
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/hook"
 	"github.com/sallyport-auth/sallyport/jose"
 )
 
@@ -100,39 +101,35 @@ func (t *Trace) Join(next *Trace) *Trace {
 
 func (t *Trace) fetchStart(issuer, cause string) {
 	if t != nil && t.FetchStart != nil {
-		defer survive()
+		defer hook.Recover()
 		t.FetchStart(issuer, cause)
 	}
 }
 
 func (t *Trace) fetchDone(issuer string, done FetchDone) {
 	if t != nil && t.FetchDone != nil {
-		defer survive()
+		defer hook.Recover()
 		t.FetchDone(issuer, done)
 	}
 }
 
 func (t *Trace) unknownKid(issuer string, asked UnknownKid) {
 	if t != nil && t.UnknownKid != nil {
-		defer survive()
+		defer hook.Recover()
 		t.UnknownKid(issuer, asked)
 	}
 }
 
 func (t *Trace) moved(issuer, from, to string) {
 	if t != nil && t.Moved != nil {
-		defer survive()
+		defer hook.Recover()
 		t.Moved(issuer, from, to)
 	}
 }
 
 func (t *Trace) stored(issuer string, s Stored) {
 	if t != nil && t.Stored != nil {
-		defer survive()
+		defer hook.Recover()
 		t.Stored(issuer, s)
 	}
 }
-
-// survive catches the panic of a hook: nobody else is there to catch it in the
-// goroutine of a fetch.
-func survive() { _ = recover() }

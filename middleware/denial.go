@@ -11,7 +11,8 @@ import (
 
 // Denial is the answer to a request that may not pass. It holds constants of
 // its response class and what the policy asks for: nothing in it tells a client
-// more about the token than the class.
+// more about the token than the class. A nil Denial, and one without a Status
+// from 400 to 599, such as the zero one, are answered with 503.
 type Denial struct {
 	// Reason is for logs and metrics, not for the client.
 	Reason validator.Reason
@@ -27,10 +28,37 @@ type Denial struct {
 }
 
 // Error is constant for the Reason.
-func (d *Denial) Error() string { return "sallyport: denied: " + string(d.Reason) }
+func (d *Denial) Error() string { return "sallyport: denied: " + string(d.reason()) }
 
-// Unwrap gives the refusal of the validator or the policy.
-func (d *Denial) Unwrap() error { return d.cause }
+// reason returns Unavailable for a Denial that has none.
+func (d *Denial) reason() validator.Reason {
+	if d == nil || d.Reason == "" {
+		return validator.Unavailable
+	}
+	return d.Reason
+}
+
+// Unwrap gives the refusal of the validator or the policy, or the Reason if
+// there is none.
+func (d *Denial) Unwrap() error {
+	if d == nil || d.cause == nil {
+		return d.reason()
+	}
+	return d.cause
+}
+
+// answerable returns d if its status refuses, and otherwise a Denial that says
+// nothing was determined.
+func (d *Denial) answerable() *Denial {
+	if d != nil && d.Status >= 400 && d.Status <= 599 {
+		return d
+	}
+	made := &Denial{Reason: validator.Unavailable, Status: undetermined.status, RetryAfter: undetermined.retryAfter}
+	if d != nil {
+		made.cause, made.manner = d.cause, d.manner
+	}
+	return made
+}
 
 // ServeHTTP answers a request with d: the status, one WWW-Authenticate field
 // for each challenge, Retry-After, Cache-Control: no-store, and a small body
@@ -38,6 +66,7 @@ func (d *Denial) Unwrap() error { return d.cause }
 // exchange the body or leave it out, and expose the fields to browsers; HEAD
 // gets none.
 func (d *Denial) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	d = d.answerable()
 	kind, body := d.body(r)
 	header := w.Header()
 	header.Del("Content-Length") // of what would have been sent

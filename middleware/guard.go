@@ -2,17 +2,19 @@ package middleware
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"net/url"
 
+	"github.com/sallyport-auth/sallyport/internal/hook"
 	"github.com/sallyport-auth/sallyport/scopes"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
 // Trace is a set of hooks, each optional. They run inside the request they
-// report and must be quick.
+// report and must be quick. A hook changes no verdict: its panic is dropped.
 type Trace struct {
 	// Denied is called for each refusal, before it is written. The Denial is
 	// not to be modified.
@@ -22,8 +24,14 @@ type Trace struct {
 	TokenInURL func(context.Context)
 }
 
+var (
+	errUnmade = errors.New("middleware: the Guard was not made by New or For")
+	unmade    = (&Denial{cause: validator.Refuse(validator.Unavailable, errUnmade)}).answerable()
+)
+
 // Guard judges requests. It is made by [New] or [For] and safe for concurrent
-// use.
+// use. Any other one, such as the zero Guard, registers no handler and refuses
+// what it is asked to check.
 type Guard struct {
 	validator       *validator.Validator
 	hierarchy       scopes.Hierarchy
@@ -47,19 +55,42 @@ func For(issuers ...validator.Issuer) (*Guard, error) {
 	return New(Config{Validator: v})
 }
 
+// made reports whether [New] or [For] made g.
+func (g *Guard) made() bool { return g != nil && g.challenger != nil }
+
 // Warm fetches what is needed to judge tokens, so that the first request does
 // not wait. A Guard that was not warmed fetches on demand.
-func (g *Guard) Warm(ctx context.Context) error { return g.validator.Warm(ctx) }
+func (g *Guard) Warm(ctx context.Context) error {
+	if !g.made() {
+		return errUnmade
+	}
+	return g.validator.Warm(ctx)
+}
 
 // Run keeps the issuers' keys fresh until ctx ends. A Guard that is not run
 // refreshes on demand.
-func (g *Guard) Run(ctx context.Context) error { return g.validator.Run(ctx) }
+func (g *Guard) Run(ctx context.Context) error {
+	if !g.made() {
+		return errUnmade
+	}
+	return g.validator.Run(ctx)
+}
 
 // Ready is nil if tokens of every issuer can be judged now.
-func (g *Guard) Ready() error { return g.validator.Ready() }
+func (g *Guard) Ready() error {
+	if !g.made() {
+		return errUnmade
+	}
+	return g.validator.Ready()
+}
 
 // Validator is what judges the tokens, for its Status and for forbidding keys.
-func (g *Guard) Validator() *validator.Validator { return g.validator }
+func (g *Guard) Validator() *validator.Validator {
+	if g == nil {
+		return nil
+	}
+	return g.validator
+}
 
 // Compile is policy as the Guard's routes have it: under its Hierarchy, or an
 // error if the policy has a fault. Registration does it; an adapter that calls
@@ -74,6 +105,9 @@ func (g *Guard) Compile(policy scopes.Policy) (scopes.Policy, error) {
 
 // compile is Compile without its warning.
 func (g *Guard) compile(policy scopes.Policy) (scopes.Policy, error) {
+	if !g.made() {
+		return scopes.Policy{}, errUnmade
+	}
 	policy = policy.Under(g.hierarchy)
 	return policy, policy.Err()
 }
@@ -87,6 +121,9 @@ func (g *Guard) compile(policy scopes.Policy) (scopes.Policy, error) {
 func (g *Guard) Check(
 	ctx context.Context, p validator.Presentation, policy scopes.Policy, operation scopes.Operation,
 ) (token *validator.Token, denial *Denial) {
+	if !g.made() {
+		return nil, unmade
+	}
 	if policy.IsPublic() {
 		return nil, nil
 	}
@@ -125,7 +162,7 @@ func (g *Guard) noticeURL(ctx context.Context) {
 	if g.trace.TokenInURL == nil {
 		return
 	}
-	defer func() { _ = recover() }()
+	defer hook.Recover()
 	g.trace.TokenInURL(ctx)
 }
 
@@ -134,7 +171,10 @@ func (g *Guard) denied(ctx context.Context, denial *Denial) {
 	if g.trace.Denied == nil {
 		return
 	}
-	defer func() { _ = recover() }()
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	defer hook.Recover()
 	g.trace.Denied(ctx, denial)
 }
 

@@ -69,6 +69,9 @@ func (g *Guard) single(name string, policy scopes.Policy) *door {
 
 // compiled returns a door without its handler.
 func (g *Guard) compiled(name string, policy scopes.Policy) *door {
+	if !g.made() {
+		panic(fmt.Sprintf("middleware: %s: the Guard was not made by New or For", name))
+	}
 	policy, err := g.compile(policy)
 	if err != nil {
 		panic(fmt.Sprintf("middleware: %s: %v", name, err))

@@ -31,6 +31,8 @@ import (
 // Where patterns name hosts, a Host field that is not in lower case or ends with
 // a dot is answered with 400; CONNECT always is.
 // OPTIONS and HEAD are methods like any other; a GET pattern serves HEAD too.
+//
+// A Mux that [Guard.NewMux] did not make answers 503.
 type Mux struct {
 	guard    *Guard
 	mux      *http.ServeMux
@@ -56,6 +58,9 @@ func (g *Guard) NewMux() *Mux {
 // wildcard that the pattern does not have ([scopes.TenantFrom]).
 func (m *Mux) Handle(pattern string, policy scopes.Policy, handler http.Handler) {
 	route := fmt.Sprintf("pattern %q", pattern)
+	if !m.made() {
+		panic(fmt.Sprintf("middleware: %s: the Mux was not made by NewMux", route))
+	}
 	d := m.guard.compiled(route, policy).before(route, handler)
 	for _, name := range d.policy.Values() {
 		if !strings.Contains(pattern, "{"+name+"}") && !strings.Contains(pattern, "{"+name+"...}") {
@@ -85,6 +90,9 @@ func (m *Mux) register(e *entry) {
 	}
 }
 
+// made reports whether [Guard.NewMux] made m.
+func (m *Mux) made() bool { return m != nil && m.guard != nil }
+
 // HandleFunc is Handle for a function.
 func (m *Mux) HandleFunc(pattern string, policy scopes.Policy, handler func(http.ResponseWriter, *http.Request)) {
 	if handler == nil {
@@ -105,6 +113,9 @@ func (m *Mux) Routes() []scopes.Route {
 }
 
 func (m *Mux) listed() []*entry {
+	if m == nil {
+		return nil
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.entries[:len(m.entries):len(m.entries)]
@@ -135,6 +146,9 @@ var (
 // [Mux.AllowedMethods], 404 otherwise. A request that is answered with 400 before
 // any pattern is looked up has a Denial.
 func (m *Mux) PolicyFor(r *http.Request) (policy scopes.Policy, listed bool, denial *Denial) {
+	if !m.made() {
+		return scopes.Policy{}, false, unmade
+	}
 	if denial := m.refuse(r); denial != nil {
 		return scopes.Policy{}, false, denial
 	}
@@ -178,7 +192,11 @@ func (m *Mux) serveUnlisted(w http.ResponseWriter, r *http.Request) {
 // Contract is what the routes demand, as data: what clients have to know, and
 // what a test compares with the one that was agreed on ([scopes.Contract.Drift]).
 func (m *Mux) Contract() scopes.Contract {
-	contract, v := scopes.NewContract(m.Routes()), m.guard.validator
+	contract := scopes.NewContract(m.Routes())
+	if !m.made() {
+		return contract
+	}
+	v := m.guard.validator
 	for _, issuer := range v.Issuers() {
 		contract.Audiences = append(contract.Audiences, v.Audiences(issuer)...)
 	}
@@ -205,6 +223,10 @@ func (m *Mux) lookUp(r *http.Request) *entry {
 
 // ServeHTTP answers r by the handler of its pattern, if the policy permits.
 func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !m.made() {
+		unmade.ServeHTTP(w, r)
+		return
+	}
 	if denial := m.refuse(r); denial != nil {
 		m.guard.denied(r.Context(), denial)
 		denial.ServeHTTP(w, r)

@@ -46,6 +46,9 @@ var (
 // The error is a MalformedRequest: what the proxy or the Host field says cannot
 // be read, or names more than 32 hops.
 func (g *Guard) Arrival(r *http.Request) (Arrival, error) {
+	if !g.made() {
+		return Arrival{}, errUnmade
+	}
 	a := Arrival{Scheme: "http", Host: r.Host, Client: peer(r)}
 	if r.TLS != nil {
 		a.Scheme = "https"

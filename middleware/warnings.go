@@ -69,6 +69,9 @@ func servesOtherMethods(public, guarded *pattern) bool {
 // satisfies, for start-up logs: each once, and the first 100. Those of a [Mux]
 // are told by [Mux.Warnings].
 func (g *Guard) Warnings() []string {
+	if g == nil {
+		return nil
+	}
 	g.notes.mu.Lock()
 	defer g.notes.mu.Unlock()
 	return slices.Clone(g.notes.all)

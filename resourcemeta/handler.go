@@ -17,6 +17,9 @@ import (
 // Patterns are those of [http.ServeMux] under which [Metadata.Handler] is to be
 // registered: without a method, since the handler answers to all.
 func (m *Metadata) Patterns() []string {
+	if m == nil {
+		return nil
+	}
 	patterns := make([]string, len(m.paths))
 	for i, path := range m.paths {
 		if strings.HasSuffix(path, "/") {
@@ -35,6 +38,9 @@ func (m *Metadata) Patterns() []string {
 // scopes are the document's scopes_supported. What they say is read anew every
 // second. nil: the document lists no scopes.
 func (m *Metadata) Handler(policies func() []scopes.Policy) http.Handler {
+	if m == nil { // it answers 404
+		m = new(Metadata)
+	}
 	return &handler{metadata: m, policies: policies}
 }
 

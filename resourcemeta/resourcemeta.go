@@ -195,8 +195,18 @@ func isClean(escaped string) bool {
 }
 
 // URL is where the document is: for middleware.Config.ResourceMetadata.
-func (m *Metadata) URL() string { return m.url }
+func (m *Metadata) URL() string {
+	if m == nil {
+		return ""
+	}
+	return m.url
+}
 
 // Warnings tells what of the configuration works and deserves a second look. For
 // start-up logs.
-func (m *Metadata) Warnings() []string { return slices.Clone(m.warnings) }
+func (m *Metadata) Warnings() []string {
+	if m == nil {
+		return nil
+	}
+	return slices.Clone(m.warnings)
+}

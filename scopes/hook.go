@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/hook"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -16,23 +16,21 @@ import (
 // answered with 503. ctx is the request's and ends when the hook's time is over;
 // what a hook returns after that does not permit. A hook runs in a goroutine of
 // its own, and may still run when its request was answered if it does not heed
-// ctx.
+// ctx: a principal with 100 such runs of one hook gets 503, without asking it
+// again, until one of them has ended.
 type Hook func(ctx context.Context, token *validator.Token, operation Operation) error
 
 // ErrForbidden is what a [Hook] returns to forbid.
 var ErrForbidden = errors.New("scopes: forbidden")
 
-const (
-	defaultHookTimeout = time.Second
-	// maxStrays is how many runs of one hook may go on after their time. A
-	// hook that has more is not asked and could not tell.
-	maxStrays = 100
-)
+const defaultHookTimeout = time.Second
 
 var (
-	errHookEnded  = errors.New("the hook ended its goroutine")
-	errHookLate   = errors.New("the hook did not answer in time")
-	errHookStrays = errors.New("too many runs of the hook go on after their time; does it heed its context?")
+	errHookEnded   = errors.New("the hook ended its goroutine")
+	errHookLate    = errors.New("the hook did not answer in time")
+	errHookUnasked = errors.New("the request ended before the hook was asked")
+	errOwnStrays   = errors.New("too many runs of the hook for this principal go on after their request ended; does it heed its context?")
+	errHookStrays  = errors.New("too many runs of the hook go on after their request ended; does it heed its context?")
 )
 
 // Check permits a token if hook does. It is asked when everything else in its
@@ -56,7 +54,7 @@ func Check(name string, timeout time.Duration, hook Hook) Policy {
 	if timeout == 0 {
 		timeout = defaultHookTimeout
 	}
-	return compiled(&rule{asks: true, clause: &check{name: name, timeout: timeout, hook: hook}})
+	return compiled(&rule{asks: true, clause: &check{name: name, timeout: timeout, hook: hook, strays: newStrays()}})
 }
 
 // check is the clause of Check.
@@ -64,7 +62,7 @@ type check struct {
 	name    string
 	timeout time.Duration
 	hook    Hook
-	strays  atomic.Int64
+	strays  *strays
 }
 
 func (c *check) String() string { return fmt.Sprintf("Check(%q, %s)", c.name, c.timeout) }
@@ -86,12 +84,18 @@ func (c *check) judge(ctx context.Context, q question) *Refusal {
 
 // run asks the hook, and waits no longer than its timeout.
 func (c *check) run(ctx context.Context, q question) error {
-	if c.strays.Load() >= maxStrays {
-		return errHookStrays
+	if err := hook.CheckContext(ctx); err != nil {
+		return err
+	}
+	if ctx.Err() != nil { // the client has hung up
+		return fmt.Errorf("%w: %w", errHookUnasked, context.Cause(ctx))
+	}
+	if err := c.strays.admit(q.token); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	answer, abandoned := make(chan error), make(chan struct{})
+	answer, abandoned := make(chan error), make(chan uint64, 1)
 	go func() {
 		err := errHookEnded // stays if the goroutine ends in there
 		defer func() {
@@ -100,18 +104,19 @@ func (c *check) run(ctx context.Context, q question) error {
 			}
 			select {
 			case answer <- err:
-			case <-abandoned:
-				c.strays.Add(-1)
+			case principal := <-abandoned:
+				c.strays.add(principal, -1)
 			}
 		}()
-		err = c.hook(ctx, q.token, q.operation)
+		err = hook.CheckError(c.hook(ctx, q.token, q.operation))
 	}()
 	var err error
 	select {
 	case err = <-answer:
 	case <-ctx.Done():
-		c.strays.Add(1)
-		close(abandoned)
+		principal := c.strays.principal(q.token)
+		c.strays.add(principal, 1)
+		abandoned <- principal
 	}
 	cause := context.Cause(ctx)
 	if deadline, _ := ctx.Deadline(); cause == nil && !time.Now().Before(deadline) { // the timer may be late on a busy machine

@@ -110,8 +110,8 @@ func (p Policy) IsPublic() bool { return p.rule != nil && p.rule.public }
 // Validator's leeway, permits nothing either, nor does one that does not meet
 // [Policy.Demands]: so a policy that is asked in a handler, or of a token that is
 // held, says no less than on a route. Whether the token's key is still published
-// is not checked; see [validator.Token.Meets]. ctx bounds the hooks, and must not
-// be nil.
+// is not checked; see [validator.Token.Meets]. ctx bounds the hooks; if it is
+// nil, the refusal is Unavailable.
 func (p Policy) Decide(ctx context.Context, token *validator.Token, operation Operation) *Refusal {
 	return p.decide(ctx, token, operation, nil)
 }
@@ -123,6 +123,8 @@ func (p Policy) decide(ctx context.Context, token *validator.Token, operation Op
 		return denied
 	case r.public:
 		return nil
+	case ctx == nil:
+		return noContext
 	}
 	if err := token.Meets(ctx, r.demands); err != nil {
 		return r.unmet(ctx, token, record, err)

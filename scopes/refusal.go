@@ -5,11 +5,13 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/hook"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
 // Refusal is why a policy says no. Its fields are what a challenge tells the
-// client; they are not to be modified.
+// client; they are not to be modified. A nil Refusal that is used as an error
+// reads as Unavailable.
 type Refusal struct {
 	// Reason is one of:
 	//   - InsufficientScope: a scope is missing, or the consent is too old
@@ -35,17 +37,33 @@ type Refusal struct {
 
 // Error is constant for the Reason.
 func (r *Refusal) Error() string {
-	return "scopes: " + string(r.Reason) + ": " + r.Reason.Description()
+	return "scopes: " + string(r.reason()) + ": " + r.reason().Description()
+}
+
+// reason returns Unavailable for a nil or the zero Refusal, which determine
+// nothing.
+func (r *Refusal) reason() validator.Reason {
+	if r == nil || r.Reason == "" {
+		return validator.Unavailable
+	}
+	return r.Reason
 }
 
 // Unwrap gives the clause that was not met, or the error of a hook: for logs,
 // not for the client.
-func (r *Refusal) Unwrap() error { return r.cause }
+func (r *Refusal) Unwrap() error {
+	if r == nil {
+		return nil
+	}
+	return r.cause
+}
 
 // Is reports whether target is r's Reason.
-func (r *Refusal) Is(target error) bool { return target == error(r.Reason) }
+func (r *Refusal) Is(target error) bool { return target == error(r.reason()) }
 
 var (
+	// noContext is the answer to a caller without a context.
+	noContext = &Refusal{Reason: validator.Unavailable, cause: fmt.Errorf("scopes: %w", hook.ErrContext)}
 	// denied is the answer of a policy that can permit nothing.
 	denied = &Refusal{Reason: validator.Forbidden}
 	// unasked is the answer of a clause that hangs on a hook, as long as hooks

@@ -8,24 +8,34 @@ import (
 
 // Error is a refusal. Its text is a constant for the [Reason] and may be shown
 // to anyone; the cause, through Unwrap, is for the operator's eyes. Neither
-// holds bytes of the token.
+// holds bytes of the token. A nil and the zero Error are [Unavailable].
 type Error struct {
 	reason Reason
 	cause  error
 }
 
 // Reason is the one reason of the refusal.
-func (e *Error) Reason() Reason { return e.reason }
+func (e *Error) Reason() Reason {
+	if e == nil || e.reason == "" {
+		return Unavailable
+	}
+	return e.reason
+}
 
 func (e *Error) Error() string {
-	return "sallyport: " + string(e.reason) + ": " + e.reason.Description()
+	return "sallyport: " + string(e.Reason()) + ": " + e.Reason().Description()
 }
 
 // Unwrap gives the cause, if there is more to say than the reason.
-func (e *Error) Unwrap() error { return e.cause }
+func (e *Error) Unwrap() error {
+	if e == nil {
+		return nil
+	}
+	return e.cause
+}
 
 // Is reports whether target is e's Reason.
-func (e *Error) Is(target error) bool { return target == error(e.reason) }
+func (e *Error) Is(target error) bool { return target == error(e.Reason()) }
 
 // Refuse makes the refusal of a request for reason; the cause may be nil and
 // must not hold bytes of a token. It is for adapters, which refuse requests
@@ -40,7 +50,7 @@ func ReasonOf(err error) Reason {
 	}
 	var reason Reason
 	if refusal, ok := errors.AsType[*Error](err); ok {
-		reason = refusal.reason
+		reason = refusal.Reason()
 	} else {
 		errors.As(err, &reason)
 	}

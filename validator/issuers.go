@@ -5,6 +5,9 @@ import "slices"
 // Issuers are the identifiers of the configured issuers, in that order and as
 // they were given. Those that Config.Tenants finds are not among them.
 func (v *Validator) Issuers() []string {
+	if v == nil {
+		return nil
+	}
 	all := make([]string, len(v.issuers))
 	for i, is := range v.issuers {
 		all[i] = is.url
@@ -15,9 +18,8 @@ func (v *Validator) Issuers() []string {
 // Audiences are the identifiers of this API that tokens of a configured issuer
 // may be meant for; nil if it is none.
 func (v *Validator) Audiences(issuer string) []string {
-	is := v.byURL[issuer]
-	if is == nil {
+	if v == nil || v.byURL[issuer] == nil {
 		return nil
 	}
-	return slices.Clone(is.audiences)
+	return slices.Clone(v.byURL[issuer].audiences)
 }

@@ -92,14 +92,21 @@ func (l *location) lists(audiences []string) bool {
 // longer than ctx. The error tells all issuers whose keys could not be had;
 // the others can be judged all the same.
 func (v *Validator) Warm(ctx context.Context) error {
+	if err := v.usable(ctx); err != nil {
+		return err
+	}
 	failures := make([]error, len(v.issuers))
 	v.each(func(i int, is *issuer) { failures[i] = is.failure(is.keys.Warm(ctx)) })
 	return errors.Join(failures...)
 }
 
 // Run keeps the keys of every issuer fresh until ctx ends, and then returns
-// nil. A Validator that is not run refreshes when tokens ask for it.
+// nil. A Validator that is not run refreshes when tokens ask for it. A nil ctx is
+// an error.
 func (v *Validator) Run(ctx context.Context) error {
+	if err := v.usable(ctx); err != nil {
+		return err
+	}
 	var all sync.WaitGroup
 	if v.tenants != nil {
 		all.Go(func() { v.tenants.run(ctx) })
@@ -112,6 +119,9 @@ func (v *Validator) Run(ctx context.Context) error {
 // Status tells how the keys of each issuer are, in the order of the
 // configuration, and then of each tenant that is known.
 func (v *Validator) Status() []jwkscache.Status {
+	if v == nil {
+		return nil
+	}
 	var all []jwkscache.Status
 	for _, is := range v.issuers {
 		all = append(all, is.keys.Status())
@@ -146,6 +156,9 @@ func (v *Validator) PermitKey(ctx context.Context, issuer string, key jwkscache.
 
 // amended is the issuer for which a key is to be forbidden or permitted.
 func (v *Validator) amended(ctx context.Context, issuer string, key jwkscache.KeyName, forbid bool) (*issuer, error) {
+	if !v.made() {
+		return nil, errNotMade
+	}
 	if is := v.byURL[issuer]; is != nil {
 		return is, nil
 	}
@@ -165,7 +178,7 @@ func (v *Validator) amended(ctx context.Context, issuer string, key jwkscache.Ke
 // ForgetTenant drops what Config.Tenants said of an issuer, with its keys: the
 // next token asks anew, and tokens of a tenant that was removed are refused.
 func (v *Validator) ForgetTenant(issuer string) {
-	if v.tenants != nil {
+	if v != nil && v.tenants != nil {
 		v.tenants.forget(issuer)
 	}
 }
@@ -174,7 +187,7 @@ func (v *Validator) ForgetTenant(issuer string) {
 // all issuers whose tokens cannot. Stale keys that still serve count as ready;
 // [Validator.Status] tells which those are, and until when.
 func (v *Validator) Ready() error {
-	if v.byURL == nil {
+	if !v.made() {
 		return errNotMade
 	}
 	var failures []error

@@ -38,7 +38,9 @@ func (s Scheme) String() string {
 // may prove that they are the caller's, and what the route demands. Adapters
 // parse; they never decide.
 //
-// It prints redacted, but its fields are the secrets themselves.
+// It prints redacted, also in an exported field of another struct, but its fields
+// are the secrets themselves: fmt prints them where it stands in an unexported
+// field. Keep the result of [Presentation.Sealed] there.
 type Presentation struct {
 	Scheme      Scheme            // under which the token was presented
 	Token       string            // as received, not decoded
@@ -61,6 +63,9 @@ func (p Presentation) LogValue() slog.Value { return slog.StringValue(p.redacted
 
 // MarshalText writes the scheme and the token's length.
 func (p Presentation) MarshalText() ([]byte, error) { return []byte(p.redacted()), nil }
+
+// MarshalBinary writes the scheme and the token's length, for encoding/gob.
+func (p Presentation) MarshalBinary() ([]byte, error) { return []byte(p.redacted()), nil }
 
 // Demands is what a route asks of a token beyond its issuer's configuration.
 // Validate judges it on every call. The zero value demands nothing more.

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/gob"
 	"encoding/hex"
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
 	"log/slog"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -33,6 +35,12 @@ func printed(t *testing.T, v any) map[string]string {
 	texts["json"] = encoded.String()
 	if b, err := xml.Marshal(v); err == nil { // maps cannot be written
 		texts["xml"] = string(b)
+	}
+	if pointer := reflect.ValueOf(v); pointer.Kind() != reflect.Pointer || !pointer.IsNil() { // which gob panics on
+		var binary bytes.Buffer
+		if err := gob.NewEncoder(&binary).Encode(v); err == nil { // nor what has no exported field
+			texts["gob"] = binary.String()
+		}
 	}
 	for _, logger := range []*slog.Logger{slog.New(slog.NewTextHandler(&text, nil)), slog.New(slog.NewJSONHandler(&structured, nil))} {
 		logger.Info("seen", "value", v)
@@ -109,19 +117,61 @@ func TestTokenRedaction(t *testing.T) {
 	}
 }
 
-// TestPresentationRedaction (R-OB-02): a printed Presentation shows the scheme
-// and a length.
-func TestPresentationRedaction(t *testing.T) {
-	p := validator.Presentation{
+// canaryPresentation has the canary in every field.
+func canaryPresentation() validator.Presentation {
+	return validator.Presentation{
 		Scheme: validator.Bearer, Token: canary, Proofs: []string{canary}, Method: canary,
 		URL:         &url.URL{Scheme: "https", Host: "api.example.com", RawQuery: "access_token=" + canary},
 		Certificate: &x509.Certificate{Raw: []byte(canary), Subject: pkix.Name{CommonName: canary}},
 		Demands:     validator.Demands{Audiences: []string{canary}},
 	}
+}
+
+// TestSealedRedaction (R-OB-02): a Sealed shows no more than the scheme and a
+// length wherever it stands, also where fmt can call no method.
+func TestSealedRedaction(t *testing.T) {
+	p := canaryPresentation()
+	s := p.Sealed()
+	type exported struct{ Sealed validator.Sealed }
+	type hidden struct{ sealed validator.Sealed }
+	type hiddenPointer struct{ sealed *validator.Sealed }
+	type embedded struct{ validator.Sealed }
+	type boxed struct{ v any }
+	for name, v := range map[string]any{
+		"value": s, "pointer": &s, "exported field": exported{s}, "unexported field": hidden{s}, "pointed struct": &hidden{s},
+		"pointer in an unexported field": hiddenPointer{&s}, "embedded": embedded{s}, "slice": []hidden{{s}}, "map": map[string]hidden{"a": {s}},
+		"any in an unexported field": boxed{s}, "nested": boxed{[]hidden{{s}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			noCanary(t, printed(t, v))
+			for _, verb := range []string{"%w", "%p"} { // mistakes, which fmt answers with a dump of the value
+				noCanary(t, map[string]string{verb: fmt.Sprintf(verb, v)})
+			}
+		})
+	}
+	for writer, text := range printed(t, s) {
+		if !strings.Contains(text, "Presentation(Bearer, 11 bytes)") {
+			t.Errorf("%s writes %s", writer, text)
+		}
+	}
+	if !reflect.DeepEqual(s.Presentation(), p) || !reflect.DeepEqual(validator.Sealed{}.Presentation(), validator.Presentation{}) {
+		t.Errorf("what was sealed is not what comes out: %v", s.Presentation())
+	}
+}
+
+// TestPresentationRedaction (R-OB-02): a printed Presentation shows the scheme
+// and a length.
+func TestPresentationRedaction(t *testing.T) {
+	p := canaryPresentation()
+	type embedded struct{ validator.Presentation }
 	type holder struct{ Presentation validator.Presentation }
 	for name, v := range map[string]any{
 		"value": p, "pointer": &p, "in a struct": holder{p}, "in a pointed struct": &holder{p},
 		"in a slice": []validator.Presentation{p}, "in a map": map[string]*validator.Presentation{"a": &p}, "in any": []any{p},
+		"embedded": embedded{p}, "in a slice of structs": []holder{{p}}, "beside others": struct {
+			Name string
+			P    validator.Presentation
+		}{"a", p},
 	} {
 		t.Run(name, func(t *testing.T) { noCanary(t, printed(t, v)) })
 	}

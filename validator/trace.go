@@ -3,16 +3,18 @@ package validator
 import (
 	"context"
 
+	"github.com/sallyport-auth/sallyport/internal/hook"
 	"github.com/sallyport-auth/sallyport/jwkscache"
 )
 
 // Trace is a set of hooks, each optional, in the manner of
 // net/http/httptrace. Hooks run inside the call they report, possibly from
 // many goroutines at once, and must be quick. What they get never holds bytes
-// of a token.
+// of a token. A hook changes no verdict: its panic is dropped.
 type Trace struct {
 	// ValidateStart is called before a token is looked at. The context it
-	// returns is used for the rest of the call.
+	// returns is used for the rest of the call, unless it is nil or its
+	// methods panic: then the context before is used.
 	ValidateStart func(context.Context) context.Context
 	// ValidateDone is called with the verdict.
 	ValidateDone func(context.Context, ValidateDone)
@@ -60,15 +62,22 @@ func (t *Trace) clone() *Trace {
 	return &hooks
 }
 
-func (t *Trace) validateStart(ctx context.Context) context.Context {
+// validateStart returns the hook's context, or ctx if that cannot be used.
+func (t *Trace) validateStart(ctx context.Context) (next context.Context) {
 	if t == nil || t.ValidateStart == nil {
 		return ctx
 	}
-	return t.ValidateStart(ctx)
+	defer hook.Recover()
+	next = ctx // stays if the hook panics
+	if made := t.ValidateStart(ctx); hook.CheckContext(made) == nil {
+		next = made
+	}
+	return next
 }
 
 func (t *Trace) validateDone(ctx context.Context, done ValidateDone) {
 	if t != nil && t.ValidateDone != nil {
+		defer hook.Recover()
 		t.ValidateDone(ctx, done)
 	}
 }

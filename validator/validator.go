@@ -3,6 +3,7 @@ package validator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"weak"
 
 	"github.com/sallyport-auth/sallyport/internal/clock"
+	"github.com/sallyport-auth/sallyport/internal/hook"
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
 	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/jwkscache"
@@ -68,6 +70,9 @@ func New(config Config) (*Validator, error) {
 // Warnings tells what of the configuration works and deserves a second look:
 // legacy profiles, published keys that are not used. For start-up logs.
 func (v *Validator) Warnings() []string {
+	if v == nil {
+		return nil
+	}
 	var all []string
 	for _, is := range v.issuers {
 		all = append(all, is.warnings()...)
@@ -78,12 +83,23 @@ func (v *Validator) Warnings() []string {
 // Validate judges p and answers with a Token or with an [*Error]. See the
 // package comment for what is checked, in which order, and what is not. It
 // does not check scopes; see package scopes.
+//
+// The error is [Unavailable] if ctx is nil, if [New] did not make v, and if
+// anything panics on the way.
 func (v *Validator) Validate(ctx context.Context, p Presentation) (*Token, error) {
-	ctx = v.trace.validateStart(ctx)
-	token, is, refused := v.judge(ctx, &p)
-	if refused == errTenantGone { // what it was judged by has changed meanwhile
-		token, is, refused = v.judge(ctx, &p)
+	if !v.made() {
+		return nil, errNotMade
 	}
+	if ctx == nil {
+		return v.told(v.trace.validateStart(context.Background()), nil, nil, errContext)
+	}
+	ctx = v.trace.validateStart(ctx)
+	token, is, refused := v.survive(ctx, &p)
+	return v.told(ctx, token, is, refused)
+}
+
+// told returns the verdict after the hook was called with it.
+func (v *Validator) told(ctx context.Context, token *Token, is *issuer, refused *Error) (*Token, error) {
 	done := ValidateDone{Token: token}
 	if is != nil {
 		done.Issuer = is.url
@@ -97,6 +113,7 @@ func (v *Validator) Validate(ctx context.Context, p Presentation) (*Token, error
 
 var (
 	errNotMade       = refusal(Unavailable, "the Validator was not made by New")
+	errContext       = &Error{Unavailable, fmt.Errorf("validator: %w", hook.ErrContext)}
 	errNoCredentials = refusal(NoCredentials, "no Authorization field of a known scheme")
 	errSchemeDPoP    = refusal(BindingMismatch, "DPoP is not configured, so that the binding cannot be checked")
 	errGrammar       = refusal(MalformedRequest, "the token is not a token68 (RFC 6750 §2.1)")
@@ -107,6 +124,35 @@ var (
 	errTenantGone    = &Error{reason: Unavailable, cause: errForgotten}
 	errBound         = refusal(BindingMismatch, "the token has cnf, and the binding cannot be checked")
 )
+
+// made reports whether [New] made v.
+func (v *Validator) made() bool { return v != nil && v.byURL != nil }
+
+// usable returns the error of a call that cannot be served: New did not make v,
+// or ctx is nil or panics.
+func (v *Validator) usable(ctx context.Context) error {
+	if !v.made() {
+		return errNotMade
+	}
+	if hook.CheckContext(ctx) != nil {
+		return errContext
+	}
+	return nil
+}
+
+// survive is judge, repeated if the issuer's configuration changed meanwhile. A
+// panic, such as one in a method of ctx, is a refusal.
+func (v *Validator) survive(ctx context.Context, p *Presentation) (token *Token, is *issuer, refused *Error) {
+	defer func() {
+		if cause := recover(); cause != nil { // its text may hold what must not be logged
+			token, refused = nil, &Error{Unavailable, fmt.Errorf("validator: panic with a %T while validating", cause)}
+		}
+	}()
+	if token, is, refused = v.judge(ctx, p); refused == errTenantGone {
+		token, is, refused = v.judge(ctx, p)
+	}
+	return token, is, refused
+}
 
 // judge is Validate without observation. The issuer is the one selected, if it
 // came so far.
@@ -197,8 +243,6 @@ func (v *Validator) issuer(ctx context.Context, unverified string) (*issuer, *Er
 // judgePresentation judges what does not need the token's inside.
 func (v *Validator) judgePresentation(p *Presentation) *Error {
 	switch {
-	case v.byURL == nil:
-		return errNotMade
 	case p.Scheme == DPoP:
 		return errSchemeDPoP
 	case p.Scheme != Bearer:

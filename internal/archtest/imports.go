@@ -41,6 +41,14 @@ var Rooms = []Room{
 		Why: "work that many wait for, so that no room lets one caller's end fail another",
 	},
 	{
+		Dir: "internal/hook", Leaf: true,
+		Why: "guards against users' hooks, contexts and errors that panic, so that every room does it alike",
+	},
+	{
+		Dir: "internal/zero", Leaf: true,
+		Why: "calls methods of zero values; tests alone import it",
+	},
+	{
 		Dir: "discovery", Why: "metadata of one issuer; knows nothing of keys",
 	},
 	{

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+
+	"github.com/sallyport-auth/sallyport/internal/hook"
 )
 
 // Errors of this package.
@@ -28,17 +30,22 @@ func Longest(timeout time.Duration) time.Duration { return timeout + mercy }
 // ctx and not its end; it ends after timeout. If work has not ended one second
 // later, Do gives up and answers [ErrAbandoned]; over is closed when the work
 // has ended after all, whose result is then lost.
+//
+// A ctx that is nil or whose methods panic counts as one without values, since
+// others may wait for the same work. An error of work whose methods panic is
+// replaced by one that names its type.
 func Do[T any](ctx context.Context, timeout time.Duration, work func(context.Context) (T, error)) (value T, over <-chan struct{}, err error) {
 	type result struct {
 		value T
 		err   error
 	}
+	if hook.CheckContext(ctx) != nil {
+		ctx = context.Background()
+	}
 	ended := make(chan struct{})
 	results := make(chan result, 1)
 	go func() {
 		defer close(ended)
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
-		defer cancel()
 		r := result{err: ErrPanic} // stays if the goroutine ends in there
 		defer func() {
 			if recover() != nil {
@@ -46,8 +53,10 @@ func Do[T any](ctx context.Context, timeout time.Duration, work func(context.Con
 			}
 			results <- r
 		}()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
+		defer cancel()
 		v, err := work(ctx)
-		r = result{v, err}
+		r = result{v, hook.CheckError(err)}
 	}()
 	timer := time.NewTimer(Longest(timeout))
 	defer timer.Stop()
@@ -82,8 +91,12 @@ func (f *Flight) Done() <-chan struct{} { return f.done }
 func (f *Flight) Waiting() int { return int(f.waiters.Load()) }
 
 // Wait waits until the work has ended and answers its error, but no longer than
-// ctx, and not at all if limit others wait already ([ErrWaiters]).
+// ctx, and not at all if limit others wait already ([ErrWaiters]) or ctx cannot
+// be used ([hook.ErrContext]).
 func (f *Flight) Wait(ctx context.Context, limit int) error {
+	if err := hook.CheckContext(ctx); err != nil {
+		return fmt.Errorf("detached: %w", err)
+	}
 	defer f.waiters.Add(-1)
 	if f.waiters.Add(1) > int64(limit) {
 		return ErrWaiters
