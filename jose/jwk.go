@@ -1,11 +1,6 @@
 package jose
 
-import (
-	"crypto/x509"
-	"encoding/base64"
-
-	"github.com/sallyport-auth/sallyport/internal/strictjson"
-)
+import "github.com/sallyport-auth/sallyport/internal/strictjson"
 
 var (
 	errNotObject   = unusable("not one JSON object with unique member names")
@@ -16,24 +11,23 @@ var (
 	errKeyOps      = unusable("key_ops lacks verify, repeats an operation, or contradicts use (RFC 7517 §4.3)")
 	errJWKAlg      = unusable("alg is not a supported signature algorithm, or does not fit the key type and curve")
 	errUnpinned    = unusable("an RSA key without alg, and the issuer's list has no RSA algorithm to bind it to")
-	errX5C         = unusable("the first x5c certificate cannot be read, or has another key (RFC 7517 §4.7)")
 )
 
 // jwk is one JSON Web Key as published: typed, but not yet judged.
 type jwk struct {
-	id        string
-	hasID     bool
-	private   bool
-	kty, crv  string
-	n, e      string // RSA
-	x, y      string // EC, OKP
-	algorithm string
-	hasAlg    bool
-	use       string
-	hasUse    bool
-	keyOps    []string
-	hasKeyOps bool
-	x5c       []string
+	id          string
+	hasID       bool
+	private     bool
+	kty, crv    string
+	n, e        string // RSA
+	x, y        string // EC, OKP
+	algorithm   string
+	hasAlg      bool
+	use         string
+	hasUse      bool
+	keyOps      []string
+	hasKeyOps   bool
+	certificate string // the first of x5c, or ""
 }
 
 // parseJWK reads the members that matter. On error, the id and whether key
@@ -81,7 +75,7 @@ func parseJWK(doc string) (jwk, error) {
 		case "key_ops":
 			k.keyOps, k.hasKeyOps = list(m.Value), true
 		case "x5c":
-			k.x5c = list(m.Value)
+			k.certificate = firstCertificate(m.Value)
 		case "d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv":
 			k.private = true
 		}
@@ -165,21 +159,4 @@ func (k *jwk) bind(m *material, algorithms []Algorithm) (Algorithm, error) {
 		}
 	}
 	return 0, errUnpinned
-}
-
-// checkCertificate compares the first certificate's key with the JWK's own.
-// A certificate adds no trust; it must only not say something else.
-func (k *jwk) checkCertificate(m *material) error {
-	if len(k.x5c) == 0 {
-		return nil
-	}
-	der, err := base64.StdEncoding.DecodeString(k.x5c[0])
-	if err != nil {
-		return errX5C
-	}
-	certificate, err := x509.ParseCertificate(der)
-	if err != nil || !m.public.Equal(certificate.PublicKey) {
-		return errX5C
-	}
-	return nil
 }
