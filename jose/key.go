@@ -28,10 +28,13 @@ func (k *Key) Thumbprint() string { return k.thumbprint }
 
 // Verify checks the signature of u over the bytes received. The header's alg
 // must be k's ([ErrAlgorithm]); otherwise the error is [ErrSignature]. It does
-// not compare kid, and says nothing about the claims.
+// not compare kid, and says nothing about the claims. A nil u is [ErrMalformed].
 func (k *Key) Verify(u *Unverified) error {
 	if k == nil || k.verifier == nil {
 		return ErrUnknownKey
+	}
+	if u == nil {
+		return ErrMalformed
 	}
 	if u.header.algorithm != k.algorithm { // a claim to check, not a choice to follow
 		return ErrAlgorithm
