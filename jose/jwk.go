@@ -1,6 +1,10 @@
 package jose
 
-import "github.com/sallyport-auth/sallyport/internal/strictjson"
+import (
+	"slices"
+
+	"github.com/sallyport-auth/sallyport/internal/strictjson"
+)
 
 var (
 	errNotObject   = unusable("not one JSON object with unique member names")
@@ -92,20 +96,23 @@ func parseJWK(doc string) (jwk, error) {
 }
 
 // key imports k bound to its one algorithm, or says why it cannot be used.
-func (k *jwk) key(algorithms []Algorithm) (*Key, error) {
+func (k *jwk) key(algorithms []Algorithm, limits Limits) (*Key, error) {
 	if len(k.id) > maxKeyID {
 		return nil, errKeyIDLength
 	}
 	if err := k.checkPurpose(); err != nil {
 		return nil, err
 	}
-	material, err := k.material()
+	material, err := k.material(limits)
 	if err != nil {
 		return nil, err
 	}
 	algorithm, err := k.bind(material, algorithms)
 	if err != nil {
 		return nil, err
+	}
+	if material.only != 0 && material.cost > maxCost && len(algorithms) > 0 && !slices.Contains(algorithms, algorithm) {
+		return nil, errCurveCost
 	}
 	if err := k.checkCertificate(material); err != nil {
 		return nil, err
@@ -116,6 +123,7 @@ func (k *jwk) key(algorithms []Algorithm) (*Key, error) {
 		hasID:      k.hasID,
 		thumbprint: material.thumbprint,
 		verifier:   material.verifier(algorithm),
+		cost:       material.cost,
 	}, nil
 }
 

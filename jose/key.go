@@ -9,6 +9,8 @@ type Key struct {
 	hasID      bool
 	thumbprint string
 	verifier   verifier
+	cost       int // of a signature check; see costES256
+	index      int // in the document's keys
 }
 
 // verifier checks a signature under one key and one algorithm.
