@@ -10,6 +10,7 @@ import (
 // have one or a few, so that most need not be decoded again. What it gives back
 // is what parsing gives, whoever signed the token: it says nothing about issuers,
 // keys and signatures. It is made by [NewHeaders] and safe for concurrent use.
+// The zero Headers remembers nothing.
 type Headers struct {
 	seed  maphash.Seed
 	slots [headerSlots]atomic.Pointer[knownHeader]
@@ -29,6 +30,9 @@ type knownHeader struct {
 // NewHeaders makes one that knows nothing, and will take 300 KB at most.
 func NewHeaders() *Headers { return &Headers{seed: maphash.MakeSeed()} }
 
+// usable reports whether h was made by NewHeaders.
+func (h *Headers) usable() bool { return h != nil && h.seed != maphash.Seed{} }
+
 func (h *Headers) slot(segment string) *atomic.Pointer[knownHeader] {
 	return &h.slots[maphash.String(h.seed, segment)%headerSlots]
 }
@@ -36,7 +40,7 @@ func (h *Headers) slot(segment string) *atomic.Pointer[knownHeader] {
 // find answers what segment was parsed to. It is the whole segment that is
 // compared.
 func (h *Headers) find(segment string) (Header, bool) {
-	if h == nil || len(segment) > maxKnownHeader {
+	if !h.usable() || len(segment) > maxKnownHeader {
 		return Header{}, false
 	}
 	if k := h.slot(segment).Load(); k != nil && k.segment == segment {
@@ -49,7 +53,7 @@ func (h *Headers) find(segment string) (Header, bool) {
 // that were accepted whole, so that nobody else can fill the memory: the caller
 // sees to that. Headers without kid, and those that repeat claims, are not kept.
 func (h *Headers) Remember(u *Unverified) {
-	if h == nil || u == nil {
+	if !h.usable() || u == nil {
 		return
 	}
 	p := u.read()

@@ -1,8 +1,7 @@
 package jose
 
 import (
-	"crypto/x509"
-	"encoding/base64"
+	"slices"
 
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
 )
@@ -16,24 +15,23 @@ var (
 	errKeyOps      = unusable("key_ops lacks verify, repeats an operation, or contradicts use (RFC 7517 §4.3)")
 	errJWKAlg      = unusable("alg is not a supported signature algorithm, or does not fit the key type and curve")
 	errUnpinned    = unusable("an RSA key without alg, and the issuer's list has no RSA algorithm to bind it to")
-	errX5C         = unusable("the first x5c certificate cannot be read, or has another key (RFC 7517 §4.7)")
 )
 
 // jwk is one JSON Web Key as published: typed, but not yet judged.
 type jwk struct {
-	id        string
-	hasID     bool
-	private   bool
-	kty, crv  string
-	n, e      string // RSA
-	x, y      string // EC, OKP
-	algorithm string
-	hasAlg    bool
-	use       string
-	hasUse    bool
-	keyOps    []string
-	hasKeyOps bool
-	x5c       []string
+	id          string
+	hasID       bool
+	private     bool
+	kty, crv    string
+	n, e        string // RSA
+	x, y        string // EC, OKP
+	algorithm   string
+	hasAlg      bool
+	use         string
+	hasUse      bool
+	keyOps      []string
+	hasKeyOps   bool
+	certificate string // the first of x5c, or ""
 }
 
 // parseJWK reads the members that matter. On error, the id and whether key
@@ -81,7 +79,7 @@ func parseJWK(doc string) (jwk, error) {
 		case "key_ops":
 			k.keyOps, k.hasKeyOps = list(m.Value), true
 		case "x5c":
-			k.x5c = list(m.Value)
+			k.certificate = firstCertificate(m.Value)
 		case "d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv":
 			k.private = true
 		}
@@ -98,20 +96,23 @@ func parseJWK(doc string) (jwk, error) {
 }
 
 // key imports k bound to its one algorithm, or says why it cannot be used.
-func (k *jwk) key(algorithms []Algorithm) (*Key, error) {
+func (k *jwk) key(algorithms []Algorithm, limits Limits) (*Key, error) {
 	if len(k.id) > maxKeyID {
 		return nil, errKeyIDLength
 	}
 	if err := k.checkPurpose(); err != nil {
 		return nil, err
 	}
-	material, err := k.material()
+	material, err := k.material(limits)
 	if err != nil {
 		return nil, err
 	}
 	algorithm, err := k.bind(material, algorithms)
 	if err != nil {
 		return nil, err
+	}
+	if material.only != 0 && material.cost > maxCost && len(algorithms) > 0 && !slices.Contains(algorithms, algorithm) {
+		return nil, errCurveCost
 	}
 	if err := k.checkCertificate(material); err != nil {
 		return nil, err
@@ -122,6 +123,7 @@ func (k *jwk) key(algorithms []Algorithm) (*Key, error) {
 		hasID:      k.hasID,
 		thumbprint: material.thumbprint,
 		verifier:   material.verifier(algorithm),
+		cost:       material.cost,
 	}, nil
 }
 
@@ -165,21 +167,4 @@ func (k *jwk) bind(m *material, algorithms []Algorithm) (Algorithm, error) {
 		}
 	}
 	return 0, errUnpinned
-}
-
-// checkCertificate compares the first certificate's key with the JWK's own.
-// A certificate adds no trust; it must only not say something else.
-func (k *jwk) checkCertificate(m *material) error {
-	if len(k.x5c) == 0 {
-		return nil
-	}
-	der, err := base64.StdEncoding.DecodeString(k.x5c[0])
-	if err != nil {
-		return errX5C
-	}
-	certificate, err := x509.ParseCertificate(der)
-	if err != nil || !m.public.Equal(certificate.PublicKey) {
-		return errX5C
-	}
-	return nil
 }

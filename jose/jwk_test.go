@@ -1,9 +1,6 @@
 package jose_test
 
 import (
-	"crypto"
-	"crypto/rand"
-	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -24,7 +21,6 @@ const (
 	keyOps      = "key_ops lacks verify"
 	algMisfit   = "does not fit the key type"
 	unpinned    = "no RSA algorithm to bind it to"
-	certificate = "first x5c certificate"
 	keyType     = "kty or crv is not supported"
 	encoding    = "missing or not canonical base64url"
 	length      = "full length of its curve"
@@ -41,17 +37,6 @@ func oddModulus(bits int) string {
 	return b64(n.SetBit(n, 0, 1).Bytes())
 }
 
-// selfSigned is a certificate of key in the base64 of x5c.
-func selfSigned(t *testing.T, key crypto.Signer) string {
-	t.Helper()
-	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return base64.StdEncoding.EncodeToString(der)
-}
-
 // changedBytes is a base64url parameter with its bytes changed.
 func changedBytes(parameter any, change func(b []byte) []byte) string {
 	b, err := base64.RawURLEncoding.DecodeString(parameter.(string))
@@ -66,12 +51,11 @@ func shortened(b []byte) []byte   { return b[:len(b)-1] }
 func lengthened(b []byte) []byte  { return append(b, 0) }
 func flipped(b []byte) []byte     { b[len(b)-1] ^= 1; return b }
 
-// R-JK-05, R-JK-06, R-JK-07, R-JK-17, R-JK-18, R-JS-06, R-JS-10, R-JS-11, R-JS-12, R-JS-17:
+// R-JK-05, R-JK-06, R-JK-07, R-JK-17, R-JS-06, R-JS-10, R-JS-11, R-JS-12, R-JS-17:
 // a key that cannot be used costs itself alone, and the reason is told.
 func TestKeyIgnored(t *testing.T) {
 	r, ec, ed := public(rsaKey()), public(p256Key()), public(edKey())
 	p384, p521 := public(p384Key()), public(p521Key())
-	other := selfSigned(t, otherRSAKey())
 	tests := []struct {
 		name, key, reason string
 	}{
@@ -99,14 +83,12 @@ func TestKeyIgnored(t *testing.T) {
 		{"key_ops a string", ec.with("key_ops", "verify").String(), memberType},
 		{"key_ops null", ec.with("key_ops", nil).String(), memberType},
 		{"key_ops of numbers", ec.with("key_ops", []any{"verify", 1}).String(), memberType},
-		{"alg null before a list", `{"alg":null,"key_ops":["verify"],"x5c":[],` + ec.String()[1:], memberType},
+		{"alg null before a list", `{"alg":null,"key_ops":["verify"],` + ec.String()[1:], memberType},
 		{"n a number", r.with("n", 65537).String(), memberType},
 		{"e a number", r.with("e", 65537).String(), memberType},
 		{"x a number", ec.with("x", 1).String(), memberType},
 		{"y null", ec.with("y", nil).String(), memberType},
 		{"y an object, in a key that has no use for it", ed.with("y", jwk{}).String(), memberType},
-		{"x5c a string", ec.with("x5c", "MII").String(), memberType},
-		{"x5c of numbers", ec.with("x5c", []int{1}).String(), memberType},
 
 		// Key types.
 		{"no kty", ec.without("kty").String(), keyType},
@@ -207,16 +189,6 @@ func TestKeyIgnored(t *testing.T) {
 		// Key ids.
 		{"kid of 257 bytes", ec.with("kid", strings.Repeat("k", 257)).String(), keyIDLength},
 		{"kid of 129 letters of two bytes", ec.with("kid", strings.Repeat("é", 129)).String(), keyIDLength},
-
-		// Certificates.
-		{"certificate of another key", r.with("x5c", []string{other}).String(), certificate},
-		{"certificate of another type", ec.with("x5c", []string{other}).String(), certificate},
-		{"certificate for Ed25519 of another", ed.with("x5c", []string{other}).String(), certificate},
-		{"certificate not in base64", r.with("x5c", []string{"%%%"}).String(), certificate},
-		{"certificate empty", r.with("x5c", []string{""}).String(), certificate},
-		{"certificate is garbage", r.with("x5c", []string{"AAAA"}).String(), certificate},
-		{"own certificate second", r.with("x5c", []string{other, selfSigned(t, rsaKey())}).String(), certificate},
-		{"certificate with trailing data", r.with("x5c", []string{selfSigned(t, rsaKey()) + "AAAA"}).String(), certificate},
 	}
 	good := newEd25519()
 	signed := token(t, jose.EdDSA, good, `{"alg":"EdDSA","kid":"good"}`, "{}")
@@ -238,7 +210,7 @@ func TestKeyIgnored(t *testing.T) {
 			expect(t, ignored[0].Reason, jose.ErrUnusableKey, tt.reason)
 		})
 	}
-	for _, reason := range []string{notObject, memberType, keyIDLength, use, keyOps, algMisfit, certificate, keyType, encoding, length, leadingZero, modulus, exponent, point} {
+	for _, reason := range []string{notObject, memberType, keyIDLength, use, keyOps, algMisfit, keyType, encoding, length, leadingZero, modulus, exponent, point} {
 		if !seen[reason] {
 			t.Errorf("no row for %q", reason)
 		}
@@ -316,7 +288,7 @@ func TestIgnoredKeys(t *testing.T) {
 	}
 }
 
-// R-JK-06, R-JK-17, R-JK-18, R-JS-10, R-JS-12, R-JS-17: what may stand in a key.
+// R-JK-06, R-JK-17, R-JS-10, R-JS-12, R-JS-17: what may stand in a key.
 func TestKeyUsable(t *testing.T) {
 	r, ec, ed := public(rsaKey()), public(p256Key()), public(edKey())
 	tests := []struct {
@@ -326,9 +298,9 @@ func TestKeyUsable(t *testing.T) {
 		{"RSA", r.String(), jose.RS256},
 		{"RSA with alg", r.with("alg", "PS384").String(), jose.PS384},
 		{"2048 bits", r.with("n", oddModulus(2048)).String(), jose.RS256},
-		{"8192 bits", r.with("n", oddModulus(8192)).String(), jose.RS256},
+		{"4096 bits", r.with("n", oddModulus(4096)).String(), jose.RS256},
 		{"exponent 3", r.with("e", "Aw").String(), jose.RS256},
-		{"exponent 2^31-1", r.with("e", b64([]byte{0x7f, 0xff, 0xff, 0xff})).String(), jose.RS256},
+		{"exponent 17", r.with("e", "EQ").String(), jose.RS256},
 		{"P-256", ec.String(), jose.ES256},
 		{"P-384", public(p384Key()).String(), jose.ES384},
 		{"P-521", public(p521Key()).with("alg", "ES512").String(), jose.ES512},
@@ -339,10 +311,6 @@ func TestKeyUsable(t *testing.T) {
 		{"key_ops verify", ec.with("key_ops", []string{"verify"}).String(), jose.ES256},
 		{"key_ops sign and verify", ec.with("key_ops", []string{"sign", "verify"}).with("use", "sig").String(), jose.ES256},
 		{"key_ops unknown, without use", ec.with("key_ops", []string{"x", "verify"}).String(), jose.ES256},
-		{"own certificate", ec.with("x5c", []string{selfSigned(t, p256Key())}).String(), jose.ES256},
-		{"own RSA certificate, with its chain", r.with("x5c", []string{selfSigned(t, rsaKey()), selfSigned(t, otherRSAKey())}).String(), jose.RS256},
-		{"own Ed25519 certificate", ed.with("x5c", []string{selfSigned(t, edKey())}).String(), jose.EdDSA},
-		{"no certificate", ec.with("x5c", []string{}).String(), jose.ES256},
 		{"unknown members", ec.with("x5t", 1).with("iat", 5).with("exp", nil).with("D", "x").String(), jose.ES256},
 		{"coordinate of another type", ed.with("y", "AAAA").String(), jose.EdDSA},
 		{"kid of 256 bytes", ec.with("kid", strings.Repeat("k", 256)).String(), jose.ES256},

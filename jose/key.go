@@ -9,6 +9,8 @@ type Key struct {
 	hasID      bool
 	thumbprint string
 	verifier   verifier
+	cost       int // of a signature check; see costES256
+	index      int // in the document's keys
 }
 
 // verifier checks a signature under one key and one algorithm.
@@ -38,13 +40,13 @@ func (k *Key) Thumbprint() string { return k.read().thumbprint }
 
 // Verify checks the signature of u over the bytes received. The header's alg
 // must be k's ([ErrAlgorithm]); otherwise the error is [ErrSignature]. It does
-// not compare kid, and says nothing about the claims.
+// not compare kid, and says nothing about the claims. A nil u is [ErrMalformed].
 func (k *Key) Verify(u *Unverified) error {
 	if k == nil || k.verifier == nil {
 		return ErrUnknownKey
 	}
 	if u == nil {
-		return ErrSignature
+		return ErrMalformed
 	}
 	p := u.read()
 	if p.header.algorithm != k.algorithm { // a claim to check, not a choice to follow

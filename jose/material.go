@@ -15,7 +15,7 @@ import (
 )
 
 // Bounds on RSA keys (R-JS-10): below is breakable, above is a way to make
-// verification slow.
+// verification slow, whatever [Limits] say.
 const (
 	minRSABits = 2048
 	maxRSABits = 8192
@@ -43,6 +43,7 @@ type material struct {
 	public     publicKey
 	thumbprint string    // RFC 7638
 	only       Algorithm // the only algorithm possible, or 0 for RSA
+	cost       int       // of a signature check; see costES256
 }
 
 // fits reports whether a can be used with the key.
@@ -78,19 +79,20 @@ type curveName struct{ kty, crv string }
 type curve struct {
 	algorithm Algorithm
 	size      int // of a coordinate, in bytes
+	cost      int
 }
 
 var curves = map[curveName]curve{
-	{"EC", "P-256"}:    {ES256, 32},
-	{"EC", "P-384"}:    {ES384, 48},
-	{"EC", "P-521"}:    {ES512, 66},
-	{"OKP", "Ed25519"}: {EdDSA, ed25519.PublicKeySize},
+	{"EC", "P-256"}:    {ES256, 32, costES256},
+	{"EC", "P-384"}:    {ES384, 48, costES384},
+	{"EC", "P-521"}:    {ES512, 66, costES512},
+	{"OKP", "Ed25519"}: {EdDSA, ed25519.PublicKeySize, costEdDSA},
 }
 
 // material checks the key's parameters and imports it.
-func (k *jwk) material() (*material, error) {
+func (k *jwk) material(limits Limits) (*material, error) {
 	if k.kty == "RSA" {
-		return k.rsaMaterial()
+		return k.rsaMaterial(limits)
 	}
 	c, ok := curves[curveName{k.kty, k.crv}]
 	if !ok {
@@ -102,7 +104,7 @@ func (k *jwk) material() (*material, error) {
 	return k.ecMaterial(c)
 }
 
-func (k *jwk) rsaMaterial() (*material, error) {
+func (k *jwk) rsaMaterial(limits Limits) (*material, error) {
 	n, err := parameter(k.n)
 	if err != nil {
 		return nil, err
@@ -123,9 +125,12 @@ func (k *jwk) rsaMaterial() (*material, error) {
 	if !exponent.IsInt64() || exponent.Int64() > maxExponent || exponent.Int64() < 3 || exponent.Bit(0) == 0 {
 		return nil, errExponent
 	}
+	if err := limits.checkRSA(modulus.BitLen(), int(exponent.Int64())); err != nil {
+		return nil, err
+	}
 	var public rsa.PublicKey
 	m, err := imported(`{"e":"`+k.e+`","kty":"RSA","n":"`+k.n+`"}`, &public)
-	m.public = &public
+	m.public, m.cost = &public, costRSA(modulus.BitLen(), multiplications(public.E))
 	return m, err
 }
 
@@ -144,7 +149,7 @@ func (k *jwk) ecMaterial(c curve) (*material, error) {
 	if err != nil { // all else was checked: the library refuses points off the curve
 		return nil, errPoint
 	}
-	m.public, m.only = &public, c.algorithm
+	m.public, m.only, m.cost = &public, c.algorithm, c.cost
 	return m, nil
 }
 
@@ -161,7 +166,7 @@ func (k *jwk) ed25519Material(c curve) (*material, error) {
 	}
 	var public ed25519.PublicKey
 	m, err := imported(`{"crv":"Ed25519","kty":"OKP","x":"`+k.x+`"}`, &public)
-	m.public, m.only = public, c.algorithm
+	m.public, m.only, m.cost = public, c.algorithm, c.cost
 	return m, err
 }
 

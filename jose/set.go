@@ -10,7 +10,8 @@ import (
 const (
 	// maxKeys bounds the work of importing a set (R-JK-04).
 	maxKeys = 100
-	// maxCandidates bounds the signature checks for one token (R-JK-15).
+	// maxCandidates bounds the signature checks for one token (R-JK-15), as
+	// does maxCost.
 	maxCandidates = 4
 	// maxKeyID is the longest kid that can match, in bytes (R-JS-17).
 	maxKeyID = 256
@@ -20,13 +21,16 @@ const (
 // issuers never share a Set: a kid means something only within its issuer. A nil
 // Set has no keys.
 type Set struct {
-	keys    []*Key
+	keys    []*Key // in the order of the document
+	tried   []*Key // those of them that are candidates for some token
 	ignored []IgnoredKey
+	excess  []IgnoredKey       // the keys that are not in tried
 	byID    map[string][]group // none of a kid whose keys were all left out by Without
 	byAlg   [algorithms][]*Key
 }
 
-// group is the keys of one kid and one algorithm, at most maxCandidates.
+// group is the candidates of one kid and one algorithm, cheapest first: at most
+// maxCandidates, which cost maxCost together.
 type group struct {
 	algorithm Algorithm
 	keys      []*Key
@@ -42,12 +46,23 @@ type IgnoredKey struct {
 
 // ParseSet reads a JWK Set document (RFC 7517 §5). algorithms is the list that
 // the issuer's configuration allows: its first RSA algorithm is the one that
-// RSA keys without alg are bound to; it filters nothing else.
+// RSA keys without alg are bound to. Which other keys are used does not depend
+// on it, but for those named below.
 //
 // A key that cannot be used is left out and told by [Set.Ignored]; it never
 // costs the others. The error, [ErrNotJWKS], is for a document that is no set
 // at all or has more than 100 keys. A set without usable keys is no error.
+//
+// Keys under which a signature check costs more than four checks under ES256 are
+// such keys: RSA over 4096 bits or with an exponent over 65537, for which see
+// [ParseSetWithin], and P-384 and P-521 where algorithms is a list without ES384
+// or ES512.
 func ParseSet(document []byte, algorithms []Algorithm) (*Set, error) {
+	return ParseSetWithin(document, algorithms, Limits{})
+}
+
+// ParseSetWithin is [ParseSet] with other limits than the default ones.
+func ParseSetWithin(document []byte, algorithms []Algorithm, limits Limits) (*Set, error) {
 	members, err := strictjson.ParseShallow(string(document))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotJWKS, err)
@@ -60,15 +75,16 @@ func ParseSet(document []byte, algorithms []Algorithm) (*Set, error) {
 		if m.Value.Kind() != strictjson.Array {
 			return nil, fmt.Errorf("%w: the member keys is not an array", ErrNotJWKS)
 		}
-		if err := set.addAll(m.Value, algorithms); err != nil {
+		if err := set.addAll(m.Value, algorithms, limits.withDefaults()); err != nil {
 			return nil, err
 		}
+		set.limitCost()
 		return set, nil
 	}
 	return nil, fmt.Errorf("%w: the object has no member keys", ErrNotJWKS)
 }
 
-func (s *Set) addAll(keys strictjson.Value, algorithms []Algorithm) error {
+func (s *Set) addAll(keys strictjson.Value, algorithms []Algorithm, limits Limits) error {
 	bound := make(map[string]Algorithm)
 	index := 0
 	for v := range keys.Elements() {
@@ -78,7 +94,7 @@ func (s *Set) addAll(keys strictjson.Value, algorithms []Algorithm) error {
 		jwk, err := parseJWK(v.Raw())
 		var key *Key
 		if err == nil {
-			key, err = jwk.key(algorithms)
+			key, err = jwk.key(algorithms, limits)
 		}
 		if err == nil {
 			err = bindOnce(bound, key)
@@ -86,6 +102,7 @@ func (s *Set) addAll(keys strictjson.Value, algorithms []Algorithm) error {
 		if err != nil {
 			s.ignored = append(s.ignored, IgnoredKey{Index: index, KeyID: jwk.id, Private: jwk.private, Reason: err})
 		} else {
+			key.index = index
 			s.add(key)
 		}
 		index++
@@ -116,7 +133,7 @@ func (s *Set) add(key *Key) {
 	switch {
 	case i < 0:
 		s.byID[key.id] = append(groups, group{key.algorithm, []*Key{key}})
-	case len(groups[i].keys) < maxCandidates:
+	case !slices.ContainsFunc(groups[i].keys, key.same):
 		groups[i].keys = append(groups[i].keys, key)
 	}
 }
@@ -131,11 +148,46 @@ func (s *Set) read() *Set {
 	return s
 }
 
-// Keys are the usable keys, in the order of the document.
-func (s *Set) Keys() []*Key { return append([]*Key(nil), s.read().keys...) }
+// same reports whether k and other have the same key material.
+func (k *Key) same(other *Key) bool { return k.thumbprint == other.thumbprint }
 
-// Ignored tells which keys of the document are not used, and why.
-func (s *Set) Ignored() []IgnoredKey { return append([]IgnoredKey(nil), s.read().ignored...) }
+// limitCost takes out the candidates that one token must not cost, after all
+// keys were added.
+func (s *Set) limitCost() {
+	for _, groups := range s.byID {
+		for i := range groups {
+			groups[i].limitCost()
+		}
+	}
+	for _, key := range s.keys {
+		if !key.hasID || slices.ContainsFunc(s.candidates(key.id, key.algorithm), key.same) {
+			s.tried = append(s.tried, key)
+		} else {
+			s.excess = append(s.excess, IgnoredKey{Index: key.index, KeyID: key.id, Reason: errExcess})
+		}
+	}
+}
+
+// candidates are the keys of one kid and one algorithm.
+func (s *Set) candidates(id string, algorithm Algorithm) []*Key {
+	groups := s.byID[id]
+	for i := range groups {
+		if groups[i].algorithm == algorithm {
+			return groups[i].keys
+		}
+	}
+	return nil
+}
+
+// Keys are the keys that are used, in the order of the document.
+func (s *Set) Keys() []*Key { return append([]*Key(nil), s.read().tried...) }
+
+// Ignored tells which keys of the document are not used, and why: those that
+// cannot be used, and then those that are more than may be tried for a token.
+func (s *Set) Ignored() []IgnoredKey {
+	s = s.read()
+	return slices.Concat(s.ignored, s.excess)
+}
 
 // MightGain reports whether a newer version of the set could have a key for a
 // token with header h: whether h has a kid that can be looked up and that no
@@ -158,12 +210,14 @@ func (s *Set) Without(drop func(*Key) bool) *Set {
 			rest.add(key)
 		}
 	}
+	rest.limitCost()
 	return rest
 }
 
 // Find returns the keys to try for a token with header h, never none without
-// an error. With a kid: the at most four keys of exactly that kid and of h's
-// algorithm; [ErrAlgorithm] if the kid's keys have other algorithms. Without:
+// an error. With a kid: the keys of exactly that kid and of h's algorithm, the
+// cheapest first, at most four and no more than cost four checks under ES256;
+// [ErrAlgorithm] if the kid's keys have other algorithms. Without:
 // the one key of h's algorithm, if there is exactly one (OpenID Connect Core
 // §10.1). Otherwise [ErrUnknownKey]; a key with another kid is never offered. The
 // slice is not to be modified.
@@ -178,13 +232,10 @@ func (s *Set) Find(h Header) ([]*Key, error) {
 		}
 		return nil, ErrUnknownKey
 	}
-	groups := s.byID[h.keyID]
-	for i := range groups {
-		if groups[i].algorithm == h.algorithm {
-			return groups[i].keys, nil
-		}
+	if keys := s.candidates(h.keyID, h.algorithm); keys != nil {
+		return keys, nil
 	}
-	if len(groups) > 0 {
+	if len(s.byID[h.keyID]) > 0 {
 		return nil, ErrAlgorithm
 	}
 	return nil, ErrUnknownKey

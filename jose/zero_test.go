@@ -31,3 +31,62 @@ func TestZeroValues(t *testing.T) {
 		t.Errorf("the zero Header finds keys: %v", err)
 	}
 }
+
+// TestZeroHeaders checks that Headers that NewHeaders did not make parse, and
+// remember nothing.
+func TestZeroHeaders(t *testing.T) {
+	header := `{"alg":"ES256","kid":"a"}`
+	text := unsigned(header)
+	for name, headers := range map[string]*jose.Headers{"nil": nil, "zero": new(jose.Headers)} {
+		for range 2 {
+			u, err := headers.ParseCompact(text)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if u.Retained() != len(header)+len("{}") {
+				t.Errorf("%s: the header is remembered", name)
+			}
+			headers.Remember(&u)
+			headers.Remember(new(jose.Unverified))
+			headers.Remember(nil)
+		}
+		if _, err := headers.ParseCompact(""); !errors.Is(err, jose.ErrMalformed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	jose.NewHeaders().Remember(nil)
+	jose.NewHeaders().Remember(new(jose.Unverified))
+}
+
+// TestZeroKeyAndSet checks that values that ParseSet did not make, and tokens
+// that ParseCompact did not make, verify nothing.
+func TestZeroKeyAndSet(t *testing.T) {
+	good := parseSet(t, all, public(p256Key()).String()).Keys()[0]
+	u := parse(t, unsigned(`{"alg":"ES256","kid":"a"}`))
+	for name, row := range map[string]struct {
+		key  *jose.Key
+		u    *jose.Unverified
+		want error
+	}{
+		"nil key":    {nil, u, jose.ErrUnknownKey},
+		"zero key":   {new(jose.Key), u, jose.ErrUnknownKey},
+		"nil token":  {good, nil, jose.ErrMalformed},
+		"zero token": {good, new(jose.Unverified), jose.ErrAlgorithm},
+		"nothing":    {nil, nil, jose.ErrUnknownKey},
+	} {
+		if err := row.key.Verify(row.u); !errors.Is(err, row.want) {
+			t.Errorf("%s: %v, want %v", name, err, row.want)
+		}
+	}
+	set := new(jose.Set)
+	if keys, err := set.Find(u.UnverifiedHeader()); len(keys) != 0 || !errors.Is(err, jose.ErrUnknownKey) {
+		t.Errorf("zero set: %v, %v", keys, err)
+	}
+	if keys, err := set.Find(jose.Header{}); len(keys) != 0 || !errors.Is(err, jose.ErrAlgorithm) {
+		t.Errorf("zero set, zero header: %v, %v", keys, err)
+	}
+	rest := set.Without(func(*jose.Key) bool { return true })
+	if len(rest.Keys()) != 0 || len(set.Ignored()) != 0 || !set.MightGain(u.UnverifiedHeader()) {
+		t.Error("the zero set is not empty")
+	}
+}

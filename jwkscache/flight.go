@@ -174,7 +174,7 @@ func (k *Keys) fetch(ctx context.Context) (catch, error) {
 
 // parse reads a JWK Set within the limits.
 func (k *Keys) parse(document string) (*jose.Set, error) {
-	set, err := jose.ParseSet([]byte(document), k.binding.Algorithms)
+	set, err := jose.ParseSetWithin([]byte(document), k.binding.Algorithms, jose.Limits{RSABits: k.limits.RSABits, RSAExponent: k.limits.RSAExponent})
 	if err != nil {
 		return nil, err
 	}

@@ -83,18 +83,16 @@ func TestHandleLives(t *testing.T) {
 			h = held(t, keys, "a")
 			wants(t, row.what+": a new handle", h.check(t), nil)
 		}
-		// In one set twice, it lives as long as one of them does.
+		// In one set twice, it is tried once, and lives as long as one of them does.
 		next("twice", setOf(a, b, a), h, nil)
-		for i := range 2 {
-			found, err := keys.Find(t.Context(), time.Now(), headerOf(t, "a"))
-			must(t, err)
-			if len(found.Keys) != 2 {
-				t.Fatalf("%d keys", len(found.Keys))
-			}
-			h = holding{found.Keys[i], found.Handle(found.Keys[i])}
-			next("once", setOf(a, b), h, nil)
-			next("twice again", setOf(a, b, a), h, nil)
+		found, err := keys.Find(t.Context(), time.Now(), headerOf(t, "a"))
+		must(t, err)
+		if len(found.Keys) != 1 {
+			t.Fatalf("%d keys", len(found.Keys))
 		}
+		h = holding{found.Keys[0], found.Handle(found.Keys[0])}
+		next("once", setOf(b, a), h, nil)
+		next("twice again", setOf(a, b, a), h, nil)
 		next("neither", setOf(b), h, jose.ErrUnknownKey)
 	})
 }

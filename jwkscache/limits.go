@@ -13,8 +13,9 @@ import (
 // is a configuration error.
 //
 // These are fixed: no redirect is followed; a response has at most 64 KiB of
-// header fields, must say that it is JSON, and is never decompressed; an RSA key
-// has at most 8192 bits; at most 1 024 kids are remembered as asked for in vain;
+// header fields, must say that it is JSON, and is never decompressed; the keys
+// that may be tried for one token cost four checks under ES256 together (see
+// [jose.Set.Find]); at most 1 024 kids are remembered as asked for in vain;
 // a transport that does not return when its time is over has at most four
 // fetches abandoned in it before no more are begun. Documents of a file are read
 // under the same limits; asking costs nothing there, so that FilePoll replaces
@@ -23,6 +24,12 @@ type Limits struct {
 	FetchTimeout  time.Duration // of a JWK Set, from connecting to the last byte: 5 s (1 s to 30 s); metadata has 5 s
 	DocumentBytes int           // of one document: 1 MiB (1 KiB to 1 MiB)
 	Keys          int           // in one set, usable or not: 100 (1 to 100)
+
+	// Keys over these two are not used. Every token that names such a key costs
+	// one signature check under it, also if the signature is junk: 8192 bits
+	// cost as much as 15 checks under ES256, and with an exponent of 2^31-1 as 40.
+	RSABits     int // of the modulus of an RSA key: 4096 (2048 to 8192)
+	RSAExponent int // of an RSA key: 65537 (65537 to 2^31-1)
 
 	MinFresh     time.Duration // least time a set is fresh, whatever Cache-Control says: 1 min (10 s to 1 h)
 	MaxFresh     time.Duration // most: 24 h (1 min to 24 h)
@@ -83,6 +90,8 @@ func (l *Limits) checked() error {
 	for _, n := range []number{
 		{"DocumentBytes", &l.DocumentBytes, fetch.MaxBytes, 1 << 10, fetch.MaxBytes},
 		{"Keys", &l.Keys, 100, 1, 100},
+		{"RSABits", &l.RSABits, 4096, 2048, 8192},
+		{"RSAExponent", &l.RSAExponent, 65537, 65537, 1<<31 - 1},
 		{"Fruitless", &l.Fruitless, 10, 1, 100},
 		{"Waiters", &l.Waiters, 1000, 1, 100_000},
 	} {

@@ -3,6 +3,7 @@ package jwkscache_test
 import (
 	"errors"
 	"fmt"
+	"math/big"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -61,6 +62,18 @@ var limitRows = map[string]limit{
 				unusable := strings.Repeat(`,{"kty":"AKP"}`, int(n)/2)
 				return n == 0 || serves(t, limits, setOf(usable+strings.Repeat(","+usable, int(n)-1-int(n)/2)+unusable))
 			})
+		},
+	},
+	"RSABits": {
+		smallest: 2048, largest: 8192, fallback: 4096, custom: 5000,
+		effect: func(t *testing.T, limits jwkscache.Limits) int64 {
+			return largest(2047, 9000, func(n int64) bool { return usesRSA(t, limits, int(n), 65537) })
+		},
+	},
+	"RSAExponent": {
+		smallest: 65537, largest: 1<<31 - 1, fallback: 65537, custom: 1<<20 + 1,
+		effect: func(t *testing.T, limits jwkscache.Limits) int64 {
+			return largest(1, 1<<32, func(n int64) bool { return usesRSA(t, limits, 2048, n|1) })
 		},
 	},
 	"MinFresh": {
@@ -218,6 +231,20 @@ func serves(t *testing.T, limits jwkscache.Limits, document string) bool {
 		t.Error(err)
 	}
 	return err == nil
+}
+
+// usesRSA reports whether an RSA key of that size and exponent is used. Nobody has
+// the factors of its modulus.
+func usesRSA(t *testing.T, limits jwkscache.Limits, bits int, exponent int64) bool {
+	t.Helper()
+	modulus := new(big.Int).Lsh(big.NewInt(1), uint(bits-1))
+	document := fmt.Sprintf(`{"keys":[{"kty":"RSA","alg":"RS256","n":%q,"e":%q}]}`,
+		encode(modulus.SetBit(modulus, 0, 1).Bytes()), encode(big.NewInt(exponent).Bytes()))
+	keys, err := jwkscache.Open(jwkscache.Static([]byte(document)), jwkscache.Binding{Issuer: "https://issuer.example", Limits: limits})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(keys.Status().Keys) == 1
 }
 
 // freshFor is how long a response with those fields is fresh.

@@ -108,7 +108,7 @@ func TestJoinedFetchDecides(t *testing.T) {
 		wants(t, "warm", keys.Warm(t.Context()), nil)
 		advance(time.Second)
 		issuer.Behave(testissuer.JWKS, testissuer.Behaviour{Delay: 2 * time.Second})
-		other := issuer.AddKey(testissuer.Key{Algorithm: jose.ES384})
+		other := issuer.AddKey(testissuer.Key{Algorithm: jose.EdDSA})
 		var all sync.WaitGroup
 		for range 2 {
 			all.Go(func() {

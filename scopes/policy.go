@@ -123,8 +123,6 @@ func (p Policy) decide(ctx context.Context, token *validator.Token, operation Op
 		return denied
 	case r.public:
 		return nil
-	case ctx == nil:
-		return noContext
 	}
 	if err := token.Meets(ctx, r.demands); err != nil {
 		return r.unmet(ctx, token, record, err)

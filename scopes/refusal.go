@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/sallyport-auth/sallyport/internal/hook"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -62,8 +61,6 @@ func (r *Refusal) Unwrap() error {
 func (r *Refusal) Is(target error) bool { return target == error(r.reason()) }
 
 var (
-	// noContext is the answer to a caller without a context.
-	noContext = &Refusal{Reason: validator.Unavailable, cause: fmt.Errorf("scopes: %w", hook.ErrContext)}
 	// denied is the answer of a policy that can permit nothing.
 	denied = &Refusal{Reason: validator.Forbidden}
 	// unasked is the answer of a clause that hangs on a hook, as long as hooks

@@ -18,10 +18,7 @@ type terms struct {
 // holdTo makes the terms of the issuer's tokens.
 func (is *issuer) holdTo(leeway Leeway) { is.terms = &terms{is.audiences, leeway} }
 
-var (
-	errNotMinted  = refusal(NoCredentials, "no token was validated")
-	errNilContext = refusal(Unavailable, "the context is nil")
-)
+var errNotMinted = refusal(NoCredentials, "no token was validated")
 
 // Meets returns nil if the token still holds by its times, with the Validator's
 // Leeway, and meets demands. Otherwise it returns an [*Error] with one of the
@@ -32,13 +29,15 @@ var (
 // It is for code that holds a Token for longer than one request, or asks of it
 // more than its route did. It allocates nothing, and does not check whether the
 // token's key is still published or its issuer still configured.
-func (t *Token) Meets(ctx context.Context, demands Demands) error {
-	switch {
-	case t == nil || t.facts == nil:
+func (t *Token) Meets(ctx context.Context, demands Demands) (err error) {
+	if t == nil || t.facts == nil {
 		return errNotMinted
-	case ctx == nil:
-		return errNilContext
 	}
+	defer func() {
+		if recover() != nil { // ctx is nil, or its methods panic
+			err = errContext
+		}
+	}()
 	f := *t.facts
 	if refused := f.claims.judgeTimes(clock.Now(ctx), f.terms.leeway); refused != nil {
 		return refused

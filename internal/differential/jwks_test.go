@@ -23,7 +23,7 @@ import (
 )
 
 // preferred has PS256 first, so RSA keys without alg are bound to it.
-var preferred = []jose.Algorithm{jose.ES256, jose.PS256, jose.RS256, jose.EdDSA}
+var preferred = []jose.Algorithm{jose.ES256, jose.PS256, jose.RS256, jose.EdDSA, jose.ES384, jose.ES512}
 
 // publishedKeys are the keys of a JWK Set as text, read by encoding/json.
 func publishedKeys(t *testing.T, document []byte) []json.RawMessage {

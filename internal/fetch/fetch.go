@@ -12,8 +12,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,6 +25,11 @@ const (
 	MaxBytes = 1 << 20
 
 	maxHeaderBytes = 64 << 10
+
+	// A connection on which nothing was received for quietTimeout is pinged,
+	// and closed if pingTimeout passes without an answer.
+	quietTimeout = 5 * time.Second
+	pingTimeout  = 3 * time.Second
 )
 
 // Errors of this package.
@@ -40,8 +47,9 @@ var (
 type Config struct {
 	// HTTPClient replaces the transport: its TLS settings, proxy and
 	// addresses are then the caller's business. The other bounds stay, but
-	// Timeout ends only what ends with the request's context. nil means
-	// [NewTransport], for this Client alone.
+	// Timeout ends only what ends with the request's context. After a fetch
+	// that took too long, the transport's idle connections are closed. nil
+	// means [NewTransport], for this Client alone.
 	HTTPClient *http.Client
 	// InsecureAllowHTTP permits plain http to any host.
 	InsecureAllowHTTP bool
@@ -58,6 +66,7 @@ type Client struct {
 	insecure bool
 	timeout  time.Duration
 	maxBytes int64
+	overdue  atomic.Bool // the last fetch took too long; see renewConnections
 }
 
 // New makes a Client. It does no I/O.
@@ -78,8 +87,10 @@ func New(config Config) *Client {
 
 // NewTransport makes the transport of a [Client] that is given none: it checks
 // each address that it connects to, verifies certificates, speaks TLS 1.2 or
-// later, asks no proxy, and reads 64 KiB of header fields at most. As the
-// transport of an HTTPClient it gives several Clients one pool of connections.
+// later, asks no proxy, and reads 64 KiB of header fields at most. HTTP/2
+// connections that no longer answer are closed within 8 seconds, idle or not. As
+// the transport of an HTTPClient it gives several Clients one pool of
+// connections.
 func NewTransport() *http.Transport {
 	return &http.Transport{
 		DialContext:            dialer().DialContext,
@@ -90,6 +101,7 @@ func NewTransport() *http.Transport {
 		MaxResponseHeaderBytes: maxHeaderBytes,
 		DisableCompression:     true, // what is bounded is what is read
 		ForceAttemptHTTP2:      true,
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: quietTimeout, PingTimeout: pingTimeout},
 	}
 }
 
@@ -152,8 +164,10 @@ func (c *Client) Get(ctx context.Context, request Request) (*Document, error) {
 		header.Set("If-None-Match", request.IfNoneMatch)
 	}
 	get := &http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: header}
+	c.renewConnections(get)
 	response, err := c.http.Do(get.WithContext(ctx))
 	if err != nil {
+		c.noteOverdue(err)
 		return nil, fmt.Errorf("fetch: %w", err)
 	}
 	defer response.Body.Close() //nolint:errcheck // what counts was read
@@ -168,12 +182,36 @@ func (c *Client) Get(ctx context.Context, request Request) (*Document, error) {
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, c.maxBytes+1))
 	if err != nil {
+		c.noteOverdue(err)
 		return nil, fmt.Errorf("fetch: %s: %w", u.Redacted(), err)
 	}
 	if int64(len(body)) > c.maxBytes {
 		return nil, fmt.Errorf("%w: %s has more than %d bytes", ErrTooLarge, u.Redacted(), c.maxBytes)
 	}
 	return &Document{Body: body, Header: response.Header}, nil
+}
+
+// noteOverdue remembers an error that says that a fetch took too long.
+func (c *Client) noteOverdue(err error) {
+	timed, ok := errors.AsType[net.Error](err)
+	if ok && timed.Timeout() || errors.Is(err, context.DeadlineExceeded) {
+		c.overdue.Store(true)
+	}
+}
+
+// renewConnections has request use a new connection if the fetch before it took
+// too long: the connection of that one may be dead, as when a NAT has forgotten
+// it. An HTTP/2 connection stays in its pool otherwise, and every request on it
+// takes too long.
+//
+// A transport that hides CloseIdleConnections is told by request.Close that the
+// connection is for one request. HTTP/2 heeds that for the connection that it
+// uses already, so that the dead one is left with the next fetch but one.
+func (c *Client) renewConnections(request *http.Request) {
+	if c.overdue.Swap(false) {
+		c.http.CloseIdleConnections()
+		request.Close = true
+	}
 }
 
 // CheckURL parses target and applies the rules that need no network.
