@@ -51,8 +51,9 @@ func (k *Keys) FindAgain(ctx context.Context, h jose.Header, tried Found) (Found
 // findChanged looks a token up that the set has no key for, with refused as the
 // reason, although its kid is known or absent.
 func (k *Keys) findChanged(ctx context.Context, h jose.Header, refused error) (Found, error) {
-	kid, hasID := h.KeyID()
-	if len(kid) > maxKeyID || !h.Algorithm().Valid() || hasID && k.forbidsID(kid) {
+	_, hasID := h.KeyID()
+	unknown := errors.Is(refused, jose.ErrUnknownKey)
+	if !h.Algorithm().Valid() || hasID && unknown { // a forbidden kid, or one too long
 		return Found{}, refused
 	}
 	switch err := k.refetch(ctx, h); {
@@ -60,7 +61,7 @@ func (k *Keys) findChanged(ctx context.Context, h jose.Header, refused error) (F
 		return k.findNow(h)
 	case !errors.Is(err, errNotNow):
 		return Found{}, err
-	case errors.Is(refused, jose.ErrUnknownKey):
+	case unknown:
 		return Found{}, k.failedOr(refused)
 	default:
 		return Found{}, refused

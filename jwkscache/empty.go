@@ -2,7 +2,6 @@ package jwkscache
 
 import (
 	"errors"
-	"slices"
 
 	"github.com/sallyport-auth/sallyport/jose"
 )
@@ -16,15 +15,12 @@ var (
 func isEmpty(set *jose.Set) bool { return len(set.Keys()) == 0 }
 
 // boundEmpty bounds how long v, which has no usable key, is believed: for
-// Limits.MinFresh from the first such set in a row. Then, and if keys are
-// listed that cannot be read while before has usable ones, it returns an error
-// and before stays in use. A set with a private key is believed: the issuer has
-// published what makes its key worthless.
+// Limits.MinFresh from the first such set in a row. After that, and if v does
+// not withdraw the keys of before, it returns an error, and before stays in use.
 func (k *Keys) boundEmpty(v, before *version) error {
 	v.empty = v.fetched
 	if before != nil && !isEmpty(before.published) {
-		private := func(key jose.IgnoredKey) bool { return key.Private }
-		if ignored := v.published.Ignored(); len(ignored) > 0 && !slices.ContainsFunc(ignored, private) {
+		if isUnreadable(v.published, before.published) {
 			return errUnreadable
 		}
 	} else if before != nil && !before.empty.IsZero() {
@@ -37,4 +33,23 @@ func (k *Keys) boundEmpty(v, before *version) error {
 	v.renewal = until(v.fetched.Add(renewalAfter(end.at.Sub(v.fetched))))
 	v.fresh, v.usable = end, end
 	return nil
+}
+
+// isUnreadable reports whether set, which has no usable key, lists a key that
+// cannot be read and says nothing of the keys of before. A private key says
+// that they are worthless, and another use of a kid that its key is withdrawn.
+func isUnreadable(set, before *jose.Set) bool {
+	ids := make(map[string]bool)
+	for _, key := range before.Keys() {
+		id, _ := key.ID()
+		ids[id] = true
+	}
+	unreadable := false
+	for _, key := range set.Ignored() {
+		if key.Private || key.OtherUse && ids[key.KeyID] {
+			return false
+		}
+		unreadable = unreadable || !key.OtherUse
+	}
+	return unreadable
 }
