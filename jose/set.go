@@ -1,6 +1,7 @@
 package jose
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -38,10 +39,11 @@ type group struct {
 
 // IgnoredKey tells why one key of a document is not used.
 type IgnoredKey struct {
-	Index   int    // position in the document's keys, from 0
-	KeyID   string // its kid, if it could be read
-	Private bool   // the document publishes private or symmetric key material
-	Reason  error  // wraps ErrUnusableKey; holds no key material
+	Index    int    // position in the document's keys, from 0
+	KeyID    string // its kid, if it could be read
+	Private  bool   // the document publishes private or symmetric key material
+	OtherUse bool   // its use or key_ops says that it verifies nothing
+	Reason   error  // wraps ErrUnusableKey; holds no key material
 }
 
 // ParseSet reads a JWK Set document (RFC 7517 §5). algorithms is the list that
@@ -100,7 +102,9 @@ func (s *Set) addAll(keys strictjson.Value, algorithms []Algorithm, limits Limit
 			err = bindOnce(bound, key)
 		}
 		if err != nil {
-			s.ignored = append(s.ignored, IgnoredKey{Index: index, KeyID: jwk.id, Private: jwk.private, Reason: err})
+			s.ignored = append(s.ignored, IgnoredKey{
+				Index: index, KeyID: jwk.id, Private: jwk.private, OtherUse: errors.Is(err, errUse) || errors.Is(err, errKeyOps), Reason: err,
+			})
 		} else {
 			key.index = index
 			s.add(key)

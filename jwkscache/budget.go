@@ -17,13 +17,13 @@ const (
 type budget struct {
 	limits    *Limits
 	seed      maphash.Seed
-	missed    map[uint64]time.Time // when the last fetch for a kid began, which was in vain; an attacker's strings are not kept
-	fruitless int                  // fetches in a row, but for further ones for a kid that was missed
-	last      time.Time            // when the last of them ended
+	missed    map[uint64]struct{} // kids that a fetch was spent on in vain; an attacker's strings are not kept
+	fruitless int                 // fetches in a row, but for further ones for a kid that was missed
+	last      time.Time           // when the last of them ended
 }
 
 func newBudget(limits *Limits) budget {
-	return budget{limits: limits, seed: maphash.MakeSeed(), missed: make(map[uint64]time.Time)}
+	return budget{limits: limits, seed: maphash.MakeSeed(), missed: make(map[uint64]struct{})}
 }
 
 // interval is how far a fetch for kid must be from the one before.
@@ -35,15 +35,9 @@ func (b *budget) interval(kid string, now time.Time) time.Duration {
 	return b.limits.UnknownInterval
 }
 
-// justMissed reports whether a fetch for kid was in vain so short a time ago
-// that neither another one nor joining one is worth it.
-func (b *budget) justMissed(kid string, now time.Time) bool {
-	return now.Sub(b.missed[b.hash(kid)]) < b.limits.FruitlessInterval // for one that was not: since the year 1
-}
-
-// spent records a fetch for kid that began at start. found says whether it
+// spent records a fetch for kid that ended at now. found says whether it
 // succeeded, gained whether it brought any new key.
-func (b *budget) spent(kid string, start, now time.Time, found, gained bool) {
+func (b *budget) spent(kid string, now time.Time, found, gained bool) {
 	if gained {
 		b.reset()
 		return
@@ -59,7 +53,7 @@ func (b *budget) spent(kid string, start, now time.Time, found, gained bool) {
 	if !again && len(b.missed) >= maxRemembered {
 		clear(b.missed)
 	}
-	b.missed[b.hash(kid)] = start
+	b.missed[b.hash(kid)] = struct{}{}
 }
 
 // forget ends the row of fetches in vain after a while without any. The kids

@@ -25,24 +25,24 @@ func TestBudgetForgets(t *testing.T) {
 	b := newBudget(testLimits(t))
 	now := time.Now()
 	for i := range 10 * maxRemembered {
-		b.spent(fmt.Sprint(i), now, now, true, false)
+		b.spent(fmt.Sprint(i), now, true, false)
 		if n := len(b.missed); n == 0 || n > maxRemembered {
 			t.Fatalf("%d kids are remembered after %d", n, i)
 		}
 	}
 	last := fmt.Sprint(10*maxRemembered - 1)
-	if !b.justMissed(last, now) {
-		t.Error("the last one is not remembered")
+	if got := b.interval(last, now); got != b.limits.FruitlessInterval {
+		t.Errorf("the last one may be asked for again after %v", got)
 	}
-	b.spent(last, now, now, true, false)
-	b.spent("failed", now, now, false, false)
+	b.spent(last, now, true, false)
+	b.spent("failed", now, false, false)
 	if n := len(b.missed); n != maxRemembered {
 		t.Errorf("%d kids are remembered, want %d", n, maxRemembered)
 	}
-	if b.justMissed("failed", now) {
+	if _, found := b.missed[b.hash("failed")]; found {
 		t.Error("a kid is taken for missed that nothing is known of")
 	}
-	b.spent("gained", now, now, true, true)
+	b.spent("gained", now, true, true)
 	if len(b.missed) != 0 || b.fruitless != 0 {
 		t.Errorf("%d kids, %d fetches in vain after a new key", len(b.missed), b.fruitless)
 	}
@@ -61,18 +61,18 @@ func TestBudgetCountsEachKidOnce(t *testing.T) {
 	}
 	want("at first", "a", 0, time.Second)
 	for range 20 {
-		b.spent("a", now, now, true, false)
+		b.spent("a", now, true, false)
 	}
 	want("one kid", "a", 1, 5*time.Second)
 	want("another", "b", 1, time.Second)
 	for range 8 {
-		b.spent("b", now, now, false, false)
+		b.spent("b", now, false, false)
 	}
 	want("nine", "b", 9, time.Second)
 	now = now.Add(quiet - 1)
-	b.spent("c", now, now, true, false)
+	b.spent("c", now, true, false)
 	want("ten", "d", 10, 5*time.Second)
-	b.spent("a", now.Add(quiet/2), now.Add(quiet/2), true, false) // must not prolong it
+	b.spent("a", now.Add(quiet/2), true, false) // must not prolong it
 	now = now.Add(quiet - 1)
 	want("not yet", "d", 10, 5*time.Second)
 	now = now.Add(1)

@@ -13,10 +13,12 @@ import (
 
 // Why a fetch began; see [FetchDone].
 const (
-	causeMissing    = "missing"
-	causeSchedule   = "schedule"
-	causeStale      = "stale"
-	causeUnknownKid = "unknown_kid"
+	causeMissing      = "missing"
+	causeSchedule     = "schedule"
+	causeStale        = "stale"
+	causeUnknownKid   = "unknown_kid"
+	causeBadSignature = "bad_signature"
+	causeNoKid        = "no_kid"
 )
 
 const (
@@ -29,9 +31,10 @@ const (
 type flight struct {
 	*detached.Flight
 
-	cause string
-	kid   string // that it began for, if the cause is an unknown one
-	start time.Time
+	cause  string
+	kid    string // that it began for, if the cause is an unknown one
+	start  time.Time
+	number uint64 // counts the fetches; 0 for a held flight and a store read
 }
 
 // wait waits for the work, but no longer than ctx.
@@ -46,31 +49,33 @@ func (f *flight) wait(ctx context.Context, maxWaiters int) error {
 // catch is what a flight brings home.
 type catch struct {
 	location string
-	version  *version // not yet in use
-	same     bool     // its set is the one in use
+	version  *version          // not yet in use
+	same     bool              // its set is the one in use
+	ignored  []jose.IgnoredKey // of a set that is not believed
 	store    *contents
 }
 
-// begin joins the work under way or starts some, if that is allowed now for
-// that cause; otherwise the flight is nil. What the store says comes first.
-func (k *Keys) begin(ctx context.Context, cause, kid string) (f *flight, joined bool) {
+// begin returns the flight to wait for: the one under way, one that it starts,
+// or, for an unknown kid, one that is held until it may start. The flight is nil
+// if none of these is allowed. Reading the store comes first.
+func (k *Keys) begin(ctx context.Context, cause, kid string) *flight {
 	if k.storing == nil { // not made by Open
-		return nil, false
+		return nil
 	}
 	now := time.Now()
 	k.mu.Lock()
-	decision := k.decide(cause, kid, now)
+	var f *flight
+	decision, at := k.decide(cause, kid, now)
 	switch decision {
 	case joins:
-		f, joined = k.flight, true
+		f = k.flight
 	case starts:
-		f = &flight{detached.NewFlight(), cause, kid, now}
-		k.flight, k.schedule.started = f, now
-		busy := now.Add(detached.Longest(k.patience))
-		k.retry.Store(&busy)
-	case waits, justAsked: // answered from what the last one said
+		f = k.launch(cause, kid, now)
+	case waits:
+		f = k.hold(ctx, kid, now, at)
+	case refuses:
 	}
-	interval, loaded := k.budget.interval(kid, now), k.loaded
+	interval, loaded := k.interval(kid, now), k.loaded
 	k.mu.Unlock()
 
 	if decision == starts { // before the hook, which may ask the keys itself
@@ -79,43 +84,74 @@ func (k *Keys) begin(ctx context.Context, cause, kid string) (f *flight, joined 
 	if cause == causeUnknownKid {
 		k.binding.Trace.unknownKid(k.binding.Issuer, UnknownKid{Decision: string(decision), Interval: interval})
 	}
-	return f, joined
+	return f
 }
 
-// decision is what becomes of a wish for a fetch.
+// launch makes the flight that starts now the one under way. The lock is held.
+func (k *Keys) launch(cause, kid string, now time.Time) *flight {
+	f := k.held.take()
+	f.cause, f.kid, f.start = cause, kid, now
+	if k.loaded {
+		f.number = k.begun.Add(1)
+	}
+	if isSlow(cause) {
+		k.slow[cause] = now
+	}
+	k.flight, k.schedule.started = f, now
+	busy := now.Add(detached.Longest(k.patience))
+	k.retry.Store(&busy)
+	return f
+}
+
+// decision is the answer to a request for a fetch.
 type decision string
 
 const (
-	starts    decision = "starts"
-	joins     decision = "joins"
-	waits     decision = "waits"      // not yet
-	justAsked decision = "just_asked" // in vain, for this kid
+	starts  decision = "starts"
+	joins   decision = "joins"
+	waits   decision = "waits"   // for the next fetch that is allowed
+	refuses decision = "refuses" // not yet, and it is not waited for
 )
 
-// decide is called under the lock.
-func (k *Keys) decide(cause, kid string, now time.Time) decision {
-	if cause == causeUnknownKid && k.budget.justMissed(kid, now) {
-		return justAsked
-	}
+// decide tells what becomes of a request for a fetch, and when a fetch for that
+// cause is allowed. The lock is held.
+func (k *Keys) decide(cause, kid string, now time.Time) (d decision, at time.Time) {
 	if v := k.current.Load(); cause == causeMissing && v != nil && !v.usable.passed(now) {
-		return waits // for nothing: they have come since the caller looked
+		return refuses, now // nothing to do: usable keys arrived since the caller looked
 	}
 	if k.flight != nil {
-		return joins
+		if isSlow(cause) { // a flood of bad signatures waits for nothing
+			return refuses, now
+		}
+		return joins, now
 	}
-	allowed := k.abandoned < maxAbandoned && (k.origin != nil || !k.loaded)
+	if k.abandoned >= maxAbandoned || k.origin == nil && k.loaded {
+		return refuses, now
+	}
 	switch cause {
 	case causeStale:
-		allowed = allowed && !now.Before(k.schedule.retry)
+		at = k.schedule.retry
 	case causeMissing:
-		allowed = allowed && !now.Before(k.schedule.urgent)
+		at = k.schedule.urgent
 	case causeUnknownKid:
-		allowed = allowed && now.Sub(k.schedule.started) >= k.budget.interval(kid, now) && !now.Before(k.schedule.hold)
+		at = later(k.schedule.started.Add(k.interval(kid, now)), k.schedule.hold)
+	case causeBadSignature, causeNoKid:
+		at = later(k.slow[cause].Add(slowInterval), k.schedule.hold)
 	}
-	if allowed {
-		return starts
+	switch {
+	case !now.Before(at):
+		return starts, at
+	case cause == causeUnknownKid && k.failure == nil && at.Sub(now) <= longestHeld:
+		return waits, at
+	default:
+		return refuses, at
 	}
-	return waits
+}
+
+// interval is the least time between the start of the last fetch and that of one
+// for kid. The lock is held.
+func (k *Keys) interval(kid string, now time.Time) time.Duration {
+	return k.schedule.stretched(k.budget.interval(kid, now))
 }
 
 // fly does one piece of work for all its waiters, and lands in bounded time
@@ -125,7 +161,7 @@ func (k *Keys) fly(ctx context.Context, f *flight, loaded bool) {
 	if loaded {
 		work = func(ctx context.Context) (catch, error) {
 			k.binding.Trace.fetchStart(k.binding.Issuer, f.cause) // in here, so that it cannot hold the flight either
-			return k.fetch(ctx)
+			return k.fetch(ctx, f)
 		}
 	}
 	c, over, err := detached.Do(ctx, k.patience, work)
@@ -148,18 +184,25 @@ func (k *Keys) abandon(n int) {
 }
 
 // fetch asks the origin.
-func (k *Keys) fetch(ctx context.Context) (catch, error) {
+func (k *Keys) fetch(ctx context.Context, f *flight) (catch, error) {
 	now := time.Now()
-	have := k.current.Load()
+	before := k.current.Load()
+	have := before
 	if have != nil && have.origin == "fallback" {
 		have = nil
 	}
-	a, err := k.origin.fetch(ctx, have)
+	a, err := k.origin.fetch(ctx, inquiry{
+		have:    have,
+		failing: k.failing(now),
+		doubted: f.cause == causeUnknownKid || isSlow(f.cause),
+	})
 	if err != nil {
 		return catch{location: a.location}, err
 	}
-	v := &version{origin: "fetched", document: a.document, etag: a.etag, location: a.location, fetched: now}
-	same := have != nil && (a.unchanged || a.document == have.document)
+	v := &version{
+		number: f.number, origin: "fetched", document: a.document, etag: a.etag, location: a.location, lifetime: a.lifetime, fetched: now,
+	}
+	same := a.repeats(have)
 	if same {
 		v.document, v.published = have.document, have.published
 	} else if v.published, err = k.parse(a.document); err != nil {
@@ -169,7 +212,20 @@ func (k *Keys) fetch(ctx context.Context) (catch, error) {
 	v.renewal = until(now.Add(renewalAfter(fresh)))
 	v.fresh = until(now.Add(fresh))
 	v.usable = until(now.Add(min(fresh+k.limits.Stale, k.limits.MaxAge)))
+	if isEmpty(v.published) {
+		if err := k.boundEmpty(v, before); err != nil {
+			return catch{location: a.location, ignored: v.published.Ignored()}, fmt.Errorf("%s: %w", a.location, err)
+		}
+	}
 	return catch{version: v, location: a.location, same: same}, nil
+}
+
+// failing reports whether fetches have failed for so long that the metadata may
+// name another location.
+func (k *Keys) failing(now time.Time) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.schedule.failures > 0 && now.Sub(k.schedule.failingSince) >= relocateAfter
 }
 
 // parse reads a JWK Set within the limits.
@@ -219,7 +275,7 @@ func (k *Keys) land(f *flight, c catch, err error) {
 	if err != nil {
 		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	done := FetchDone{Cause: f.cause, Err: err, Location: c.location, Unchanged: c.same, Took: time.Since(f.start)}
+	done := FetchDone{Cause: f.cause, Err: err, Location: c.location, Ignored: c.ignored, Unchanged: c.same, Took: time.Since(f.start)}
 	k.mu.Lock()
 	moved := k.moved(c.location)
 	var changed change
@@ -248,7 +304,7 @@ func (k *Keys) landFetch(f *flight, c catch, err error) change {
 		k.failed = now
 		k.schedule.failed(now, retryAfter(err))
 		if unknown {
-			k.budget.spent(f.kid, f.start, now, false, false)
+			k.budget.spent(f.kid, now, false, false)
 		}
 		// A snapshot of another place than the one that is valid now.
 		if v := k.current.Load(); v != nil && v.origin == "snapshot" && c.location != "" && c.location != v.location {
@@ -260,7 +316,7 @@ func (k *Keys) landFetch(f *flight, c catch, err error) change {
 	changed := k.publish(c.version)
 	switch gained := len(changed.added) > 0; {
 	case unknown:
-		k.budget.spent(f.kid, f.start, now, true, gained)
+		k.budget.spent(f.kid, now, true, gained)
 	case gained:
 		k.budget.reset()
 	}

@@ -288,18 +288,38 @@ func TestKidBeforeItsKey(t *testing.T) {
 	}
 }
 
-// TestJustMissedKidDoesNotWait shows that who keeps asking for a kid that was
-// missed is answered at once while others have a fetch under way.
-func TestJustMissedKidDoesNotWait(t *testing.T) {
+// TestMissedKid covers R-JK-11: a kid that was missed waits like any other for a
+// fetch that begins after its token came, since its key may have been published
+// meanwhile. That fetch may be for another kid.
+func TestMissedKid(t *testing.T) {
 	flooded(t, func(t *testing.T, issuer *testissuer.Issuer, keys *jwkscache.Keys, _ *journal) {
 		wants(t, "first", ask(t.Context(), keys, "missed"), jose.ErrUnknownKey)
 		advance(time.Second)
 		var other sync.WaitGroup
 		other.Go(func() { wants(t, "another", ask(t.Context(), keys, "another"), jose.ErrUnknownKey) })
 		synctest.Wait()
-		atOnce(t, "the same again", func() { wants(t, "the same again", ask(t.Context(), keys, "missed"), jose.ErrUnknownKey) })
+		start := time.Now()
+		wants(t, "the same again", ask(t.Context(), keys, "missed"), jose.ErrUnknownKey)
+		if took := time.Since(start); took != 5*time.Second+fetchTime {
+			t.Errorf("its next fetch ended after %v", took)
+		}
 		other.Wait()
-		wantRequests(t, "one for each", issuer, 3)
+		wantRequests(t, "one for each, and another for the one that was missed", issuer, 4)
+
+		advance(time.Second)
+		other.Go(func() { wants(t, "yet another", ask(t.Context(), keys, "yet another"), jose.ErrUnknownKey) })
+		advance(fetchTime / 2)
+		start = time.Now()
+		other.Go(func() {
+			wants(t, "missed", ask(t.Context(), keys, "missed"), jose.ErrUnknownKey)
+			if took := time.Since(start); took != time.Second+fetchTime/2 {
+				t.Errorf("the fetch for a kid that was not missed ended after %v", took)
+			}
+		})
+		advance(fetchTime)
+		wants(t, "not missed yet", ask(t.Context(), keys, "new"), jose.ErrUnknownKey)
+		other.Wait()
+		wantRequests(t, "one for each of two, and none for the third", issuer, 6)
 	})
 }
 
@@ -308,9 +328,9 @@ func TestJustMissedKidDoesNotWait(t *testing.T) {
 func TestRowIsForgotten(t *testing.T) {
 	row := func(t *testing.T, keys *jwkscache.Keys, name string, want int) {
 		t.Helper()
-		for i := range 10 {
+		for i, start := 0, time.Now(); time.Since(start) < 10*time.Second; i++ {
 			wants(t, "a made-up kid", ask(t.Context(), keys, fmt.Sprint(name, i)), jose.ErrUnknownKey)
-			advance(time.Second)
+			advance(100 * time.Millisecond)
 		}
 		if n := keys.Status().Fruitless; n < want || n > want+3 {
 			t.Fatalf("%s: %d fetches in vain, want %d", name, n, want)
@@ -360,7 +380,7 @@ func TestLongIntervalIsNotForgotten(t *testing.T) {
 		var told journal
 		keys := openKeys(t, issuer, told.keep, limited(jwkscache.Limits{FruitlessInterval: 5 * time.Minute}))
 		wants(t, "warm", keys.Warm(t.Context()), nil)
-		for i := range 2 * 3600 {
+		for i, start := 0, time.Now(); time.Since(start) < 2*time.Hour; i++ {
 			_ = ask(t.Context(), keys, fmt.Sprint(i))
 			advance(time.Second)
 		}

@@ -135,7 +135,7 @@ func (k *Keys) load(ctx context.Context) error {
 		if loaded {
 			return nil
 		}
-		f, _ := k.begin(ctx, causeMissing, "")
+		f := k.begin(ctx, causeMissing, "")
 		if f == nil {
 			return k.Ready()
 		}

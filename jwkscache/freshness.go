@@ -7,34 +7,56 @@ import (
 	"time"
 )
 
+// lifetime is for how long a response may be used without asking again, and
+// what says so.
+type lifetime struct {
+	length time.Duration
+	by     telling
+}
+
 // freshness is how long a response may be used without asking again (RFC 9111
 // §4.2), within the limits of R-JK-08: max-age less Age, or else Expires less
-// Date. The strictest of several directives counts, and one that cannot be read
-// allows nothing. must-revalidate and the like do not bind: that a set serves on
-// while its issuer is down has bounds of its own.
-func (l *Limits) freshness(header http.Header, now time.Time) time.Duration {
-	age, told := expiry(header, now)
-	for field := range strings.SplitSeq(strings.Join(header.Values("Cache-Control"), ","), ",") {
-		name, value, _ := strings.Cut(strings.TrimSpace(field), "=")
-		switch strings.ToLower(name) {
-		case "no-store", "no-cache":
-			return l.MinFresh
-		case "max-age":
-			if maxAge := seconds(strings.Trim(value, `"`)); told != byMaxAge || maxAge < age {
-				age, told = maxAge, byMaxAge
-			}
-		}
+// Date. stored is the lifetime of the response that a 304 confirms, which holds
+// unless the 304 has Cache-Control or there was none (RFC 9111 §4.3.4); zero for
+// other responses.
+func (l *Limits) freshness(header http.Header, now time.Time, stored lifetime) (time.Duration, lifetime) {
+	life := told(header, now)
+	if life.by < byMaxAge && stored.by > life.by {
+		life = stored
 	}
-	if told == notTold {
-		return max(l.MinFresh, min(l.DefaultFresh, l.MaxFresh))
+	switch life.by {
+	case notTold:
+		return max(l.MinFresh, min(l.DefaultFresh, l.MaxFresh)), life
+	case byNoStore:
+		return l.MinFresh, life
 	}
 	spent := time.Duration(0)
 	if text := header.Get("Age"); text != "" {
 		if spent = seconds(text); spent == 0 && text != "0" {
-			return l.MinFresh
+			return l.MinFresh, life
 		}
 	}
-	return max(l.MinFresh, min(max(age, 0)-spent, l.MaxFresh))
+	return max(l.MinFresh, min(max(life.length, 0)-spent, l.MaxFresh)), life
+}
+
+// told is the lifetime that the fields of a response give it. The strictest of
+// several directives counts, and one that cannot be read allows nothing.
+// must-revalidate and the like do not bind: that a set serves on while its
+// issuer is down has bounds of its own.
+func told(header http.Header, now time.Time) lifetime {
+	t := expiry(header, now)
+	for field := range strings.SplitSeq(strings.Join(header.Values("Cache-Control"), ","), ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(field), "=")
+		switch strings.ToLower(name) {
+		case "no-store", "no-cache":
+			return lifetime{by: byNoStore}
+		case "max-age":
+			if maxAge := seconds(strings.Trim(value, `"`)); t.by != byMaxAge || maxAge < t.length {
+				t = lifetime{maxAge, byMaxAge}
+			}
+		}
+	}
+	return t
 }
 
 // telling is what says how long a response is fresh.
@@ -44,22 +66,23 @@ const (
 	notTold telling = iota
 	byExpires
 	byMaxAge // overrides Expires (RFC 9111 §5.3)
+	byNoStore
 )
 
 // expiry is Expires less Date, or less now where the response has no Date.
-func expiry(header http.Header, now time.Time) (time.Duration, telling) {
+func expiry(header http.Header, now time.Time) lifetime {
 	values := header.Values("Expires")
 	if len(values) == 0 {
-		return 0, notTold
+		return lifetime{}
 	}
 	expires, err := http.ParseTime(values[0])
 	if err != nil {
-		return 0, byExpires // such as "0": expired (RFC 9111 §5.3)
+		return lifetime{by: byExpires} // such as "0": expired (RFC 9111 §5.3)
 	}
 	if date, err := http.ParseTime(header.Get("Date")); err == nil {
 		now = date
 	}
-	return expires.Sub(now), byExpires
+	return lifetime{expires.Sub(now), byExpires}
 }
 
 // seconds reads delta-seconds (RFC 9111 §1.2.2); what is none is 0.

@@ -22,6 +22,7 @@ var (
 	errNone      = fmt.Errorf("%w: none were fetched yet", ErrUnavailable)
 	errStale     = fmt.Errorf("%w: the last ones are too old to trust", ErrUnavailable)
 	errNotOpened = fmt.Errorf("%w: not made by Open", ErrUnavailable)
+	errNotYet    = fmt.Errorf("%w: the kid is unknown, and the next fetch is too far away to wait for", ErrUnavailable)
 	errGone      = fmt.Errorf("%w: the issuer is not in use any more", ErrUnavailable)
 	errWithdrawn = fmt.Errorf("%w: it was withdrawn or forbidden", jose.ErrUnknownKey)
 	errForbidden = fmt.Errorf("%w: the kid is forbidden", jose.ErrUnknownKey)
@@ -46,15 +47,19 @@ type Keys struct {
 	current atomic.Pointer[version]
 	retry   atomic.Pointer[time.Time] // schedule.retry, or far off while a flight is under way
 
+	begun atomic.Uint64 // fetches so far, with the one under way
+
 	mu        sync.Mutex // never held across I/O or in a hook
 	flight    *flight    // the work under way, or nil
+	held      heldFlight // the next fetch for unknown kids; none while there is a flight
 	loaded    bool       // what the store says of forbidden keys is known
 	abandoned int        // fetches that do not return
 	failure   error      // of the last work, or nil
 	failed    time.Time  // when
 	schedule  schedule
 	budget    budget
-	forbidden map[KeyName]bool // and whether the store keeps it
+	slow      map[string]time.Time // when the last fetch of a slow cause began
+	forbidden map[KeyName]bool     // and whether the store keeps it
 	kept      keeping
 	known     string // where the keys stood last
 }
@@ -66,6 +71,7 @@ func newKeys(binding Binding) *Keys {
 		limits:    binding.Limits,
 		storing:   make(chan struct{}, 1),
 		loaded:    true,
+		slow:      make(map[string]time.Time),
 		forbidden: make(map[KeyName]bool),
 	}
 	k.self = weak.Make(k)
@@ -118,25 +124,21 @@ type Found struct {
 
 // Find returns the keys to try for a token with header h; see [jose.Set.Find].
 // now is the current time, which the caller has read already. Where keys must
-// be fetched first, it waits no longer than ctx; the error is [ErrUnavailable]
-// if it could not be found out which keys there are, and if ctx is nil.
+// be fetched first, it waits no longer than ctx. The error is [ErrUnavailable]
+// if it could not be found out which keys there are, and if ctx is nil. It is
+// [jose.ErrUnknownKey] for a kid only if a fetch that began after the call, or
+// static keys, do not have it.
 func (k *Keys) Find(ctx context.Context, now time.Time, h jose.Header) (Found, error) {
 	if k == nil || ctx == nil {
 		return Found{}, k.usable(ctx)
 	}
 	v := k.current.Load()
 	if v == nil || v.fresh.passed(now) {
-		var err error
-		if v, err = k.renewed(ctx, now, v); err != nil {
-			return Found{}, err
-		}
+		return k.findSlowly(ctx, now, h)
 	}
 	keys, err := v.set.Find(h)
 	if err != nil {
-		if k.origin != nil && errors.Is(err, jose.ErrUnknownKey) && v.set.MightGain(h) {
-			return k.findUnknown(ctx, h)
-		}
-		return Found{}, err
+		return k.findSlowly(ctx, now, h)
 	}
 	return Found{keys, k, v}, nil
 }
@@ -159,7 +161,7 @@ func (k *Keys) renewed(ctx context.Context, now time.Time, v *version) (*version
 func (k *Keys) renew(ctx context.Context) (*version, error) {
 	const rounds = 3 // the store, then the issuer, and one for what changed meanwhile
 	for range rounds {
-		f, _ := k.begin(ctx, causeMissing, "")
+		f := k.begin(ctx, causeMissing, "")
 		var err error
 		if f != nil {
 			err = f.wait(ctx, k.limits.Waiters)
@@ -183,49 +185,6 @@ func (k *Keys) refreshStale(ctx context.Context, now time.Time) {
 	if !now.Before(*k.retry.Load()) {
 		k.begin(ctx, causeStale, "")
 	}
-}
-
-// findUnknown looks a kid up that is not in the set.
-func (k *Keys) findUnknown(ctx context.Context, h jose.Header) (Found, error) {
-	kid, _ := h.KeyID()
-	if k.forbidsID(kid) {
-		return Found{}, errForbidden
-	}
-	const rounds = 2 // what was under way may have read the set before the key was published
-	for range rounds {
-		f, joined := k.begin(ctx, causeUnknownKid, kid)
-		if f != nil {
-			if err := f.wait(ctx, k.limits.Waiters); err != nil {
-				return Found{}, err
-			}
-		}
-		v := k.current.Load() // also without a fetch: one may have ended since the set was read
-		if v == nil {
-			return Found{}, k.unready(nil)
-		}
-		keys, err := v.set.Find(h)
-		if err == nil {
-			return Found{keys, k, v}, nil
-		}
-		if f == nil {
-			return Found{}, k.unknown()
-		}
-		if !joined || !errors.Is(err, jose.ErrUnknownKey) {
-			return Found{}, err
-		}
-	}
-	return Found{}, jose.ErrUnknownKey
-}
-
-// unknown is the answer about an unknown kid when no fetch is allowed: what the
-// last one said.
-func (k *Keys) unknown() error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.failure != nil {
-		return k.failure
-	}
-	return jose.ErrUnknownKey
 }
 
 // Handle holds on to one of the keys found, which must be among f.Keys: a
@@ -301,7 +260,7 @@ func (k *Keys) Warm(ctx context.Context) error {
 		}
 	}
 	if v := k.current.Load(); v == nil || v.fresh.passed(time.Now()) {
-		if f, _ := k.begin(ctx, causeStale, ""); f != nil {
+		if f := k.begin(ctx, causeStale, ""); f != nil {
 			_ = f.wait(ctx, k.limits.Waiters) // the stale ones serve
 		}
 	}
@@ -351,7 +310,7 @@ func (k *Keys) Run(ctx context.Context) {
 	for {
 		nap := k.nap()
 		if nap == 0 {
-			f, _ := k.begin(ctx, causeSchedule, "")
+			f := k.begin(ctx, causeSchedule, "")
 			if f != nil && !awaited(ctx, f.Done()) {
 				return
 			}

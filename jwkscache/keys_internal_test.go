@@ -18,11 +18,11 @@ func TestNoFetchForWhatHasCome(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f, _ := keys.begin(t.Context(), causeMissing, ""); f != nil {
+	if f := keys.begin(t.Context(), causeMissing, ""); f != nil {
 		t.Error("a fetch began")
 	}
 	keys.flight = new(flight)
-	if f, joined := keys.begin(t.Context(), causeMissing, ""); f != nil || joined {
+	if f := keys.begin(t.Context(), causeMissing, ""); f != nil {
 		t.Error("a fetch was joined")
 	}
 	if v, err := keys.renew(t.Context()); v == nil || err != nil {
@@ -33,7 +33,7 @@ func TestNoFetchForWhatHasCome(t *testing.T) {
 // answering is an origin of one answer.
 type answering answer
 
-func (a answering) fetch(context.Context, *version) (answer, error) { return answer(a), nil }
+func (a answering) fetch(context.Context, inquiry) (answer, error) { return answer(a), nil }
 
 // TestFreshIsNeverAfterUsable shows what [Keys.Find] relies on, which looks at
 // the one deadline only while that has not passed.
@@ -53,7 +53,7 @@ func TestFreshIsNeverAfterUsable(t *testing.T) {
 		}
 		now := time.Now()
 		remote.origin = answering{document: `{"keys":[]}`, fresh: 24 * time.Hour}
-		fetched, err := remote.fetch(t.Context())
+		fetched, err := remote.fetch(t.Context(), new(flight))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -63,17 +63,23 @@ func (k *Keys) restored(kept *saved) (*version, error) {
 	fetched := kept.Fetched
 	fresh := earlier(kept.Fresh, fetched.Add(k.limits.MaxFresh))
 	usable := earlier(earlier(kept.Usable, fresh.Add(k.limits.Stale)), fetched.Add(k.limits.MaxAge))
-	fresh = earlier(fresh, usable)
-	if fetched.After(now.Add(time.Minute)) || !now.Before(usable) {
-		return nil, errTooOld
-	}
 	set, err := k.parse(kept.Document)
 	if err != nil {
 		return nil, err
 	}
+	empty := time.Time{}
+	if isEmpty(set) {
+		empty = fetched
+		usable = earlier(usable, fetched.Add(k.limits.MinFresh))
+	}
+	fresh = earlier(fresh, usable)
+	if fetched.After(now.Add(time.Minute)) || !now.Before(usable) {
+		return nil, errTooOld
+	}
 	by := func(wall time.Time) deadline { return until(now.Add(wall.Sub(now))) } // on both clocks
 	return &version{
 		published: set, origin: "snapshot", document: kept.Document, etag: kept.ETag, location: kept.Location,
+		lifetime: lifetime{kept.Fresh.Sub(fetched), byMaxAge}, empty: empty,
 		fetched: fetched, renewal: by(fresh), fresh: by(fresh), usable: by(usable),
 	}, nil
 }

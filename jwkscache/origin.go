@@ -15,10 +15,17 @@ import (
 
 // origin is where the document comes from.
 type origin interface {
-	// fetch gets the document unless it is still have, which may be nil. An
+	// fetch gets the document unless it is still that of the inquiry. An
 	// answer may come with the error; then it has the location only. It may
 	// be called while an abandoned call is still under way.
-	fetch(ctx context.Context, have *version) (answer, error)
+	fetch(ctx context.Context, ask inquiry) (answer, error)
+}
+
+// inquiry is what an origin is asked.
+type inquiry struct {
+	have    *version // what there is already, or nil
+	failing bool     // fetches have failed for a while
+	doubted bool     // a token says that have is outdated
 }
 
 // answer is what an origin says.
@@ -28,22 +35,52 @@ type answer struct {
 	document  string
 	etag      string
 	fresh     time.Duration
+	lifetime  lifetime
 }
 
 // remote is an origin on the network.
 type remote struct {
-	locate  func(context.Context) (string, error)
-	fetcher *fetch.Client
-	limits  *Limits
+	locate   func(context.Context) (string, error)
+	relocate func(context.Context) (string, error) // nil if the location is configured
+	fetcher  *fetch.Client
+	limits   *Limits
 }
 
 const accept = "application/jwk-set+json, application/json"
 
-func (r *remote) fetch(ctx context.Context, have *version) (answer, error) {
-	location, err := r.locate(ctx)
+func (r *remote) fetch(ctx context.Context, ask inquiry) (answer, error) {
+	locate := r.locate
+	if ask.failing && r.relocate != nil {
+		locate = r.relocate
+	}
+	location, err := locate(ctx)
 	if err != nil {
 		return answer{}, err
 	}
+	a, err := r.get(ctx, location, ask.have)
+	if r.relocate == nil || ask.failing || !isGone(err) && !(err == nil && ask.doubted && a.repeats(ask.have)) {
+		return a, err
+	}
+	moved, relocated := r.relocate(ctx)
+	if relocated != nil || moved == location {
+		return a, err
+	}
+	return r.get(ctx, moved, ask.have)
+}
+
+// isGone reports whether err says that there is no key set at a location any
+// more, or that it has moved.
+func isGone(err error) bool {
+	status, ok := errors.AsType[*fetch.StatusError](err)
+	return ok && (status.Code == http.StatusNotFound || status.Code == http.StatusGone) || errors.Is(err, fetch.ErrRedirect)
+}
+
+// repeats reports whether a is what have is already.
+func (a *answer) repeats(have *version) bool {
+	return have != nil && (a.unchanged || a.document == have.document)
+}
+
+func (r *remote) get(ctx context.Context, location string, have *version) (answer, error) {
 	request := fetch.Request{URL: location, Accept: accept}
 	if have != nil && have.location == location {
 		request.IfNoneMatch = have.etag
@@ -61,11 +98,12 @@ func (r *remote) fetch(ctx context.Context, have *version) (answer, error) {
 		unchanged: document.NotModified,
 		document:  string(document.Body),
 		etag:      document.Header.Get("ETag"),
-		fresh:     r.limits.freshness(document.Header, time.Now()),
 	}
+	stored := lifetime{}
 	if a.unchanged {
-		a.etag = have.etag
+		a.etag, stored = have.etag, have.lifetime
 	}
+	a.fresh, a.lifetime = r.limits.freshness(document.Header, time.Now(), stored)
 	return a, nil
 }
 
@@ -85,7 +123,7 @@ type file struct {
 
 var errNotFile = errors.New("jwkscache: not a regular file")
 
-func (f *file) fetch(_ context.Context, _ *version) (answer, error) {
+func (f *file) fetch(context.Context, inquiry) (answer, error) {
 	a := answer{location: f.path, fresh: f.limits.FilePoll}
 	document, err := f.read()
 	if err != nil {

@@ -137,6 +137,6 @@ func TestRotationWithoutOverlap(t *testing.T) {
 			wants(t, "the old key", judge(t.Context(), keys, before), jose.ErrUnknownKey)
 			advance(5 * time.Second)
 		}
-		wantRequests(t, "one for each rotation", issuer, 1+10)
+		wantRequests(t, "one for each new key, and one for each old one", issuer, 1+2*10)
 	})
 }

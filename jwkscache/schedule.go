@@ -12,38 +12,70 @@ const (
 	longestNap = time.Minute
 	// shortestNap keeps Run from turning in circles, whatever happens.
 	shortestNap = time.Second
+	// longestHold is how long Retry-After keeps fetches for tokens away, in a
+	// row of such answers.
+	longestHold = 30 * time.Second
+	// relocateAfter is how long fetches fail before the metadata is asked
+	// whether the keys have moved.
+	relocateAfter = time.Minute
 )
 
 // schedule is when an issuer may and should be asked again. It is guarded by
 // the lock of its Keys.
 type schedule struct {
-	limits   *Limits
-	cap      time.Duration // of the backoff
-	started  time.Time     // when the last fetch began
-	failures int           // in a row
-	due      deadline      // when Run asks again; zero is now
-	retry    time.Time     // when a request that met stale keys may ask again
-	urgent   time.Time     // when one without usable keys may
-	hold     time.Time     // until when the issuer wants to be left alone (Retry-After)
+	limits       *Limits
+	cap          time.Duration // of the backoff
+	started      time.Time     // when the last fetch began
+	failures     int           // in a row
+	limited      int           // failures with Retry-After in a row
+	limitedSince time.Time     // when the first of them ended
+	failingSince time.Time     // when the first of failures ended
+	due          deadline      // when Run asks again; zero is now
+	retry        time.Time     // when a request that met stale keys may ask again
+	urgent       time.Time     // when one without usable keys may
+	hold         time.Time     // until when Retry-After keeps fetches for unknown kids and from the slow budgets away
 }
 
 // succeeded plans the renewal of a version.
 func (s *schedule) succeeded(renewal deadline) {
-	s.failures = 0
+	s.failures, s.limited = 0, 0
 	s.due, s.retry, s.urgent, s.hold = renewal, time.Time{}, time.Time{}, time.Time{}
 }
 
 // failed plans the next attempt after a failure, at now. A renewal planned for
 // later than that stays.
 func (s *schedule) failed(now time.Time, retryAfter time.Duration) {
-	s.failures++
+	if s.failures++; s.failures == 1 {
+		s.failingSince = now
+	}
+	s.limit(now, retryAfter)
 	pause := jittered(s.backoff())
-	s.hold = now.Add(min(retryAfter, s.limits.MaxRetryAfter))
-	s.retry = later(now.Add(pause), s.hold)
+	s.retry = later(now.Add(pause), now.Add(min(retryAfter, s.limits.MaxRetryAfter)))
 	s.urgent = later(s.started.Add(min(pause, s.limits.FruitlessInterval)), now.Add(min(retryAfter, s.limits.MaxRetryAfter, s.limits.MaxBackoff)))
 	if s.due.at.Before(s.retry) || s.due.passed(now) { // either clock
 		s.due = until(s.retry)
 	}
+}
+
+// limit heeds Retry-After for fetches that tokens cause. Whoever makes up kids
+// can provoke that answer, and would keep a new key out for as long as it says.
+// So the first answer in a row holds these fetches, and further ones stretch
+// their interval.
+func (s *schedule) limit(now time.Time, retryAfter time.Duration) {
+	if retryAfter <= 0 {
+		return
+	}
+	if s.limited++; s.limited == 1 {
+		s.limitedSince = now
+	}
+	s.hold = earlier(now.Add(min(retryAfter, s.limits.MaxRetryAfter)), s.limitedSince.Add(longestHold))
+}
+
+// stretched is the interval between fetches for unknown kids after failures with
+// Retry-After: it doubles with each one after the first, up to longestHold.
+func (s *schedule) stretched(interval time.Duration) time.Duration {
+	const doublings = 5 // from a second to longestHold
+	return max(interval, min(interval<<min(max(s.limited-1, 0), doublings), longestHold))
 }
 
 // backoff is how long to leave an issuer alone after failures in a row.

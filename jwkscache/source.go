@@ -25,6 +25,12 @@ type Binding struct {
 	// Locate finds the URL of the issuer's JWK Set, for [Discovered]. It must
 	// be safe for concurrent use.
 	Locate func(context.Context) (string, error)
+	// Relocate finds that URL anew, without relying on what was found before,
+	// for [Discovered]. It is called when the key set is gone from the URL
+	// that Locate found, when fetches have failed for a minute, and when a
+	// token seems to be of a key that the set there does not have. It decides
+	// how often it asks. nil means that only Locate is called.
+	Relocate func(context.Context) (string, error)
 	// HTTPClient replaces the transport of fetches. nil means one that
 	// refuses link-local and cloud metadata addresses.
 	HTTPClient *http.Client
@@ -115,7 +121,7 @@ func (u remoteURL) open(k *Keys) error {
 		return err
 	}
 	k.source, k.location, k.remembers = "url", string(u), true
-	k.origin = k.remote(func(context.Context) (string, error) { return string(u), nil })
+	k.origin = k.remote(func(context.Context) (string, error) { return string(u), nil }, nil)
 	return nil
 }
 
@@ -131,7 +137,7 @@ func (discovered) open(k *Keys) error {
 	}
 	k.source, k.remembers = "discovery", true
 	k.patience += fetch.Timeout // of the metadata
-	k.origin = k.remote(k.binding.Locate)
+	k.origin = k.remote(k.binding.Locate, k.binding.Relocate)
 	return nil
 }
 
@@ -157,8 +163,8 @@ func (f fallback) open(k *Keys) error {
 	}
 }
 
-func (k *Keys) remote(locate func(context.Context) (string, error)) *remote {
-	return &remote{locate, fetch.New(fetch.Config{
+func (k *Keys) remote(locate, relocate func(context.Context) (string, error)) *remote {
+	return &remote{locate, relocate, fetch.New(fetch.Config{
 		HTTPClient:        k.binding.HTTPClient,
 		InsecureAllowHTTP: k.binding.InsecureAllowHTTP,
 		Timeout:           k.limits.FetchTimeout,

@@ -63,6 +63,8 @@ func (k *Keys) Status() Status {
 	}
 	if k.flight != nil {
 		s.Waiting = k.flight.Waiting()
+	} else if k.held.flight != nil {
+		s.Waiting = k.held.flight.Waiting()
 	}
 	if k.known != "" {
 		s.Location = k.known

@@ -14,10 +14,13 @@ type version struct {
 	published *jose.Set
 	lives     map[*jose.Key]*life // of the keys in set
 
+	number   uint64 // of the fetch that brought it, counted from 1; 0 without one
 	origin   string // see [Status.Origin]
 	document string // the JWK Set as received
 	etag     string
 	location string
+	lifetime lifetime  // of the response
+	empty    time.Time // since when sets have no usable key, or zero if this one has
 
 	fetched time.Time // zero for static keys
 	renewal deadline  // when Run asks again, ahead of fresh

@@ -297,6 +297,7 @@ func (is *issuer) open(c *Issuer, algorithms []jose.Algorithm, snapshotDir strin
 		Issuer:            c.URL,
 		Algorithms:        algorithms,
 		Locate:            is.location.find,
+		Relocate:          is.location.findAgain,
 		HTTPClient:        client,
 		InsecureAllowHTTP: c.InsecureAllowHTTP,
 		Limits:            c.KeyLimits,

@@ -37,6 +37,7 @@ type location struct {
 	known     *discovery.Metadata
 	found     time.Time // when it was
 	attempted time.Time // when the last attempt failed
+	again     time.Time // when findAgain asked last
 }
 
 func newLocation(issuer string, client *http.Client, insecureAllowHTTP bool) *location {
@@ -49,6 +50,29 @@ func newLocation(issuer string, client *http.Client, insecureAllowHTTP bool) *lo
 // find answers with the key URL; see [jwkscache.Binding].
 func (l *location) find(ctx context.Context) (string, error) {
 	known, due := l.last()
+	return l.ask(ctx, known, due)
+}
+
+// findAgain answers with the key URL that the metadata names now, for a key set
+// that is gone or lacks a key. It asks once in metadataRetry, and answers with
+// the last known URL in between.
+func (l *location) findAgain(ctx context.Context) (string, error) {
+	known, due := l.last()
+	now := time.Now()
+	l.mu.Lock()
+	if known != nil && now.Sub(l.again) >= metadataRetry && now.Sub(l.attempted) >= metadataRetry {
+		due = true
+	}
+	if due {
+		l.again = now
+	}
+	l.mu.Unlock()
+	return l.ask(ctx, known, due)
+}
+
+// ask asks for the metadata if that is due. known is what may be used instead,
+// or nil.
+func (l *location) ask(ctx context.Context, known *discovery.Metadata, due bool) (string, error) {
 	if !due {
 		return known.JWKSURI, nil
 	}

@@ -305,13 +305,27 @@ func (is *issuer) authenticate(ctx context.Context, now time.Time, unverified *j
 		}
 		return jwkscache.Handle{}, refused
 	}
-	err = jose.ErrUnknownKey // never nothing to try without an error, and then still no accept
+	handle, err := verifiedBy(found, unverified)
+	if errors.Is(err, jose.ErrSignature) { // the issuer may have changed the key
+		if again, ok := is.keys.FindAgain(ctx, header, found); ok {
+			handle, err = verifiedBy(again, unverified)
+		}
+	}
+	if err != nil {
+		return jwkscache.Handle{}, translated(err)
+	}
+	return handle, nil
+}
+
+// verifiedBy returns the handle of the key of found that verifies the signature.
+func verifiedBy(found jwkscache.Found, unverified *jose.Unverified) (jwkscache.Handle, error) {
+	err := jose.ErrUnknownKey // Find never returns an empty list without an error; if it did, the token would still be refused
 	for _, key := range found.Keys {
 		if err = key.Verify(unverified); err == nil {
 			return found.Handle(key), nil
 		}
 	}
-	return jwkscache.Handle{}, translated(err)
+	return jwkscache.Handle{}, err
 }
 
 // judgeClaims judges what the signature vouches for, and mints the Token.
