@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+
+	"github.com/sallyport-auth/sallyport/internal/clock"
 )
 
 // Errors of this package.
@@ -24,8 +26,10 @@ const mercy = time.Second
 // Longest is how long [Do] takes at most.
 func Longest(timeout time.Duration) time.Duration { return timeout + mercy }
 
-// Do runs work in a goroutine of its own. The context of work has the values of
-// ctx and not its end; it ends after timeout. If work has not ended one second
+// Do runs work in a goroutine of its own. The context of work ends after timeout.
+// It has neither the end nor the values of ctx, because the result is for all who
+// wait, and must not depend on who came first; only the instant that a test or
+// `sallyport verify --at` has set is kept. If work has not ended one second
 // later, Do gives up and answers [ErrAbandoned]; over is closed when the work
 // has ended after all, whose result is then lost.
 func Do[T any](ctx context.Context, timeout time.Duration, work func(context.Context) (T, error)) (value T, over <-chan struct{}, err error) {
@@ -37,7 +41,7 @@ func Do[T any](ctx context.Context, timeout time.Duration, work func(context.Con
 	results := make(chan result, 1)
 	go func() {
 		defer close(ended)
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
+		ctx, cancel := context.WithTimeout(clock.Alone(ctx), timeout)
 		defer cancel()
 		r := result{err: ErrPanic} // stays if the goroutine ends in there
 		defer func() {
