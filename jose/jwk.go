@@ -3,6 +3,7 @@ package jose
 import (
 	"crypto/x509"
 	"encoding/base64"
+	"strings"
 
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
 )
@@ -118,7 +119,7 @@ func (k *jwk) key(algorithms []Algorithm) (*Key, error) {
 	}
 	return &Key{
 		algorithm:  algorithm,
-		id:         k.id,
+		id:         strings.Clone(k.id), // or it would keep the document in memory
 		hasID:      k.hasID,
 		thumbprint: material.thumbprint,
 		verifier:   material.verifier(algorithm),

@@ -3,6 +3,7 @@ package jose
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
 )
@@ -83,7 +84,7 @@ func (s *Set) addAll(keys strictjson.Value, algorithms []Algorithm) error {
 			err = bindOnce(bound, key)
 		}
 		if err != nil {
-			s.ignored = append(s.ignored, IgnoredKey{Index: index, KeyID: jwk.id, Private: jwk.private, Reason: err})
+			s.ignored = append(s.ignored, IgnoredKey{Index: index, KeyID: strings.Clone(jwk.id), Private: jwk.private, Reason: err})
 		} else {
 			s.add(key)
 		}
@@ -122,6 +123,9 @@ func (s *Set) add(key *Key) {
 
 // Keys are the usable keys, in the order of the document.
 func (s *Set) Keys() []*Key { return append([]*Key(nil), s.keys...) }
+
+// Len returns how many usable keys there are.
+func (s *Set) Len() int { return len(s.keys) }
 
 // Ignored tells which keys of the document are not used, and why.
 func (s *Set) Ignored() []IgnoredKey { return append([]IgnoredKey(nil), s.ignored...) }
