@@ -29,14 +29,16 @@ const (
 type flight struct {
 	*detached.Flight
 
-	cause string
-	kid   string // that it began for, if the cause is an unknown one
-	start time.Time
+	cause   string
+	kid     string // that it began for, if the cause is an unknown one
+	start   time.Time
+	shared  *Shared
+	longest time.Duration // from its turn on
 }
 
 // wait waits for the work, but no longer than ctx.
 func (f *flight) wait(ctx context.Context, maxWaiters int) error {
-	err := f.Wait(ctx, maxWaiters)
+	err := f.shared.wait(ctx, f.Flight, maxWaiters, f.longest)
 	if err != nil && !errors.Is(err, ErrUnavailable) {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
@@ -64,7 +66,7 @@ func (k *Keys) begin(ctx context.Context, cause, kid string) (f *flight, joined 
 	case joins:
 		f, joined = k.flight, true
 	case starts:
-		f = &flight{detached.NewFlight(), cause, kid, now}
+		f = &flight{detached.NewFlight(), cause, kid, now, k.binding.Shared, detached.Longest(k.patience)}
 		k.flight, k.schedule.started = f, now
 		busy := now.Add(detached.Longest(k.patience))
 		k.retry.Store(&busy)
@@ -121,14 +123,20 @@ func (k *Keys) decide(cause, kid string, now time.Time) decision {
 // fly does one piece of work for all its waiters, and lands in bounded time
 // even if the work does not end.
 func (k *Keys) fly(ctx context.Context, f *flight, loaded bool) {
-	work := k.readStore
+	work, done := k.readStore, func() {}
 	if loaded {
+		var err error
+		if done, err = k.turn(f); err != nil {
+			k.land(f, catch{}, err)
+			return
+		}
 		work = func(ctx context.Context) (catch, error) {
 			k.binding.Trace.fetchStart(k.binding.Issuer, f.cause) // in here, so that it cannot hold the flight either
 			return k.fetch(ctx)
 		}
 	}
 	c, over, err := detached.Do(ctx, k.patience, work)
+	done() // work that does not end must not keep others waiting
 	if !errors.Is(err, detached.ErrAbandoned) {
 		k.land(f, c, err)
 		return
@@ -165,6 +173,9 @@ func (k *Keys) fetch(ctx context.Context) (catch, error) {
 	} else if v.published, err = k.parse(a.document); err != nil {
 		return catch{location: a.location}, fmt.Errorf("%s: %w", a.location, err)
 	}
+	if err := k.account.reserve(v.bytes()); err != nil {
+		return catch{location: a.location}, err
+	}
 	fresh := min(a.fresh, k.limits.MaxAge)
 	v.renewal = until(now.Add(renewalAfter(fresh)))
 	v.fresh = until(now.Add(fresh))
@@ -196,6 +207,7 @@ func (k *Keys) publish(v *version) change {
 	v = v.without(k.forbidden)
 	added, removed := v.succeed(k.current.Load())
 	k.current.Store(v)
+	k.account.use(v.bytes())
 	c := change{added: added}
 	for key, l := range removed {
 		l.withdrawn.Store(true)
@@ -207,6 +219,7 @@ func (k *Keys) publish(v *version) change {
 // drop takes the version in use out of it. The lock is held.
 func (k *Keys) drop() change {
 	var c change
+	k.account.use(0)
 	for key, l := range k.current.Swap(nil).lives {
 		l.withdrawn.Store(true)
 		c.removed = append(c.removed, key)

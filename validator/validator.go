@@ -3,11 +3,9 @@ package validator
 import (
 	"context"
 	"errors"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
-	"weak"
 
 	"github.com/sallyport-auth/sallyport/internal/clock"
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
@@ -35,10 +33,11 @@ func New(config Config) (*Validator, error) {
 	var f faults
 	trace := config.Trace.clone()
 	config.MaxTenants = checkedMaxTenants(config.MaxTenants, &f)
+	common := commonParts{snapshotDir: config.SnapshotDir, trace: trace, shared: config.checkedShared(&f), accepted: true}
 	v := &Validator{
 		leeway:   config.Leeway.checked(&f),
 		maxBytes: checkedTokenBytes(config.MaxTokenBytes, &f),
-		issuers:  config.checkedIssuers(trace, &f),
+		issuers:  config.checkedIssuers(common, &f),
 		cache:    newCache(config.Cache.checked(&f)),
 		headers:  jose.NewHeaders(),
 		born:     time.Now(),
@@ -52,14 +51,7 @@ func New(config Config) (*Validator, error) {
 		v.byURL[is.url] = is
 	}
 	if config.Tenants != nil {
-		v.tenants = newTenants(&config, func(c *Issuer) (*issuer, error) {
-			var f faults
-			field := "Tenants: " + strconv.Quote(c.URL)
-			c.needGrants(field, &f)
-			is := c.checked(field, config.SnapshotDir, trace, &f)
-			is.dynamic, is.self = true, weak.Make(is)
-			return is, f.err()
-		})
+		v.tenants = newTenants(&config, common)
 	}
 	return v, nil
 }
