@@ -180,7 +180,11 @@ func (c *turnClass) pause(now time.Time) time.Duration {
 // wake sees that turns are given when a rate allows it, if somebody waits for
 // that. The end of a fetch gives turns as well.
 func (s *turns) wake(now time.Time) {
-	if s.timer != nil || s.underWay >= s.limit {
+	if s.timer != nil {
+		s.timer.Stop()
+		s.timer = nil
+	}
+	if s.underWay >= s.limit {
 		return
 	}
 	soonest := time.Duration(0)
@@ -196,7 +200,6 @@ func (s *turns) wake(now time.Time) {
 	s.timer = time.AfterFunc(soonest, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.timer = nil
 		s.grant()
 	})
 }

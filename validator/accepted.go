@@ -2,6 +2,8 @@ package validator
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,7 +29,7 @@ type acceptedIssuers struct {
 	known   map[jwkscache.IssuerDigest]struct{}
 	loading *detached.Flight // nil before the first use
 	changed bool             // since the file was written
-	saving  bool             // a goroutine writes the file, or will
+	saving  bool             // the file is written, or will be
 }
 
 func newAcceptedIssuers(dir string, trace *jwkscache.Trace) *acceptedIssuers {
@@ -125,22 +127,17 @@ func (a *acceptedIssuers) save() {
 	}
 }
 
-// write writes the file until it has what is known.
+// write writes the file, and again after a while if there is more by then.
 func (a *acceptedIssuers) write() {
-	for {
-		a.mu.Lock()
-		if !a.changed {
-			a.saving = false
-			a.mu.Unlock()
-			return
-		}
-		a.changed = false
-		digests := make([]jwkscache.IssuerDigest, 0, len(a.known))
-		for digest := range a.known {
-			digests = append(digests, digest)
-		}
+	a.mu.Lock()
+	if !a.changed {
+		a.saving = false
 		a.mu.Unlock()
-		_ = a.file.Save(digests) // the hook was told
-		time.Sleep(acceptedSaveInterval)
+		return
 	}
+	a.changed = false
+	digests := slices.Collect(maps.Keys(a.known))
+	a.mu.Unlock()
+	_ = a.file.Save(digests) // the hook was told
+	time.AfterFunc(acceptedSaveInterval, a.write)
 }

@@ -18,13 +18,13 @@ const (
 	tenantTimeout   = 5 * time.Second // of one call, and of the wait for its place
 	maxAskedWaiters = 1000            // for one answer
 
-	maxCalls  = 256  // under way at once in a lane
+	maxCalls  = 512  // under way at once in a lane
 	maxQueued = 1000 // calls that wait for a place in a lane
 	// quickCall is how long a call for a stranger may take in any case.
 	quickCall = 50 * time.Millisecond
 	// maxSlowCalls is how many calls for strangers may take longer than
 	// quickCall, up to tenantTimeout, while others wait.
-	maxSlowCalls = 64
+	maxSlowCalls = 256
 	// laneInterval is how often a lane in which calls wait is looked after.
 	laneInterval = 10 * time.Millisecond
 )
@@ -160,21 +160,24 @@ func (ts *tenants) begin(call *asking, now time.Time) {
 // quick: those that began last, since the others may be about to answer. The lock
 // is held.
 func (ts *tenants) giveUpSlow(l *lane, now time.Time) {
-	var slow []*asking
-	ending := 0 // places that are about to be free
+	slow, ending := 0, 0 // calls that somebody waits for, and places that are about to be free
 	for _, call := range l.underWay {
 		switch {
 		case call.landed:
 			ending++
 		case now.Sub(call.began) >= quickCall:
-			slow = append(slow, call)
+			slow++
 		}
 	}
-	for ; len(slow) > maxSlowCalls && len(l.queue) > ending; ending++ {
-		call := slow[len(slow)-1]
-		slow = slow[:len(slow)-1]
-		call.cancel()
-		ts.giveUp(call)
+	for _, call := range slices.Backward(l.underWay) {
+		if slow <= maxSlowCalls || len(l.queue) <= ending {
+			return
+		}
+		if !call.landed && now.Sub(call.began) >= quickCall {
+			call.cancel()
+			ts.giveUp(call)
+			slow, ending = slow-1, ending+1
+		}
 	}
 }
 

@@ -31,12 +31,12 @@ type Config struct {
 	//
 	// Its context has a deadline and none of a request's values, since the
 	// answer is for all requests. Answers are kept for five minutes, and for an
-	// hour while Tenants fails; misses for ten seconds. At most 256 calls for
-	// issuers that are not known are under way at once, and 256 for tenants and
+	// hour while Tenants fails; misses for ten seconds. At most 512 calls for
+	// issuers that are not known are under way at once, and 512 for tenants and
 	// for issuers of which a token was accepted before, also before a restart
 	// if there is a SnapshotDir; 1 000 more of each wait. Tokens whose issuer
 	// cannot be asked for because of that, or whose call takes longer than five
-	// seconds, cannot be judged ([Unavailable]). While others wait, only 64
+	// seconds, cannot be judged ([Unavailable]). While others wait, only 256
 	// calls for issuers that are not known may take longer than 50 ms; the
 	// contexts of the others end. See [Validator.ForgetTenant].
 	Tenants func(ctx context.Context, unverifiedIssuer string) (Issuer, error)

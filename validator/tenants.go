@@ -23,8 +23,8 @@ const (
 	// maxIssuerBytes is the longest iss that Tenants is asked for.
 	maxIssuerBytes = 512
 
-	tenantIdle = time.Hour // after which an unused tenant is forgotten
-	dropSlots  = 4096      // in which drops are counted
+	tenantIdle   = time.Hour // after which an unused tenant is forgotten
+	maxDisplaced = 4096      // tenants that had to give way, which are let in again with an accepted token
 )
 
 // ErrUnknownIssuer means that no issuer of that URL is configured. It is what
@@ -60,7 +60,7 @@ type tenants struct {
 	missed    misses  // those that are no tenants, or could not be asked for
 	gaveWay   misses  // tenants that had to, apart: a flood of the others must not push these out
 	seed      maphash.Seed
-	dropped   [dropSlots]uint32                         // how often tenants were forgotten, withdrawn or lost keys, by hash of the URL
+	displaced map[uint64]weak.Pointer[tenant]           // tenants that had to give way, and were not forgotten, withdrawn or lost keys since; by hash of the URL
 	forbidden map[string]map[jwkscache.KeyName]struct{} // since a tenant that gives way must not forget
 	amended   int                                       // how often that has changed
 }
@@ -73,8 +73,6 @@ type tenant struct {
 	used    atomic.Int64 // s since the tenants began
 	running atomic.Bool  // its keys are kept fresh
 	gone    chan struct{}
-	evicted bool   // had to give way; guarded by the lock
-	drops   uint32 // of its URL when that happened
 }
 
 func newTenants(config *Config, common commonParts) *tenants {
@@ -88,6 +86,7 @@ func newTenants(config *Config, common commonParts) *tenants {
 		asked:     make(map[string]*asking),
 		missed:    make(misses),
 		gaveWay:   make(misses),
+		displaced: make(map[uint64]weak.Pointer[tenant]),
 		seed:      maphash.MakeSeed(),
 		forbidden: make(map[string]map[jwkscache.KeyName]struct{}),
 	}
@@ -211,7 +210,10 @@ func (ts *tenants) insert(t *tenant) {
 	t.used.Store(ts.seconds(time.Now()))
 	if ts.size >= ts.max {
 		worst := ts.victim()
-		worst.evicted, worst.drops = true, *ts.drops(worst.url)
+		if len(ts.displaced) >= maxDisplaced {
+			clear(ts.displaced)
+		}
+		ts.displaced[ts.hash(worst.url)] = weak.Make(worst)
 		ts.remove(worst)
 		if !worst.proven.Load() { // or naming it again would fetch its keys again
 			ts.gaveWay.add(ts.hash(worst.url), errGaveWay, ts.moment(time.Now()), tenantMissed)
@@ -280,9 +282,10 @@ func (ts *tenants) prove(is *issuer) bool {
 		t.proven.Store(true)
 		ts.accepted.add(t.url)
 		return true
-	case !t.evicted || t.drops != *ts.drops(t.url) || ts.get(t.url) != nil:
+	case ts.displaced[ts.hash(t.url)] != weak.Make(t) || ts.get(t.url) != nil:
 		return false
 	}
+	ts.drop(t.url)
 	again := &tenant{url: t.url, gone: make(chan struct{})}
 	again.proven.Store(true)
 	ts.accepted.add(t.url)
@@ -294,12 +297,9 @@ func (ts *tenants) prove(is *issuer) bool {
 	return true
 }
 
-// drop keeps who had to give way from being let in again. The lock is held.
-func (ts *tenants) drop(url string) { *ts.drops(url)++ }
-
-// drops is how often url was dropped, or others that share its counter. The lock
-// is held.
-func (ts *tenants) drops(url string) *uint32 { return &ts.dropped[ts.hash(url)%dropSlots] }
+// drop keeps a tenant that had to give way from being let in again. The lock is
+// held.
+func (ts *tenants) drop(url string) { delete(ts.displaced, ts.hash(url)) }
 
 // forget drops what is known of url, so that the next token asks anew.
 func (ts *tenants) forget(url string) {

@@ -95,14 +95,13 @@ func TestTenantsKeepNoToken(t *testing.T) {
 	})
 }
 
-// TestTenantsUnknownDrops shows that the counters of what was dropped are many:
-// made-up issuers must not keep newcomers from being let in again.
-func TestTenantsUnknownDrops(t *testing.T) {
+// TestTenantsLetInDespiteFlood shows that made-up issuers, however many, do not
+// keep a tenant that had to give way from being let in again with its first
+// accepted token.
+func TestTenantsLetInDespiteFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ts := noKeys(1)
-		letIn := 0
-		const rounds = 100
-		for i := range rounds {
+		for i := range 5 {
 			is, err := ts.issuer(t.Context(), fmt.Sprintf("https://tenant.test/%d", i))
 			if err != nil {
 				t.Fatal(err)
@@ -110,16 +109,60 @@ func TestTenantsUnknownDrops(t *testing.T) {
 			if _, err := ts.issuer(t.Context(), fmt.Sprintf("https://other.test/%d", i)); err != nil {
 				t.Fatal(err)
 			}
-			for j := range 20 {
+			for j := range 2 * maxMisses {
 				_, _ = ts.issuer(t.Context(), fmt.Sprintf("%s%d.%d", nobody, i, j))
 			}
-			if ts.prove(is) && ts.get(is.url) != nil {
-				letIn++
+			if !ts.prove(is) || ts.get(is.url) == nil {
+				t.Errorf("tenant %d is not let in again", i)
 			}
-			<-time.After(time.Second)
+			<-time.After(tenantMissed)
 		}
-		if letIn < rounds*9/10 {
-			t.Errorf("%d of %d were let in again", letIn, rounds)
+	})
+}
+
+// TestTenantsGaveWayDespiteFlood shows that made-up issuers do not make the
+// validator forget who gave way a short time ago: naming it again would fetch its
+// keys again.
+func TestTenantsGaveWayDespiteFlood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ts := noKeys(1)
+		for _, url := range []string{"https://tenant.test/1", "https://tenant.test/2"} {
+			if _, err := ts.issuer(t.Context(), url); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range 2 * maxMisses {
+			_, _ = ts.issuer(t.Context(), fmt.Sprintf("%s%d", nobody, i))
+		}
+		if _, err := ts.issuer(t.Context(), "https://tenant.test/1"); !errors.Is(err, errGaveWay) {
+			t.Errorf("%v, want %v", err, errGaveWay)
+		}
+		<-time.After(tenantMissed)
+		if _, err := ts.issuer(t.Context(), "https://tenant.test/1"); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestTenantsDisplacedMemory shows that the tenants that gave way are forgotten
+// in the end, and are then not let in again.
+func TestTenantsDisplacedMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ts := noKeys(1)
+		first, err := ts.issuer(t.Context(), "https://tenant.test/first")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range maxDisplaced + 10 {
+			if _, err := ts.issuer(t.Context(), fmt.Sprintf("https://tenant.test/%d", i)); err != nil {
+				t.Fatal(err)
+			}
+			if n := len(ts.displaced); n > maxDisplaced {
+				t.Fatalf("%d are remembered", n)
+			}
+		}
+		if ts.prove(first) {
+			t.Error("let in although it may have been withdrawn since")
 		}
 	})
 }
