@@ -45,7 +45,8 @@ type Metadata struct {
 	// ProtectedResources are the identifiers of the resource servers that the
 	// issuer says it serves (protected_resources, RFC 9728 §4), or nil if it
 	// says nothing. Nothing here judges them: whether an API is among them is
-	// for the caller to see.
+	// for the caller to see. They keep the document in memory, of up to 1 MiB;
+	// the other fields are copies.
 	ProtectedResources []string
 }
 
@@ -134,14 +135,14 @@ func (c *Client) get(ctx context.Context, issuer, location string) (*Metadata, e
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDocument, err)
 	}
-	var m Metadata
+	var m Metadata // of copies, or a piece would keep the document in memory
 	listed := true
 	for _, member := range members {
 		switch member.Name {
 		case "issuer":
-			m.Issuer, _ = member.Value.Text()
+			m.Issuer = copied(member.Value)
 		case "jwks_uri":
-			m.JWKSURI, _ = member.Value.Text()
+			m.JWKSURI = copied(member.Value)
 		case "protected_resources":
 			m.ProtectedResources, listed = texts(member.Value)
 		}
@@ -159,6 +160,12 @@ func (c *Client) get(ctx context.Context, issuer, location string) (*Metadata, e
 		return nil, fmt.Errorf("%w: protected_resources is not an array of strings (RFC 9728 §4)", ErrDocument)
 	}
 	return &m, nil
+}
+
+// copied returns a copy of a string, or "" if v is none.
+func copied(v strictjson.Value) string {
+	text, _ := v.Text()
+	return strings.Clone(text)
 }
 
 // texts are the elements of an array of strings, or false if v is none.

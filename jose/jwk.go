@@ -2,6 +2,7 @@ package jose
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
 )
@@ -119,7 +120,7 @@ func (k *jwk) key(algorithms []Algorithm, limits Limits) (*Key, error) {
 	}
 	return &Key{
 		algorithm:  algorithm,
-		id:         k.id,
+		id:         strings.Clone(k.id), // or it would keep the document in memory
 		hasID:      k.hasID,
 		thumbprint: material.thumbprint,
 		verifier:   material.verifier(algorithm),

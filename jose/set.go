@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
 )
@@ -103,7 +104,7 @@ func (s *Set) addAll(keys strictjson.Value, algorithms []Algorithm, limits Limit
 		}
 		if err != nil {
 			s.ignored = append(s.ignored, IgnoredKey{
-				Index: index, KeyID: jwk.id, Private: jwk.private, OtherUse: errors.Is(err, errUse) || errors.Is(err, errKeyOps), Reason: err,
+				Index: index, KeyID: strings.Clone(jwk.id), Private: jwk.private, OtherUse: errors.Is(err, errUse) || errors.Is(err, errKeyOps), Reason: err,
 			})
 		} else {
 			key.index = index
@@ -192,6 +193,9 @@ func (s *Set) Ignored() []IgnoredKey {
 	s = s.read()
 	return slices.Concat(s.ignored, s.excess)
 }
+
+// Len returns how many keys are usable.
+func (s *Set) Len() int { return len(s.read().keys) }
 
 // MightGain reports whether a newer version of the set could have a key for a
 // token with header h: whether h has a kid that can be looked up and that no

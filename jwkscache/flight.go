@@ -31,15 +31,17 @@ const (
 type flight struct {
 	*detached.Flight
 
-	cause  string
-	kid    string // that it began for, if the cause is an unknown one
-	start  time.Time
-	number uint64 // counts the fetches; 0 for a held flight and a store read
+	cause   string
+	kid     string // that it began for, if the cause is an unknown one
+	start   time.Time
+	number  uint64 // counts the fetches; 0 for a held flight and a store read
+	shared  *Shared
+	longest time.Duration // that it takes from its turn on, or from its first waiter on if it is held
 }
 
 // wait waits for the work, but no longer than ctx.
 func (f *flight) wait(ctx context.Context, maxWaiters int) error {
-	err := f.Wait(ctx, maxWaiters)
+	err := f.shared.wait(ctx, f.Flight, maxWaiters, f.longest)
 	if err != nil && !errors.Is(err, ErrUnavailable) {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
@@ -87,9 +89,17 @@ func (k *Keys) begin(ctx context.Context, cause, kid string) *flight {
 	return f
 }
 
+// newFlight returns a flight that starts after a delay of held at most.
+func (k *Keys) newFlight(held time.Duration) *flight {
+	return &flight{Flight: detached.NewFlight(), shared: k.binding.Shared, longest: held + detached.Longest(k.patience)}
+}
+
 // launch makes the flight that starts now the one under way. The lock is held.
 func (k *Keys) launch(cause, kid string, now time.Time) *flight {
 	f := k.held.take()
+	if f == nil {
+		f = k.newFlight(0)
+	}
 	f.cause, f.kid, f.start = cause, kid, now
 	if k.loaded {
 		f.number = k.begun.Add(1)
@@ -157,14 +167,20 @@ func (k *Keys) interval(kid string, now time.Time) time.Duration {
 // fly does one piece of work for all its waiters, and lands in bounded time
 // even if the work does not end.
 func (k *Keys) fly(ctx context.Context, f *flight, loaded bool) {
-	work := k.readStore
+	work, done := k.readStore, func() {}
 	if loaded {
+		var err error
+		if done, err = k.turn(f); err != nil {
+			k.land(f, catch{}, err)
+			return
+		}
 		work = func(ctx context.Context) (catch, error) {
 			k.binding.Trace.fetchStart(k.binding.Issuer, f.cause) // in here, so that it cannot hold the flight either
 			return k.fetch(ctx, f)
 		}
 	}
 	c, over, err := detached.Do(ctx, k.patience, work)
+	done() // work that does not end must not keep others waiting
 	if !errors.Is(err, detached.ErrAbandoned) {
 		k.land(f, c, err)
 		return
@@ -207,6 +223,9 @@ func (k *Keys) fetch(ctx context.Context, f *flight) (catch, error) {
 		v.document, v.published = have.document, have.published
 	} else if v.published, err = k.parse(a.document); err != nil {
 		return catch{location: a.location}, fmt.Errorf("%s: %w", a.location, err)
+	}
+	if err := k.account.reserve(v.bytes()); err != nil {
+		return catch{location: a.location}, err
 	}
 	fresh := min(a.fresh, k.limits.MaxAge)
 	v.renewal = until(now.Add(renewalAfter(fresh)))
@@ -252,6 +271,7 @@ func (k *Keys) publish(v *version) change {
 	v = v.without(k.forbidden)
 	added, removed := v.succeed(k.current.Load())
 	k.current.Store(v)
+	k.account.use(v.bytes())
 	c := change{added: added}
 	for key, l := range removed {
 		l.withdrawn.Store(true)
@@ -263,6 +283,7 @@ func (k *Keys) publish(v *version) change {
 // drop takes the version in use out of it. The lock is held.
 func (k *Keys) drop() change {
 	var c change
+	k.account.use(0)
 	for key, l := range k.current.Swap(nil).lives {
 		l.withdrawn.Store(true)
 		c.removed = append(c.removed, key)

@@ -3,8 +3,6 @@ package jwkscache
 import (
 	"context"
 	"time"
-
-	"github.com/sallyport-auth/sallyport/internal/detached"
 )
 
 // longestHeld is how far away a fetch may be for tokens to wait for it.
@@ -27,7 +25,7 @@ func (k *Keys) hold(ctx context.Context, kid string, now, at time.Time) *flight 
 		return h.flight
 	}
 	if h.flight == nil {
-		h.flight = &flight{Flight: detached.NewFlight()}
+		h.flight = k.newFlight(at.Sub(now)) // later ones only bring it forward
 	} else {
 		h.timer.Stop()
 	}
@@ -50,11 +48,11 @@ func (k *Keys) release(ctx context.Context, f *flight) {
 	k.fly(ctx, f, loaded)
 }
 
-// take returns the held flight, for a fetch that starts now, or a new flight.
+// take returns the held flight, for a fetch that starts now, or nil.
 func (h *heldFlight) take() *flight {
 	f := h.flight
 	if f == nil {
-		return &flight{Flight: detached.NewFlight()}
+		return nil
 	}
 	h.timer.Stop()
 	*h = heldFlight{}

@@ -44,8 +44,9 @@ type Keys struct {
 	storing   chan struct{} // holds one while the store is written to
 	queued    atomic.Bool   // somebody waits to write the set in use
 
-	current atomic.Pointer[version]
-	retry   atomic.Pointer[time.Time] // schedule.retry, or far off while a flight is under way
+	current      atomic.Pointer[version]
+	everAccepted atomic.Bool               // a key of these verified a token
+	retry        atomic.Pointer[time.Time] // schedule.retry, or far off while a flight is under way
 
 	begun atomic.Uint64 // fetches so far, with the one under way
 
@@ -61,6 +62,7 @@ type Keys struct {
 	slow      map[string]time.Time // when the last fetch of a slow cause began
 	forbidden map[KeyName]bool     // and whether the store keeps it
 	kept      keeping
+	account   account
 	known     string // where the keys stood last
 }
 
@@ -75,6 +77,8 @@ func newKeys(binding Binding) *Keys {
 		forbidden: make(map[KeyName]bool),
 	}
 	k.self = weak.Make(k)
+	k.account.shared = binding.Shared
+	k.everAccepted.Store(binding.Accepted)
 	k.schedule = schedule{limits: &k.limits, cap: k.limits.MaxBackoff}
 	k.budget = newBudget(&k.limits)
 	k.patience = k.limits.FetchTimeout
@@ -188,10 +192,14 @@ func (k *Keys) refreshStale(ctx context.Context, now time.Time) {
 }
 
 // Handle holds on to one of the keys found, which must be among f.Keys: a
-// verdict that is kept asks it, on every use, whether it may still be used.
+// verdict that is kept asks it, on every use, whether it may still be used. From
+// then on, a token of the issuer counts as accepted; see [SharedLimits].
 func (f Found) Handle(key *jose.Key) Handle {
 	if f.version == nil {
 		return Handle{}
+	}
+	if !f.owner.everAccepted.Load() {
+		f.owner.everAccepted.Store(true)
 	}
 	return Handle{f.owner.self, f.version.lives[key]}
 }

@@ -95,12 +95,7 @@ func (l *Limits) checked() error {
 		{"Fruitless", &l.Fruitless, 10, 1, 100},
 		{"Waiters", &l.Waiters, 1000, 1, 100_000},
 	} {
-		switch {
-		case *n.field == 0:
-			*n.field = n.fallback
-		case *n.field < n.smallest || *n.field > n.largest:
-			faults = append(faults, fmt.Errorf("jwkscache: Limits.%s is %d; allowed are %d to %d", n.name, *n.field, n.smallest, n.largest))
-		}
+		faults = append(faults, n.checked("Limits"))
 	}
 	if l.MinFresh > l.MaxFresh || l.UnknownInterval > l.FruitlessInterval {
 		faults = append(faults, errors.New("jwkscache: Limits: MinFresh may not exceed MaxFresh, nor UnknownInterval FruitlessInterval"))

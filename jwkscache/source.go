@@ -48,6 +48,12 @@ type Binding struct {
 	// Forbidden are keys that are forbidden from the start; see
 	// [Keys.Forbid].
 	Forbidden []KeyName
+	// Shared bounds what the keys of several issuers cost together, all of
+	// which have the same here. nil: there is no such bound.
+	Shared *Shared
+	// Accepted says that a token of the issuer was accepted before, which
+	// gives its fetches a share of what Shared allows; see [SharedLimits].
+	Accepted bool
 	// Trace gets hooks for observation. It may be nil.
 	Trace *Trace
 }

@@ -29,18 +29,29 @@ type Config struct {
 	// Issuer.URL of its answer must be that string. Return the same
 	// HTTPClient every time.
 	//
-	// Answers are kept for five minutes, and for an hour while Tenants fails;
-	// misses for ten seconds. It is called at most 100 times a second and
-	// sixteen times at once for issuers that are not known; what exceeds
-	// that, or takes longer than five seconds, cannot be judged
-	// ([Unavailable]). See [Validator.ForgetTenant].
+	// Its context has a deadline and none of a request's values, since the
+	// answer is for all requests. Answers are kept for five minutes, and for an
+	// hour while Tenants fails; misses for ten seconds. At most 512 calls for
+	// issuers that are not known are under way at once, and 512 for tenants and
+	// for issuers of which a token was accepted before, also before a restart
+	// if there is a SnapshotDir; 1 000 more of each wait. Tokens whose issuer
+	// cannot be asked for because of that, or whose call takes longer than five
+	// seconds, cannot be judged ([Unavailable]). While others wait, only 256
+	// calls for issuers that are not known may take longer than 50 ms; the
+	// contexts of the others end. See [Validator.ForgetTenant].
 	Tenants func(ctx context.Context, unverifiedIssuer string) (Issuer, error)
 	// MaxTenants is how many of them are kept, each with its keys. 0 means
 	// 1 000; otherwise 1 to 10 000. If there are more, those none of whose
 	// tokens was accepted yet give way first.
 	MaxTenants int
+	// SharedLimits bound what the keys of all issuers cost together. A zero
+	// field has the default; that of Waiters is four times the largest of the
+	// issuers' KeyLimits, if that is more.
+	SharedLimits jwkscache.SharedLimits
 	// SnapshotDir is a directory for what a restart needs while an issuer is
-	// down: the last keys of each issuer, and which of them were forbidden.
+	// down: the last keys of each issuer, and which of them were forbidden. It
+	// also has the digests of the issuers that Tenants found and of which a
+	// token was accepted, which are asked for first after a restart.
 	// It is made if it is not there, and must belong to this user alone; see
 	// [jwkscache.Binding]. "" keeps nothing.
 	SnapshotDir string
@@ -152,6 +163,10 @@ const (
 	defaultTokenBytes = 16 << 10
 	minTokenBytes     = 1 << 10
 	maxTokenBytes     = 1 << 20
+
+	defaultWaiters = 1000    // of one issuer; see jwkscache.Limits
+	maxWaiters     = 100_000 // that jwkscache.Limits allows
+	sharedWaiters  = 4       // times those of one issuer
 )
 
 var defaultAlgorithms = []jose.Algorithm{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA}
@@ -179,6 +194,16 @@ type issuer struct {
 	clientOnly     ClaimRule
 	multiFactor    []string
 	derivesNothing bool // none of the above, but for clientOnly
+}
+
+// commonParts are what the issuers of a Validator have in common.
+type commonParts struct {
+	snapshotDir string
+	trace       *Trace
+	shared      *jwkscache.Shared
+	leeway      Leeway
+	sole        bool // there is one issuer, and no Config.Tenants
+	accepted    bool // the issuers are configured, or a token of them was accepted before
 }
 
 // faults collects what is wrong with a configuration, so that all of it is
@@ -227,7 +252,24 @@ func checkedMaxTenants(n int, f *faults) int {
 	return n
 }
 
-func (c *Config) checkedIssuers(trace *Trace, f *faults) []*issuer {
+// checkedShared makes the bounds over all issuers.
+func (c *Config) checkedShared(f *faults) *jwkscache.Shared {
+	limits := c.SharedLimits
+	if limits.Waiters == 0 {
+		largest := defaultWaiters
+		for i := range c.Issuers {
+			largest = max(largest, min(c.Issuers[i].KeyLimits.Waiters, maxWaiters)) // more is a fault of the issuer
+		}
+		limits.Waiters = sharedWaiters * largest
+	}
+	shared, err := jwkscache.NewShared(limits)
+	if err != nil {
+		f.addf("SharedLimits: %w", err)
+	}
+	return shared
+}
+
+func (c *Config) checkedIssuers(common commonParts, f *faults) []*issuer {
 	if len(c.Issuers) == 0 && c.Tenants == nil {
 		f.addf("Issuers is empty; list the authorization servers whose tokens this API accepts")
 	}
@@ -239,16 +281,14 @@ func (c *Config) checkedIssuers(trace *Trace, f *faults) []*issuer {
 				f.addf("%s: listed twice; merge the entries", field)
 			}
 		}
-		sole := len(c.Issuers) == 1 && c.Tenants == nil
-		issuers = append(issuers, c.Issuers[i].checked(field, sole, c.SnapshotDir, trace, f))
+		issuers = append(issuers, c.Issuers[i].checked(field, common, f))
 	}
 	return issuers
 }
 
-// checked checks the configuration of an issuer, which is the only one of its
-// Validator if sole is true.
-func (c *Issuer) checked(field string, sole bool, snapshotDir string, trace *Trace, f *faults) *issuer {
-	if !sole {
+// checked checks the configuration of an issuer.
+func (c *Issuer) checked(field string, common commonParts, f *faults) *issuer {
+	if !common.sole {
 		c.needBounds(field, f)
 	}
 	checkIssuerURL(c.URL, c.InsecureAllowHTTP, field, f)
@@ -269,7 +309,7 @@ func (c *Issuer) checked(field string, sole bool, snapshotDir string, trace *Tra
 		grants:      c.checkedGrants(field, f),
 		mappings:    cloneMappings(c.Mappings),
 		roles:       c.checkedRoles(field, f),
-		acrs:        c.checkedACRs(field, sole, f),
+		acrs:        c.checkedACRs(field, common.sole, f),
 		tenantRule:  c.Tenant.clone(),
 		clientOnly:  c.ClientOnly,
 		multiFactor: slices.Clone(c.MultiFactor),
@@ -278,17 +318,18 @@ func (c *Issuer) checked(field string, sole bool, snapshotDir string, trace *Tra
 	for _, a := range algorithms {
 		is.allowed[a] = true
 	}
-	is.open(c, algorithms, snapshotDir, trace, field, f)
+	is.holdTo(common.leeway)
+	is.open(c, algorithms, common, field, f)
 	return is
 }
 
 // open binds the issuer's keys to it.
-func (is *issuer) open(c *Issuer, algorithms []jose.Algorithm, snapshotDir string, trace *Trace, field string, f *faults) {
+func (is *issuer) open(c *Issuer, algorithms []jose.Algorithm, common commonParts, field string, f *faults) {
 	client := c.HTTPClient
 	if client == nil || client.Transport == nil { // metadata and keys share their connections
 		client = &http.Client{Transport: fetch.NewTransport()}
 	}
-	is.location = newLocation(c.URL, client, c.InsecureAllowHTTP)
+	is.location = newLocation(c.URL, is.audiences, client, c.InsecureAllowHTTP)
 	source := c.Keys
 	if source == nil {
 		source = jwkscache.Discovered()
@@ -301,9 +342,11 @@ func (is *issuer) open(c *Issuer, algorithms []jose.Algorithm, snapshotDir strin
 		HTTPClient:        client,
 		InsecureAllowHTTP: c.InsecureAllowHTTP,
 		Limits:            c.KeyLimits,
-		SnapshotDir:       snapshotDir,
+		SnapshotDir:       common.snapshotDir,
 		Forbidden:         c.ForbiddenKeys,
-		Trace:             trace.keys(),
+		Shared:            common.shared,
+		Accepted:          common.accepted,
+		Trace:             common.trace.keys(),
 	})
 	if err != nil {
 		f.addf("%s: Keys: %w", field, err)

@@ -131,6 +131,22 @@ func tenanted(t *testing.T, d *directory, maxTenants int, trace *jwkscache.Trace
 	return v
 }
 
+// hosted are n tenants whose tokens signer signs.
+func hosted(signer *testissuer.Issuer, n int) []validator.Issuer {
+	all := make([]validator.Issuer, n)
+	for i := range all {
+		all[i] = pinned(signer)
+		all[i].URL = fmt.Sprintf("https://hosted-%03d.test", i)
+	}
+	return all
+}
+
+// judgedAs judges a good token of a hosted tenant.
+func judgedAs(t *testing.T, v *validator.Validator, signer *testissuer.Issuer, url string) validator.Reason {
+	t.Helper()
+	return judged(t, v, signer, testissuer.Token{Claims: map[string]any{"iss": url}})
+}
+
 // startTenants starts n issuers whose keys are in d.
 func startTenants(t *testing.T, d *directory, n int) []*testissuer.Issuer {
 	t.Helper()

@@ -30,8 +30,9 @@ const (
 // success, a failure leaves the last known URL in use for a bounded time
 // (R-DI-07).
 type location struct {
-	client *discovery.Client
-	issuer string
+	client    *discovery.Client
+	issuer    string
+	audiences []string // of this API
 
 	mu        sync.Mutex // never held across I/O
 	known     *discovery.Metadata
@@ -40,10 +41,11 @@ type location struct {
 	again     time.Time // when findAgain asked last
 }
 
-func newLocation(issuer string, client *http.Client, insecureAllowHTTP bool) *location {
+func newLocation(issuer string, audiences []string, client *http.Client, insecureAllowHTTP bool) *location {
 	return &location{
-		client: discovery.New(discovery.Config{HTTPClient: client, InsecureAllowHTTP: insecureAllowHTTP}),
-		issuer: issuer,
+		client:    discovery.New(discovery.Config{HTTPClient: client, InsecureAllowHTTP: insecureAllowHTTP}),
+		issuer:    issuer,
+		audiences: audiences,
 	}
 }
 
@@ -81,7 +83,7 @@ func (l *location) ask(ctx context.Context, known *discovery.Metadata, due bool)
 	defer l.mu.Unlock()
 	switch {
 	case err == nil:
-		l.known, l.found = metadata, time.Now()
+		l.known, l.found = l.needed(metadata), time.Now()
 		return metadata.JWKSURI, nil
 	case known != nil:
 		l.attempted = time.Now()
@@ -89,6 +91,21 @@ func (l *location) ask(ctx context.Context, known *discovery.Metadata, due bool)
 	default:
 		return "", err
 	}
+}
+
+// needed returns what is kept of metadata, in copies: the document may be large,
+// and one piece of it would keep all of it in memory.
+func (l *location) needed(metadata *discovery.Metadata) *discovery.Metadata {
+	kept := &discovery.Metadata{Issuer: l.issuer, JWKSURI: metadata.JWKSURI}
+	if metadata.ProtectedResources != nil {
+		kept.ProtectedResources = []string{}
+	}
+	for _, audience := range l.audiences {
+		if slices.Contains(metadata.ProtectedResources, audience) {
+			kept.ProtectedResources = append(kept.ProtectedResources, audience)
+		}
+	}
+	return kept
 }
 
 // last answers the metadata that may still be used, or nil, and whether it is
@@ -103,13 +120,12 @@ func (l *location) last() (known *discovery.Metadata, due bool) {
 	return l.known, age >= metadataFresh && time.Since(l.attempted) >= metadataRetry
 }
 
-// lists reports whether the metadata read last names one of the audiences as a
+// lists reports whether the metadata read last names one of l.audiences as a
 // protected resource, or says nothing of such (R-DI-10).
-func (l *location) lists(audiences []string) bool {
+func (l *location) lists() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.known == nil || l.known.ProtectedResources == nil ||
-		slices.ContainsFunc(audiences, func(a string) bool { return slices.Contains(l.known.ProtectedResources, a) })
+	return l.known == nil || l.known.ProtectedResources == nil || len(l.known.ProtectedResources) > 0
 }
 
 // Warm fetches the keys of every issuer that needs it and waits for them, no

@@ -114,7 +114,7 @@ func (is *issuer) warnings() []string {
 	for _, key := range is.keys.Ignored() {
 		all = append(all, fmt.Sprintf("issuer %q: keys[%d] (kid %q) is not used: %v", is.url, key.Index, key.KeyID, key.Reason))
 	}
-	if !is.location.lists(is.audiences) {
+	if !is.location.lists() {
 		all = append(all, fmt.Sprintf("issuer %q: its metadata lists protected_resources, and none of Audiences is one (RFC 9728 §4); "+
 			"the issuer may not know this API", is.url))
 	}

@@ -3,17 +3,16 @@ package validator
 import (
 	"context"
 	"errors"
-	"fmt"
 	"hash/maphash"
-	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+	"weak"
 
-	"github.com/sallyport-auth/sallyport/internal/detached"
 	"github.com/sallyport-auth/sallyport/jwkscache"
 )
 
@@ -24,19 +23,8 @@ const (
 	// maxIssuerBytes is the longest iss that Tenants is asked for.
 	maxIssuerBytes = 512
 
-	tenantRenewal = 4 * time.Minute  // after which an answer is asked for again in the background
-	tenantFresh   = 5 * time.Minute  // after which requests wait for that
-	tenantStale   = time.Hour        // how long an answer serves while Tenants fails
-	tenantRetry   = 5 * time.Second  // after Tenants failed
-	tenantMissed  = 10 * time.Second // how long an issuer stays unknown
-	tenantIdle    = time.Hour        // after which an unused tenant is forgotten
-	tenantTimeout = 5 * time.Second  // of one call
-
-	maxMisses       = 4096 // that are remembered
-	dropSlots       = 4096 // in which drops are counted
-	maxAsked        = 16   // calls under way at once
-	askedPerSecond  = 100
-	maxAskedWaiters = 1000 // for one answer
+	tenantIdle   = time.Hour // after which an unused tenant is forgotten
+	maxDisplaced = 4096      // tenants that had to give way, which are let in again with an accepted token
 )
 
 // ErrUnknownIssuer means that no issuer of that URL is configured. It is what
@@ -44,22 +32,23 @@ const (
 var ErrUnknownIssuer = errors.New("validator: no such issuer is configured")
 
 var (
-	errTenant       = errors.New("validator: Tenants answered with another issuer than it was asked for")
-	errTooManyAsked = errors.New("validator: Tenants is asked too often at present")
-	errForgotten    = errors.New("validator: the tenant was forgotten or changed meanwhile")
-	errGaveWay      = errors.New("validator: the tenant had to give way to others before a token of it was accepted")
-	errOpen         = errors.New("validator: the answer of Tenants made its own use panic")
+	errTenant    = errors.New("validator: Tenants answered with another issuer than it was asked for")
+	errForgotten = errors.New("validator: the tenant was forgotten or changed meanwhile")
+	errGaveWay   = errors.New("validator: the tenant had to give way to others before a token of it was accepted")
+	errOpen      = errors.New("validator: the answer of Tenants made its own use panic")
 )
 
 // tenants are the issuers that Config.Tenants knows. Who is asked for is chosen
 // by tokens that nobody has verified yet: so what is known is found without a
-// lock, calls are limited in number and rate, and a tenant none of whose tokens
+// lock, calls are limited in number and time, and a tenant none of whose tokens
 // was ever accepted gives way to others first.
 type tenants struct {
 	find func(context.Context, string) (Issuer, error)
-	open func(*Issuer) (*issuer, error)
 	max  int
 	born time.Time
+
+	common   commonParts
+	accepted *acceptedIssuers // those of which a token was accepted once
 
 	known sync.Map // from URL to *tenant
 	added chan struct{}
@@ -67,20 +56,13 @@ type tenants struct {
 	mu        sync.Mutex // never held across I/O
 	size      int
 	asked     map[string]*asking
-	missed    map[uint64]miss // by URL: an attacker's strings are not kept
+	lanes     [2]lane // of calls for strangers, and for issuers that are known
+	missed    misses  // those that are no tenants, or could not be asked for
+	gaveWay   misses  // tenants that had to, apart: a flood of the others must not push these out
 	seed      maphash.Seed
-	dropped   [dropSlots]uint32                         // how often tenants were forgotten, withdrawn or lost keys, by hash of the URL
-	calls     map[bool]int                              // under way, for known tenants or others
-	begun     [askedPerSecond]time.Time                 // the last calls for others, in a ring
-	oldest    int                                       // of them
+	displaced map[uint64]weak.Pointer[tenant]           // tenants that had to give way, and were not forgotten, withdrawn or lost keys since; by hash of the URL
 	forbidden map[string]map[jwkscache.KeyName]struct{} // since a tenant that gives way must not forget
 	amended   int                                       // how often that has changed
-}
-
-// miss is why there is no tenant, and until when nobody is asked again.
-type miss struct {
-	err   error
-	until time.Time
 }
 
 // tenant is one issuer that Tenants knows.
@@ -91,37 +73,36 @@ type tenant struct {
 	used    atomic.Int64 // s since the tenants began
 	running atomic.Bool  // its keys are kept fresh
 	gone    chan struct{}
-	evicted bool   // had to give way; guarded by the lock
-	drops   uint32 // of its URL when that happened
 }
 
-// answer is what Tenants said of a tenant. It is immutable.
-type answer struct {
-	config                Issuer
-	issuer                *issuer
-	renewal, fresh, stale time.Time
-}
-
-// asking is a call of Tenants that many may wait for.
-type asking struct {
-	*detached.Flight
-
-	issuer *issuer // set before it lands
-}
-
-func newTenants(config *Config, open func(*Issuer) (*issuer, error)) *tenants {
-	return &tenants{
+func newTenants(config *Config, common commonParts) *tenants {
+	ts := &tenants{
 		find:      config.Tenants,
-		open:      open,
+		common:    common,
 		max:       config.MaxTenants,
 		born:      time.Now(),
+		accepted:  newAcceptedIssuers(common.snapshotDir, common.trace.keys()),
 		added:     make(chan struct{}, 1),
 		asked:     make(map[string]*asking),
-		missed:    make(map[uint64]miss),
+		missed:    make(misses),
+		gaveWay:   make(misses),
+		displaced: make(map[uint64]weak.Pointer[tenant]),
 		seed:      maphash.MakeSeed(),
-		calls:     make(map[bool]int),
 		forbidden: make(map[string]map[jwkscache.KeyName]struct{}),
 	}
+	ts.lanes[strangers].impatient = true
+	return ts
+}
+
+// open makes an issuer of a configuration.
+func (ts *tenants) open(c *Issuer) (*issuer, error) {
+	var f faults
+	field := "Tenants: " + strconv.Quote(c.URL)
+	common := ts.common
+	common.accepted = ts.accepted.has(c.URL)
+	is := c.checked(field, common, &f)
+	is.dynamic, is.self = true, weak.Make(is)
+	return is, f.err()
 }
 
 // issuer answers the tenant of that URL.
@@ -138,7 +119,7 @@ func (ts *tenants) issuer(ctx context.Context, url string) (*issuer, error) {
 	}
 	call, err := ts.ask(ctx, url, t != nil)
 	if err == nil {
-		err = call.Wait(ctx, maxAskedWaiters)
+		err = ts.common.shared.Wait(ctx, call.Flight, maxAskedWaiters)
 	}
 	if err == nil {
 		return call.issuer, nil
@@ -147,7 +128,7 @@ func (ts *tenants) issuer(ctx context.Context, url string) (*issuer, error) {
 		return ts.issuer(ctx, url)
 	}
 	if t != nil && ts.get(url) == t && !errors.Is(err, ErrUnknownIssuer) { // not if it was forgotten meanwhile
-		if a := t.answer.Load(); now.Before(a.stale) {
+		if a := t.answer.Load(); a.since.age(ts.moment(time.Now())) < tenantStale {
 			return a.issuer, nil
 		}
 	}
@@ -161,10 +142,11 @@ func (ts *tenants) fresh(ctx context.Context, t *tenant, now time.Time) *issuer 
 		t.used.Store(s)
 	}
 	a := t.answer.Load()
-	if !now.Before(a.fresh) {
+	age := a.since.age(ts.moment(now))
+	if age >= a.fresh {
 		return nil
 	}
-	if !now.Before(a.renewal) {
+	if age >= a.renewal {
 		_, _ = ts.ask(ctx, t.url, true) // in the background
 	}
 	return a.issuer
@@ -173,147 +155,15 @@ func (ts *tenants) fresh(ctx context.Context, t *tenant, now time.Time) *issuer 
 // seconds is now on the monotonic clock, which nobody can set.
 func (ts *tenants) seconds(now time.Time) int64 { return int64(now.Sub(ts.born) / time.Second) }
 
+// moment is now by both clocks.
+func (ts *tenants) moment(now time.Time) moment { return moment{now.Sub(ts.born), now.UnixNano()} }
+
 func (ts *tenants) get(url string) *tenant {
 	found, ok := ts.known.Load(url)
 	if !ok {
 		return nil
 	}
 	return found.(*tenant) //nolint:forcetypeassert // nothing else is in there
-}
-
-// ask joins the call under way for url or starts one, if that is allowed.
-func (ts *tenants) ask(ctx context.Context, url string, known bool) (*asking, error) {
-	now := time.Now()
-	ts.mu.Lock()
-	defer ts.mu.Unlock()
-	if call := ts.asked[url]; call != nil {
-		return call, nil
-	}
-	if m, ok := ts.missed[ts.hash(url)]; ok && now.Before(m.until) {
-		return nil, m.err
-	}
-	if !ts.mayAsk(now, known) {
-		return nil, errTooManyAsked
-	}
-	ts.calls[known]++
-	url = strings.Clone(url) // of the token, which must not be kept
-	call := &asking{Flight: detached.NewFlight()}
-	ts.asked[url] = call
-	go ts.call(ctx, url, known, call)
-	return call, nil
-}
-
-// mayAsk reports whether one more call is allowed. Those for known tenants,
-// which are few, and those for others each have their share, so that a flood of
-// unknown ones does not keep a tenant from being withdrawn, nor many renewals a
-// new one from being known. The lock is held.
-func (ts *tenants) mayAsk(now time.Time, known bool) bool {
-	if ts.calls[known] >= maxAsked {
-		return false
-	}
-	if known {
-		return true
-	}
-	if now.Sub(ts.begun[ts.oldest]) < time.Second {
-		return false
-	}
-	ts.begun[ts.oldest] = now
-	ts.oldest = (ts.oldest + 1) % askedPerSecond
-	return true
-}
-
-// call asks Tenants and lands the call.
-func (ts *tenants) call(ctx context.Context, url string, known bool, call *asking) {
-	config, over, err := detached.Do(ctx, tenantTimeout, func(ctx context.Context) (Issuer, error) { return ts.find(ctx, url) })
-	if err == nil && config.URL != url {
-		err = fmt.Errorf("%w: Issuer.URL %q, asked for %q", errTenant, config.URL, url)
-	}
-	call.issuer, err = ts.settle(url, call, &config, err)
-	call.Land(err)
-	<-over // a call that does not end counts until it does
-	ts.mu.Lock()
-	defer ts.mu.Unlock()
-	ts.calls[known]--
-}
-
-// settle makes what Tenants said the answer for url.
-func (ts *tenants) settle(url string, call *asking, config *Issuer, err error) (*issuer, error) {
-	for {
-		var a *answer
-		names, amended := ts.names(url)
-		if err == nil {
-			a, err = ts.accept(config, names)
-		}
-		again, err := ts.settled(url, call, a, err, amended)
-		if again {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		return a.issuer, nil
-	}
-}
-
-// names are the forbidden keys of url, and the version of that list.
-func (ts *tenants) names(url string) ([]jwkscache.KeyName, int) {
-	ts.mu.Lock()
-	defer ts.mu.Unlock()
-	return slices.Collect(maps.Keys(ts.forbidden[url])), ts.amended
-}
-
-// settled puts an answer or an error into effect, and answers which error the
-// callers get: another one if the tenant was forgotten meanwhile, since what was
-// said may be older than that. It is again if keys were forbidden meanwhile,
-// which a must know of.
-func (ts *tenants) settled(url string, call *asking, a *answer, err error, amended int) (again bool, _ error) {
-	ts.mu.Lock()
-	defer ts.mu.Unlock()
-	known := ts.get(url)
-	switch {
-	case ts.asked[url] != call:
-		return false, errForgotten
-	case err == nil && amended != ts.amended:
-		return true, nil
-	case err == nil:
-		ts.put(url, a)
-	case errors.Is(err, ErrUnknownIssuer):
-		if known != nil {
-			ts.remove(known)
-		}
-		ts.drop(url)
-		ts.miss(url, ErrUnknownIssuer, tenantMissed)
-	case known != nil && known.postpone():
-	default:
-		ts.miss(url, err, tenantRetry)
-	}
-	delete(ts.asked, url)
-	return false, err
-}
-
-// accept makes an answer of a configuration. One that has not changed keeps its
-// keys.
-func (ts *tenants) accept(config *Issuer, forbidden []jwkscache.KeyName) (accepted *answer, err error) {
-	defer func() {
-		if recover() != nil {
-			accepted, err = nil, errOpen
-		}
-	}()
-	now := time.Now()
-	a := &answer{
-		config:  config.clone(),
-		renewal: now.Add(tenantRenewal), fresh: now.Add(tenantFresh), stale: now.Add(tenantStale),
-	}
-	if t := ts.get(config.URL); t != nil {
-		if before := t.answer.Load(); before.config.equal(&a.config) {
-			a.issuer = before.issuer
-			return a, nil
-		}
-	}
-	a.config.ForbiddenKeys = slices.Concat(config.ForbiddenKeys, forbidden)
-	a.issuer, err = ts.open(&a.config)
-	a.config.ForbiddenKeys = slices.Clone(config.ForbiddenKeys)
-	return a, err
 }
 
 func (c *Issuer) clone() Issuer {
@@ -340,26 +190,9 @@ func (c *Issuer) equal(other *Issuer) bool {
 	return c.HTTPClient == other.HTTPClient && reflect.DeepEqual(a, b)
 }
 
-// postpone keeps the last answer in use for a moment, after Tenants failed, so
-// that not every request asks, and that those of a busy tenant do not wait for
-// calls which fail slowly. It is false once that is too old.
-func (t *tenant) postpone() bool {
-	a := *t.answer.Load()
-	retry := time.Now().Add(tenantRetry)
-	if !retry.Before(a.stale) {
-		return false
-	}
-	a.renewal, a.fresh = retry, retry.Add(tenantFresh-tenantRenewal)
-	if a.stale.Before(a.fresh) {
-		a.fresh = a.stale
-	}
-	t.answer.Store(&a)
-	return true
-}
-
 // put makes an answer the one of url. The lock is held.
 func (ts *tenants) put(url string, a *answer) {
-	delete(ts.missed, ts.hash(url))
+	ts.unmiss(url)
 	next := &tenant{url: url, gone: make(chan struct{})}
 	if t := ts.get(url); t != nil {
 		if t.answer.Load().issuer == a.issuer {
@@ -378,13 +211,18 @@ func (ts *tenants) insert(t *tenant) {
 	t.used.Store(ts.seconds(time.Now()))
 	if ts.size >= ts.max {
 		worst := ts.victim()
-		worst.evicted, worst.drops = true, *ts.drops(worst.url)
+		if len(ts.displaced) >= maxDisplaced {
+			clear(ts.displaced)
+		}
+		ts.displaced[ts.hash(worst.url)] = weak.Make(worst)
 		ts.remove(worst)
 		if !worst.proven.Load() { // or naming it again would fetch its keys again
-			ts.miss(worst.url, errGaveWay, tenantMissed)
+			ts.gaveWay.add(ts.hash(worst.url), errGaveWay, ts.moment(time.Now()), tenantMissed)
 		}
 	}
-	t.answer.Load().issuer.tenant.Store(t)
+	is := t.answer.Load().issuer
+	is.tenant.Store(t)
+	is.keys.Count(true)
 	ts.known.Store(t.url, t)
 	ts.size++
 	select {
@@ -419,17 +257,9 @@ func worse(t, than *tenant) bool {
 func (ts *tenants) remove(t *tenant) {
 	if ts.known.CompareAndDelete(t.url, t) {
 		ts.size--
+		t.answer.Load().issuer.keys.Count(false)
 		close(t.gone)
 	}
-}
-
-// miss remembers that url is no tenant, or cannot be asked for. The lock is
-// held.
-func (ts *tenants) miss(url string, err error, howLong time.Duration) {
-	if len(ts.missed) >= maxMisses {
-		clear(ts.missed)
-	}
-	ts.missed[ts.hash(url)] = miss{err, time.Now().Add(howLong)}
 }
 
 func (ts *tenants) hash(url string) uint64 { return maphash.String(ts.seed, url) }
@@ -451,33 +281,33 @@ func (ts *tenants) prove(is *issuer) bool {
 	switch {
 	case ts.get(t.url) == t:
 		t.proven.Store(true)
+		ts.accepted.add(t.url)
 		return true
-	case !t.evicted || t.drops != *ts.drops(t.url) || ts.get(t.url) != nil:
+	case ts.displaced[ts.hash(t.url)] != weak.Make(t) || ts.get(t.url) != nil:
 		return false
 	}
+	ts.drop(t.url)
 	again := &tenant{url: t.url, gone: make(chan struct{})}
 	again.proven.Store(true)
+	ts.accepted.add(t.url)
 	a := *t.answer.Load()
-	a.renewal = time.Now()
+	a.renewal = 0
 	again.answer.Store(&a)
-	delete(ts.missed, ts.hash(t.url))
+	delete(ts.gaveWay, ts.hash(t.url))
 	ts.insert(again)
 	return true
 }
 
-// drop keeps who had to give way from being let in again. The lock is held.
-func (ts *tenants) drop(url string) { *ts.drops(url)++ }
-
-// drops is how often url was dropped, or others that share its counter. The lock
-// is held.
-func (ts *tenants) drops(url string) *uint32 { return &ts.dropped[ts.hash(url)%dropSlots] }
+// drop keeps a tenant that had to give way from being let in again. The lock is
+// held.
+func (ts *tenants) drop(url string) { delete(ts.displaced, ts.hash(url)) }
 
 // forget drops what is known of url, so that the next token asks anew.
 func (ts *tenants) forget(url string) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	ts.drop(url)
-	delete(ts.missed, ts.hash(url))
+	ts.unmiss(url)
 	delete(ts.asked, url)
 	if t := ts.get(url); t != nil {
 		ts.remove(t)
@@ -492,7 +322,7 @@ func (ts *tenants) forbid(url string, name jwkscache.KeyName, forbid bool) {
 	names := ts.forbidden[url]
 	ts.amended++
 	ts.drop(url)
-	delete(ts.missed, ts.hash(url)) // who asks for this is no attacker
+	ts.unmiss(url) // who asks for this is no attacker
 	if !forbid {
 		delete(names, name)
 		return

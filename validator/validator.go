@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
-	"weak"
 
 	"github.com/sallyport-auth/sallyport/internal/clock"
 	"github.com/sallyport-auth/sallyport/internal/hook"
@@ -37,10 +35,14 @@ func New(config Config) (*Validator, error) {
 	var f faults
 	trace := config.Trace.clone()
 	config.MaxTenants = checkedMaxTenants(config.MaxTenants, &f)
+	common := commonParts{
+		snapshotDir: config.SnapshotDir, trace: trace, shared: config.checkedShared(&f), leeway: config.Leeway.checked(&f),
+		sole: len(config.Issuers) == 1 && config.Tenants == nil, accepted: true,
+	}
 	v := &Validator{
-		leeway:   config.Leeway.checked(&f),
+		leeway:   common.leeway,
 		maxBytes: checkedTokenBytes(config.MaxTokenBytes, &f),
-		issuers:  config.checkedIssuers(trace, &f),
+		issuers:  config.checkedIssuers(common, &f),
 		cache:    newCache(config.Cache.checked(&f)),
 		headers:  jose.NewHeaders(),
 		born:     time.Now(),
@@ -52,17 +54,9 @@ func New(config Config) (*Validator, error) {
 	v.byURL = make(map[string]*issuer, len(v.issuers))
 	for _, is := range v.issuers {
 		v.byURL[is.url] = is
-		is.holdTo(v.leeway)
 	}
 	if config.Tenants != nil {
-		v.tenants = newTenants(&config, func(c *Issuer) (*issuer, error) {
-			var f faults
-			field := "Tenants: " + strconv.Quote(c.URL)
-			is := c.checked(field, false, config.SnapshotDir, trace, &f)
-			is.dynamic, is.self = true, weak.Make(is)
-			is.holdTo(v.leeway)
-			return is, f.err()
-		})
+		v.tenants = newTenants(&config, common)
 	}
 	return v, nil
 }

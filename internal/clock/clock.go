@@ -36,6 +36,15 @@ func Or(ctx context.Context, now time.Time) time.Time {
 	return now
 }
 
+// Alone returns a context that never ends and has no value of ctx but the
+// instant set by [At]: for work whose result is shared by many callers.
+func Alone(ctx context.Context) context.Context {
+	if instant, ok := ctx.Value(contextKey{}).(time.Time); ok {
+		return At(context.Background(), instant)
+	}
+	return context.Background()
+}
+
 // maxNumericDate is the largest integer that every JSON number reader
 // represents exactly (RFC 7493 §2.2). Larger numbers are refused, so that no
 // conversion can wrap.

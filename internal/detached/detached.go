@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/clock"
 	"github.com/sallyport-auth/sallyport/internal/hook"
 )
 
@@ -26,8 +27,10 @@ const mercy = time.Second
 // Longest is how long [Do] takes at most.
 func Longest(timeout time.Duration) time.Duration { return timeout + mercy }
 
-// Do runs work in a goroutine of its own. The context of work has the values of
-// ctx and not its end; it ends after timeout. If work has not ended one second
+// Do runs work in a goroutine of its own. The context of work ends after timeout.
+// It has neither the end nor the values of ctx, because the result is for all who
+// wait, and must not depend on who came first; only the instant that a test or
+// `sallyport verify --at` has set is kept. If work has not ended one second
 // later, Do gives up and answers [ErrAbandoned]; over is closed when the work
 // has ended after all, whose result is then lost.
 //
@@ -53,7 +56,7 @@ func Do[T any](ctx context.Context, timeout time.Duration, work func(context.Con
 			}
 			results <- r
 		}()
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
+		ctx, cancel := context.WithTimeout(clock.Alone(ctx), timeout)
 		defer cancel()
 		v, err := work(ctx)
 		r = result{v, hook.CheckError(err)}

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/clock"
 	"github.com/sallyport-auth/sallyport/internal/detached"
 )
 
@@ -35,10 +36,14 @@ func TestDo(t *testing.T) {
 			<-ctx.Done()
 			return 0, ctx.Err()
 		}, 0, context.DeadlineExceeded},
-		"the caller's values": {func(ctx context.Context) (int, error) { return ctx.Value(key{}).(int), nil }, 3, nil},
+		"none of the caller's values": {func(ctx context.Context) (int, error) {
+			value, _ := ctx.Value(key{}).(int)
+			return value, nil
+		}, 0, nil},
+		"the caller's clock": {func(ctx context.Context) (int, error) { return int(clock.Now(ctx).Unix()), nil }, 7, nil},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			ctx, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, 3))
+			ctx, cancel := context.WithCancel(context.WithValue(clock.At(t.Context(), time.Unix(7, 0)), key{}, 3))
 			cancel() // which must not matter
 			value, over, err := detached.Do(ctx, time.Second, row.work)
 			if value != row.value || !errors.Is(err, row.err) {

@@ -1,0 +1,88 @@
+package jwkscache
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"slices"
+)
+
+// MaxAcceptedIssuers is how many issuers an [AcceptedFile] holds at most.
+const MaxAcceptedIssuers = 10_000
+
+// IssuerDigest stands for the URL of an issuer in an [AcceptedFile], so that the
+// file does not list who the customers are.
+type IssuerDigest [16]byte
+
+// DigestIssuer returns the digest of an issuer's URL.
+func DigestIssuer(url string) IssuerDigest {
+	digest := sha256.Sum256([]byte(url))
+	return IssuerDigest(digest[:len(IssuerDigest{})])
+}
+
+// AcceptedFile is a file of a snapshot directory with the issuers of which a token
+// was accepted once. The rules for the directory and its files are those of
+// [Binding].SnapshotDir. No method may be called concurrently with itself.
+type AcceptedFile struct {
+	store *store
+	trace *Trace
+}
+
+// acceptedRecord is what the file holds.
+type acceptedRecord struct {
+	Digests []byte `json:"digests"` // one after the other, in order
+}
+
+var (
+	acceptedFile = storeFile{holds: "accepted", mend: "remove it, and it is written anew"}
+	errDigests   = errors.New("does not list digests of 16 bytes in order, at most 10000")
+)
+
+// NewAcceptedFile returns the file of dir. Trace.Stored is told of its uses, with
+// no issuer. NewAcceptedFile does no I/O.
+func NewAcceptedFile(dir string, trace *Trace) *AcceptedFile {
+	return &AcceptedFile{newStore(dir, ""), trace} // no issuer has that name
+}
+
+// Load reads what Save wrote last: nothing if there is no file.
+func (f *AcceptedFile) Load() ([]IssuerDigest, error) {
+	digests, err := f.load()
+	if errors.Is(err, errNoSnapshot) {
+		err = nil
+	}
+	f.trace.stored("", Stored{Use: "load", Err: err})
+	return digests, err
+}
+
+func (f *AcceptedFile) load() ([]IssuerDigest, error) {
+	var record acceptedRecord
+	if err := f.store.read(acceptedFile, &record); err != nil {
+		return nil, err
+	}
+	const size = len(IssuerDigest{})
+	if len(record.Digests)%size != 0 || len(record.Digests) > MaxAcceptedIssuers*size {
+		return nil, storeError(f.store.path(acceptedFile), errDigests, acceptedFile.mend)
+	}
+	digests := make([]IssuerDigest, 0, len(record.Digests)/size)
+	for chunk := range slices.Chunk(record.Digests, size) {
+		digests = append(digests, IssuerDigest(chunk))
+	}
+	if !slices.IsSortedFunc(digests, IssuerDigest.compare) {
+		return nil, storeError(f.store.path(acceptedFile), errDigests, acceptedFile.mend)
+	}
+	return digests, nil
+}
+
+// Save replaces the file. Digests beyond [MaxAcceptedIssuers] are left out.
+func (f *AcceptedFile) Save(digests []IssuerDigest) error {
+	digests = slices.SortedFunc(slices.Values(digests[:min(len(digests), MaxAcceptedIssuers)]), IssuerDigest.compare)
+	var record acceptedRecord
+	for _, digest := range digests {
+		record.Digests = append(record.Digests, digest[:]...)
+	}
+	err := f.store.write(acceptedFile, &record)
+	f.trace.stored("", Stored{Use: "save", Err: err})
+	return err
+}
+
+func (d IssuerDigest) compare(other IssuerDigest) int { return bytes.Compare(d[:], other[:]) }

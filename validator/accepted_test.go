@@ -1,0 +1,251 @@
+package validator_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sallyport-auth/sallyport/jwkscache"
+	"github.com/sallyport-auth/sallyport/testissuer"
+	"github.com/sallyport-auth/sallyport/validator"
+)
+
+// acceptedPath is the file of dir with the issuers of which a token was accepted.
+func acceptedPath(t *testing.T, dir string) string {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(dir, "*.accepted.json"))
+	if err != nil || len(paths) != 1 {
+		t.Fatal(paths, err)
+	}
+	return paths[0]
+}
+
+// acceptedDigests are how many issuers are listed in dir.
+func acceptedDigests(t *testing.T, dir string) int {
+	t.Helper()
+	digests, err := jwkscache.NewAcceptedFile(dir, nil).Load()
+	if err != nil {
+		t.Error(err)
+	}
+	return len(digests)
+}
+
+// occupied lets junk take every place for strangers, and those that wait for one,
+// by calls that last until let is called.
+func occupied(t *testing.T, v *validator.Validator, d *directory) (let func()) {
+	t.Helper()
+	gate := make(chan struct{})
+	d.set("*", held(gate, failing(validator.ErrUnknownIssuer)))
+	var all sync.WaitGroup
+	for i := range 512 + 1000 {
+		all.Go(func() { _, _ = v.Validate(t.Context(), bearer(junk(fmt.Sprintf("https://made-up-%d.test", i), "k"))) })
+	}
+	synctest.Wait()
+	return func() {
+		close(gate)
+		all.Wait()
+	}
+}
+
+// TestAcceptedIssuersComeFirst shows for which issuers Tenants is asked although
+// strangers take all the places: those of which a token was accepted in this
+// process or before a restart, and no others.
+func TestAcceptedIssuersComeFirst(t *testing.T) {
+	for name, row := range map[string]struct {
+		before func(*testing.T, *validator.Validator, *directory, *testissuer.Issuer) // with the tenant's configuration in the directory
+		want   validator.Reason
+	}{
+		"never seen": {func(*testing.T, *validator.Validator, *directory, *testissuer.Issuer) {}, validator.Unavailable},
+		"a forged token": {func(t *testing.T, v *validator.Validator, _ *directory, tenant *testissuer.Issuer) {
+			wantReason(t, "forged", judged(t, v, tenant, testissuer.Token{Fault: testissuer.ForeignKey}), validator.BadSignature)
+		}, validator.Unavailable},
+		"an accepted token": {func(t *testing.T, v *validator.Validator, _ *directory, tenant *testissuer.Issuer) {
+			wantReason(t, "good", judged(t, v, tenant, testissuer.Token{}), "")
+		}, ""},
+		"forgotten": {func(t *testing.T, v *validator.Validator, _ *directory, tenant *testissuer.Issuer) {
+			wantReason(t, "good", judged(t, v, tenant, testissuer.Token{}), "")
+			v.ForgetTenant(tenant.URL())
+		}, ""},
+		"withdrawn": {func(t *testing.T, v *validator.Validator, d *directory, tenant *testissuer.Issuer) {
+			wantReason(t, "good", judged(t, v, tenant, testissuer.Token{}), "")
+			d.set(tenant.URL(), nil)
+			v.ForgetTenant(tenant.URL())
+			wantReason(t, "withdrawn", judged(t, v, tenant, testissuer.Token{}), validator.UnknownIssuer)
+			d.set(tenant.URL(), answering(pinned(tenant)))
+		}, validator.Unavailable},
+	} {
+		for _, restarted := range []bool{false, true} {
+			dir := filepath.Join(t.TempDir(), "keys")
+			synctest.Test(t, func(t *testing.T) {
+				tenant := startIssuer(t, "https://tenant.test")
+				defer tenant.Close()
+				d := newDirectory()
+				d.set(tenant.URL(), answering(pinned(tenant)))
+				start := func() *validator.Validator {
+					return configured(t, func(c *validator.Config) { c.SnapshotDir, c.Tenants = dir, d.find })
+				}
+				v := start()
+				row.before(t, v, d, tenant)
+				advance(11 * time.Second) // until that is written, and misses are over
+				if restarted {
+					v = start()
+				} else {
+					v.ForgetTenant(tenant.URL())
+				}
+				let := occupied(t, v, d)
+				wantReason(t, fmt.Sprintf("%s, restarted: %v", name, restarted), judged(t, v, tenant, testissuer.Token{}), row.want)
+				let()
+			})
+		}
+	}
+}
+
+// TestAcceptedIssuersAreWritten shows that the file follows what is accepted and
+// withdrawn within a few seconds, and is not written without need.
+func TestAcceptedIssuersAreWritten(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "keys")
+	synctest.Test(t, func(t *testing.T) {
+		signer := startIssuer(t, "")
+		defer signer.Close()
+		d := newDirectory()
+		var mu sync.Mutex
+		saves := 0
+		v := configured(t, func(c *validator.Config) {
+			c.SnapshotDir, c.Tenants = dir, d.find
+			c.Trace = &validator.Trace{Keys: &jwkscache.Trace{Stored: func(issuer string, stored jwkscache.Stored) {
+				mu.Lock()
+				defer mu.Unlock()
+				if issuer == "" && stored.Use == "save" {
+					saves++
+				}
+			}}}
+		})
+		tenants := hosted(signer, 20)
+		for _, tenant := range tenants {
+			d.set(tenant.URL, answering(tenant))
+			for range 3 {
+				wantReason(t, "good", judgedAs(t, v, signer, tenant.URL), "")
+			}
+		}
+		advance(6 * time.Second)
+		wantCount(t, "issuers in the file", acceptedDigests(t, dir), 20)
+		d.set(tenants[7].URL, nil)
+		v.ForgetTenant(tenants[7].URL)
+		wantReason(t, "withdrawn", judgedAs(t, v, signer, tenants[7].URL), validator.UnknownIssuer)
+		advance(6 * time.Second)
+		wantCount(t, "issuers in the file after one was withdrawn", acceptedDigests(t, dir), 19)
+		advance(time.Minute)
+		mu.Lock()
+		defer mu.Unlock()
+		if saves < 2 || saves > 4 {
+			t.Errorf("the file was written %d times", saves)
+		}
+	})
+}
+
+// TestAcceptedFileIsNoProof shows that what stands in the file causes no call and
+// no fetch, and makes no token good: it only says who is asked for first.
+func TestAcceptedFileIsNoProof(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "keys")
+	synctest.Test(t, func(t *testing.T) {
+		tenant, stranger := startIssuer(t, "https://tenant.test"), startIssuer(t, "https://stranger.test")
+		defer closeAll([]*testissuer.Issuer{tenant, stranger})
+		noError(t, jwkscache.NewAcceptedFile(dir, nil).Save([]jwkscache.IssuerDigest{
+			jwkscache.DigestIssuer(tenant.URL()), jwkscache.DigestIssuer(stranger.URL()),
+		}))
+		d := newDirectory()
+		d.set(tenant.URL(), answering(discovering(tenant)))
+		v := configured(t, func(c *validator.Config) { c.SnapshotDir, c.Tenants = dir, d.find })
+		noError(t, v.Warm(t.Context()))
+		defer running(t, v)()
+		advance(time.Minute)
+		wantCount(t, "calls", d.total(), 0)
+		wantCount(t, "fetches", tenant.Requests(testissuer.JWKS), 0)
+		wantReason(t, "no tenant", judged(t, v, stranger, testissuer.Token{}), validator.UnknownIssuer)
+		wantReason(t, "forged", judged(t, v, tenant, testissuer.Token{Fault: testissuer.ForeignKey}), validator.BadSignature)
+		wantReason(t, "good", judged(t, v, tenant, testissuer.Token{}), "")
+	})
+}
+
+// TestAcceptedFileUnreadable shows that a damaged file costs nothing but the order:
+// the hook is told, and the file is written anew.
+func TestAcceptedFileUnreadable(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "keys")
+	noError(t, jwkscache.NewAcceptedFile(dir, nil).Save([]jwkscache.IssuerDigest{jwkscache.DigestIssuer("https://other.test")}))
+	noError(t, os.WriteFile(acceptedPath(t, dir), []byte("damaged"), 0o600))
+	synctest.Test(t, func(t *testing.T) {
+		tenant := startIssuer(t, "https://tenant.test")
+		defer tenant.Close()
+		d := newDirectory()
+		d.set(tenant.URL(), answering(pinned(tenant)))
+		var mu sync.Mutex
+		var told error
+		v := configured(t, func(c *validator.Config) {
+			c.SnapshotDir, c.Tenants = dir, d.find
+			c.Trace = &validator.Trace{Keys: &jwkscache.Trace{Stored: func(issuer string, stored jwkscache.Stored) {
+				mu.Lock()
+				defer mu.Unlock()
+				if issuer == "" && stored.Use == "load" {
+					told = stored.Err
+				}
+			}}}
+		})
+		wantReason(t, "good", judged(t, v, tenant, testissuer.Token{}), "")
+		mu.Lock()
+		if told == nil || !strings.Contains(told.Error(), "remove it") {
+			t.Errorf("told %v", told)
+		}
+		mu.Unlock()
+		advance(6 * time.Second)
+		wantCount(t, "issuers in the file", acceptedDigests(t, dir), 1)
+	})
+}
+
+// TestTenantSlowCalls shows that slow calls for strangers are given up only where
+// others wait, and that their contexts then end.
+func TestTenantSlowCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant := startIssuer(t, "https://tenant.test")
+		defer tenant.Close()
+		d := newDirectory()
+		d.set(tenant.URL(), answering(pinned(tenant)))
+		v := tenanted(t, d, 0, nil)
+		var mu sync.Mutex
+		var ended []time.Duration
+		d.set("*", func(ctx context.Context) (validator.Issuer, error) {
+			began := time.Now()
+			<-ctx.Done()
+			mu.Lock()
+			defer mu.Unlock()
+			ended = append(ended, time.Since(began))
+			return validator.Issuer{}, ctx.Err()
+		})
+		var all sync.WaitGroup
+		for i := range 512 {
+			all.Go(func() { _, _ = v.Validate(t.Context(), bearer(junk(fmt.Sprintf("https://made-up-%d.test", i), "k"))) })
+		}
+		advance(time.Second)
+		mu.Lock()
+		wantCount(t, "calls given up while nobody waits", len(ended), 0)
+		mu.Unlock()
+		start := time.Now()
+		wantReason(t, "one more", judged(t, v, tenant, testissuer.Token{}), "")
+		wantTook(t, "one more", start, 0)
+		synctest.Wait()
+		mu.Lock()
+		wantCount(t, "calls given up for one", len(ended), 1)
+		mu.Unlock()
+		all.Wait()
+		for _, took := range ended[1:] {
+			if took != 5*time.Second {
+				t.Errorf("a call ended after %v", took)
+			}
+		}
+	})
+}
