@@ -130,6 +130,11 @@ func TestSnippets(t *testing.T) {
 	report(t, findings, err)
 }
 
+func TestConfigurations(t *testing.T) {
+	findings, err := CheckConfigurations(os.DirFS(root), "examples/snippets")
+	report(t, findings, err)
+}
+
 func TestLinks(t *testing.T) {
 	findings, err := CheckLinks(os.DirFS(root))
 	report(t, findings, err)

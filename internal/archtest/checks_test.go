@@ -372,6 +372,35 @@ func TestCheckSnippets(t *testing.T) {
 	}
 }
 
+func TestCheckConfigurations(t *testing.T) {
+	const (
+		marked  = "package run\n\nfunc f() {\n\t// snippet\n\tv, err := validator.New(validator.Config{\n\t\tIssuers: x,\n\t})\n\t// end of snippet\n\tx()\n\tmiddleware.New(middleware.Config{})\n}\n"
+		snippet = "v, err := validator.New(validator.Config{\n\tIssuers: x,\n})\n"
+	)
+	tests := []struct{ name, doc, want string }{
+		{name: "marked", doc: "```go\n" + snippet + "```\n"},
+		{name: "changed", doc: "```go\n" + strings.Replace(snippet, "x", "y", 1) + "```\n", want: "docs/more.md:1"},
+		{name: "part of a marked one", doc: "text\n\n```go\nv, err := validator.New(validator.Config{\n```\n", want: "docs/more.md:3"},
+		{name: "outside the marks", doc: "```go\nmiddleware.New(middleware.Config{})\n```\n", want: "docs/more.md:1"},
+		{name: "no language", doc: "```\nmiddleware.For(issuer)\n```\n", want: "docs/more.md:1"},
+		{name: "issuer alone", doc: "```go\nissuer := validator.Issuer{}\n```\n", want: "docs/more.md:1"},
+		{name: "metadata", doc: "```go\nmeta, err := resourcemeta.New(config)\n```\n", want: "docs/more.md:1"},
+		{name: "configures nothing", doc: "```go\nerr := guard.Validator().ForbidKey(ctx, validator.KeyName{})\n```\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			findings, err := CheckConfigurations(with(files{
+				"docs/more.md": tt.doc, "run/run_test.go": marked,
+				"gate/x_test.go": "// snippet\nmiddleware.New(middleware.Config{})\n// end of snippet\n", // in another folder
+			}), "run")
+			if err != nil {
+				t.Fatal(err)
+			}
+			expect(t, findings, tt.want)
+		})
+	}
+}
+
 func TestCheckLinks(t *testing.T) {
 	tests := []struct{ name, doc, want string }{
 		{name: "sound", doc: "[a](../gate/gate.go), [b](../docs), [c](mailto:x@example.com)"},
