@@ -23,16 +23,17 @@ func exampleValidator() (v *validator.Validator, token string) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer issuer.Close()
+	keys, token := issuer.JWKS(), issuer.Sign(testissuer.Token{})
+	issuer.Close()
 	v, err = validator.New(validator.Config{Issuers: []validator.Issuer{{
 		URL:       issuer.URL(),
 		Audiences: []string{"https://api.example.com"},
-		Keys:      jwkscache.Static(issuer.JWKS()),
+		Keys:      jwkscache.Static(keys),
 	}}})
 	if err != nil {
 		log.Fatal(err)
 	}
-	return v, issuer.Sign(testissuer.Token{})
+	return v, token
 }
 
 // answer prints what a request gets.

@@ -16,8 +16,6 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer issuer.Close()
-
 	v, err := validator.New(validator.Config{Issuers: []validator.Issuer{{
 		URL:       issuer.URL(),
 		Audiences: []string{"https://api.example"},
@@ -33,6 +31,7 @@ func Example() {
 		}
 		fmt.Println(token.HasScope("orders:read"))
 	}
+	issuer.Close()
 	// Output:
 	// true
 	// malformed_token

@@ -37,7 +37,7 @@ type snippet struct {
 var all = []snippet{
 	{name: "README.md, quick start", url: placeholder, api: func(t *testing.T, issuer *testissuer.Issuer) http.Handler {
 		var served server
-		http, log, middleware := &served, fatal{t}, guards{issuer} //nolint:gocritic // the snippet calls the stand-ins
+		http, log, middleware := &served, fatal{t}, guards{issuer} // stand-ins, which the snippet calls
 		// snippet
 		guard, err := middleware.For(validator.Issuer{
 			URL:       "https://login.example.com",
@@ -163,7 +163,7 @@ func ordersBehind(guard *middleware.Guard, err error) http.Handler {
 }
 
 func showOrder(w http.ResponseWriter, r *http.Request) {
-	_, _ = fmt.Fprintf(w, "order %s for %s", r.PathValue("id"), middleware.TokenFrom(r.Context()).Subject()) //nolint:gosec // a test
+	_, _ = fmt.Fprintf(w, "order %s for %s", r.PathValue("id"), middleware.TokenFrom(r.Context()).Subject())
 }
 
 // guards stands in for package middleware, and reaches the issuer that the
