@@ -133,6 +133,9 @@ func TestSnippets(t *testing.T) {
 func TestConfigurations(t *testing.T) {
 	findings, err := CheckConfigurations(os.DirFS(root), "examples/snippets")
 	report(t, findings, err)
+	if findings, _ = CheckConfigurations(os.DirFS(root), "docs"); len(findings) == 0 { // it holds no snippets
+		t.Error("the documents configure nothing, so that this test says nothing")
+	}
 }
 
 func TestLinks(t *testing.T) {
