@@ -97,7 +97,7 @@ func (w *workshop) run(p plant, command ...string) (status int, output string, c
 		times = 1000
 	}
 	status, output = execute(w.t, w.dir, []string{
-		"PATH=" + filepath.Join(w.dir, "programs") + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME=" + w.dir,
+		"PATH=" + filepath.Join(w.dir, "programs") + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME=" + w.dir, "GOWORK=off",
 		"ROOT=" + w.dir, "CALLS=" + w.calls, "SALLYPORT_VECTORS=" + filepath.Join(w.dir, "vectors"),
 		"FAIL_AT=" + strconv.Itoa(p.failAt), "PLANT_CALL=" + p.call, "PLANT_TEXT=" + p.text,
 		"PLANT_STATUS=" + strconv.Itoa(p.status), "PLANT_TIMES=" + strconv.Itoa(times),

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Stands in for the programs that the Makefile and .ci/run call: go, gofmt, git, golangci-lint and
-# the programs of this repository. It appends each call to the file $CALLS. The call with the number
-# $FAIL_AT fails. A call that starts with $PLANT_CALL prints $PLANT_TEXT and exits with $PLANT_STATUS,
-# the first $PLANT_TIMES times. Other calls succeed, with the output that the callers need.
+# the programs of this repository. It appends each call to the file $CALLS. A call that starts with
+# $PLANT_CALL prints $PLANT_TEXT and exits with $PLANT_STATUS, the first $PLANT_TIMES times. Other calls
+# do and print what the callers need, and succeed; the call with the number $FAIL_AT fails then.
 name=${0##*/}
 call="$name $*"
 n=1
@@ -13,10 +13,6 @@ while read -r earlier; do
 done <"$CALLS"
 echo "$call" >>"$CALLS"
 
-if [ "$n" = "$FAIL_AT" ]; then
-	echo "planted failure of call $n: $call"
-	exit 3
-fi
 if [ -n "$PLANT_CALL" ] && [ "$planted" -le "$PLANT_TIMES" ]; then
 	case $call in "$PLANT_CALL"*)
 		printf '%s\n' "$PLANT_TEXT"
@@ -26,7 +22,10 @@ if [ -n "$PLANT_CALL" ] && [ "$planted" -le "$PLANT_TIMES" ]; then
 fi
 
 case $call in
-"go list -m"*) printf '%s\n' "$ROOT" "$ROOT/nested" ;;
+"go list -m"*)
+	echo "$ROOT"
+	[ "$GOWORK" = off ] || echo "$ROOT/nested"
+	;;
 "go env CGO_ENABLED") echo 1 ;;
 "go build -o "*) cp "$0" "$3" ;;
 "go install "*) cp "$0" "$GOBIN/golangci-lint" ;;
@@ -35,3 +34,8 @@ case $call in
 "git "*) printf 'a.go\0' ;;
 "sallyport verify "*) cat "$ROOT/examples/verify/expected.ndjson" ;;
 esac
+
+if [ "$n" = "$FAIL_AT" ]; then
+	echo "planted failure of call $n: $call" >&2
+	exit 3
+fi
