@@ -138,6 +138,11 @@ func TestConfigurations(t *testing.T) {
 	}
 }
 
+func TestCommentCode(t *testing.T) {
+	findings, err := CheckCommentCode(os.DirFS(root))
+	report(t, findings, err)
+}
+
 func TestLinks(t *testing.T) {
 	findings, err := CheckLinks(os.DirFS(root))
 	report(t, findings, err)

@@ -401,6 +401,32 @@ func TestCheckConfigurations(t *testing.T) {
 	}
 }
 
+func TestCheckCommentCode(t *testing.T) {
+	const comment = "// Package gate opens.\n//\n//\tv, err := validator.New(\n//\t\tconfig,\n//\t)\n//\n//\tx()\n//\n// More.\npackage gate\n"
+	const test = "package gate\n\nfunc f() {\n\tv, err := validator.New(\n\t\tconfig,\n\t)\n\n\tx()\n}\n"
+	tests := []struct {
+		name    string
+		changed files
+		want    string
+	}{
+		{name: "tested", changed: files{"gate/gate.go": comment, "gate/x_test.go": test}},
+		{name: "tested elsewhere", changed: files{"gate/gate.go": comment, "lock/x_test.go": test}, want: "gate/gate.go:3"},
+		{name: "changed", changed: files{"gate/gate.go": comment, "gate/x_test.go": strings.Replace(test, "x()", "y()", 1)}, want: "gate/gate.go:3"},
+		{name: "in a comment of a function", changed: gate("// F is.\n//\n//    guard, err := middleware.For(issuer)\nfunc F() {}\n"), want: "gate/gate.go:6"},
+		{name: "configures nothing", changed: gate("// F is.\n//\n//\tx()\nfunc F() {}\n")},
+		{name: "code and no comment", changed: gate("var v = validator.New(config)\n")},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			findings, err := CheckCommentCode(with(tt.changed))
+			if err != nil {
+				t.Fatal(err)
+			}
+			expect(t, findings, tt.want)
+		})
+	}
+}
+
 func TestCheckLinks(t *testing.T) {
 	tests := []struct{ name, doc, want string }{
 		{name: "sound", doc: "[a](../gate/gate.go), [b](../docs), [c](mailto:x@example.com)"},

@@ -83,64 +83,6 @@ func CheckSnippets(fsys fs.FS) ([]string, error) {
 	return out, nil
 }
 
-// configures finds the Go code that decides which tokens are accepted.
-var configures = regexp.MustCompile(`\b(validator\.(New\(|Config\{|Issuer\{)|middleware\.(New\(|For\(|Config\{)|resourcemeta\.(New\(|Config\{))`)
-
-// The lines around the snippets whose tests accept a good token and refuse bad
-// ones.
-const (
-	snippetStart = "// snippet"
-	snippetEnd   = "// end of snippet"
-)
-
-// CheckConfigurations reports blocks of the documents that configure
-// validation and are not, as a whole, a marked snippet of the folder dir, whose
-// tests run them with good and bad tokens.
-func CheckConfigurations(fsys fs.FS, dir string) ([]string, error) {
-	blocks, err := documentBlocks(fsys)
-	if err != nil {
-		return nil, err
-	}
-	var snippets [][]string
-	err = walk(fsys, func(name string) error {
-		if !within(name, dir) || !strings.HasSuffix(name, "_test.go") {
-			return nil
-		}
-		text, err := fs.ReadFile(fsys, name)
-		snippets = append(snippets, markedSnippets(splitLines(string(text)))...)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	var out []string
-	for _, b := range blocks {
-		if !configures.MatchString(strings.Join(b.lines, "\n")) || slices.ContainsFunc(snippets, func(s []string) bool { return slices.Equal(s, b.lines) }) {
-			continue
-		}
-		out = append(out, fmt.Sprintf("%s:%d: this block configures validation and no test runs it: make it a snippet of %s", b.doc, b.line, dir))
-	}
-	return out, nil
-}
-
-// markedSnippets returns the dedented lines between each pair of marks.
-func markedSnippets(lines []string) [][]string {
-	var out [][]string
-	start := -1
-	for i, line := range lines {
-		switch strings.TrimSpace(line) {
-		case snippetStart:
-			start = i + 1
-		case snippetEnd:
-			if start >= 0 {
-				out = append(out, dedent(trimBlank(lines[start:i])))
-			}
-			start = -1
-		}
-	}
-	return out
-}
-
 var link = regexp.MustCompile(`\]\(\s*<?([^)\s>]+)`)
 
 // CheckLinks reports relative links of the documents that lead to no file, or
