@@ -11,6 +11,9 @@ GOLANGCI         := $(CURDIR)/bin/tools/golangci-lint-$(GOLANGCI_VERSION)
 FUZZTIME ?= 60s
 ARGS     ?=
 
+# With GOWORK=off in the environment, the pattern "work" would name the root module only.
+export GOWORK := $(CURDIR)/go.work
+
 # Shell code that runs $(1) in the folder of every module, and stops at the first failure.
 define in_modules
 modules=$$(go list -m -f '{{.Dir}}')
@@ -74,7 +77,8 @@ lint: $(GOLANGCI) ## run golangci-lint on every module
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (60s) each
 	@listing=$$(go test -list '^Fuzz' work) || { echo "$$listing"; exit 1; }
-	targets=$$(awk '/^Fuzz/ { f[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, f[i]; n = 0 }' <<<"$$listing")
+	targets=$$(awk '/^Fuzz/ { f[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, f[i]; n = 0 } END { exit n > 0 }' <<<"$$listing") ||
+		{ echo "a fuzz target belongs to no package: $$listing" >&2; exit 1; }
 	[ -n "$$targets" ] || { echo "no fuzz target" >&2; exit 1; }
 	root=$$(awk '$$1 == "module" { print $$2 }' go.mod)
 	total=$$(wc -l <<<"$$targets"); n=0
@@ -86,7 +90,11 @@ fuzz: ## run every fuzz target for FUZZTIME (60s) each
 	while read -r pkg target; do
 		n=$$((n + 1))
 		echo "fuzz $$n/$$((total)) $${pkg#"$$root"/} $$target $(FUZZTIME)"
-		fuzzed || { spurious && echo "once more" && fuzzed; }
+		if ! fuzzed; then
+			spurious || { echo "FAIL: $$pkg $$target" >&2; exit 1; }
+			echo "once more"
+			fuzzed
+		fi
 	done <<<"$$targets"
 
 .PHONY: bench

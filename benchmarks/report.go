@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -171,6 +172,27 @@ func (r *Report) Excesses() []Excess {
 		}
 	}
 	return all
+}
+
+// Ungated names the gates that hold no row of ours: [Report.Excesses] cannot
+// complain about what was not measured.
+func (r *Report) Ungated() []string {
+	measured := func(rows []Row, c string) bool {
+		return slices.ContainsFunc(rows, func(row Row) bool {
+			return row.Ours && row.CPUs == 1 && (c == "" || row.Case == c) && row.Ratio.Median > 0
+		})
+	}
+	var names []string
+	for a := range Budgets {
+		if !measured(r.FirstSeen, a.String()) {
+			names = append(names, firstSeen+": "+a.String())
+		}
+	}
+	slices.Sort(names)
+	if !measured(r.Repeat, "") {
+		names = append(names, repeat)
+	}
+	return names
 }
 
 // WriteSamples writes one line for each pair in the format of Go benchmarks,

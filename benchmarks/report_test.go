@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -54,6 +55,9 @@ func TestMeasurement(t *testing.T) {
 		if row.Ratio.Median <= 0 || row.FloorNanos <= 0 {
 			t.Errorf("%s, %s: not measured: %+v", row.Case, row.Subject, row.Comparison)
 		}
+	}
+	if names := r.Ungated(); len(names) > 0 {
+		t.Errorf("gates without a row: %q", names)
 	}
 
 	dir := filepath.Join(t.TempDir(), "new")
@@ -180,6 +184,25 @@ func TestExcesses(t *testing.T) {
 		if !strings.HasPrefix(got[i], want[i]) {
 			t.Errorf("%q, want %q", got[i], want[i])
 		}
+	}
+}
+
+func TestUngated(t *testing.T) {
+	const ours = "Sallyport"
+	twoCPUs := ratioRow("ES256", ours, true, 1, 9)
+	twoCPUs.CPUs = 2
+	report := &Report{FirstSeen: []Row{
+		ratioRow("RS256", ours, true, 1, 9), ratioRow("PS256", "jwx", false, 1, 9), twoCPUs, ratioRow("EdDSA", ours, true, math.NaN(), 9),
+	}}
+	want := []string{"first seen: ES256", "first seen: EdDSA", "first seen: PS256", "repeat"}
+	if got := report.Ungated(); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	report.FirstSeen = append(report.FirstSeen,
+		ratioRow("PS256", ours, true, 1, 9), ratioRow("ES256", ours, true, 1, 9), ratioRow("EdDSA", ours, true, 1, 9))
+	report.Repeat = []Row{ratioRow("one", ours, true, 1, 2)}
+	if got := report.Ungated(); len(got) != 0 {
+		t.Errorf("%q, want none", got)
 	}
 }
 

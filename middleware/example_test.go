@@ -9,21 +9,31 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/middleware"
 	"github.com/sallyport-auth/sallyport/scopes"
+	"github.com/sallyport-auth/sallyport/testissuer"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// exampleValidator is the validator of the examples.
-func exampleValidator() *validator.Validator {
-	v, err := validator.New(validator.Config{Issuers: []validator.Issuer{{
-		URL:       "https://login.example.com",
+// exampleValidator returns the validator of the examples, and a token that it
+// accepts.
+func exampleValidator() (v *validator.Validator, token string) {
+	issuer, err := testissuer.Start(testissuer.Config{InMemory: true, Audience: "https://api.example.com"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	keys, token := issuer.JWKS(), issuer.Sign(testissuer.Token{})
+	issuer.Close()
+	v, err = validator.New(validator.Config{Issuers: []validator.Issuer{{
+		URL:       issuer.URL(),
 		Audiences: []string{"https://api.example.com"},
+		Keys:      jwkscache.Static(keys),
 	}}})
 	if err != nil {
 		log.Fatal(err)
 	}
-	return v
+	return v, token
 }
 
 // answer prints what a request gets.
@@ -38,7 +48,7 @@ func answer(h http.Handler, r *http.Request) {
 
 // A body of one's own for refusals.
 func ExampleConfig_denialBody() {
-	v := exampleValidator()
+	v, token := exampleValidator()
 	guard, err := middleware.New(middleware.Config{
 		Validator: v,
 		DenialBody: func(w http.ResponseWriter, _ *http.Request, d *middleware.Denial) {
@@ -51,15 +61,19 @@ func ExampleConfig_denialBody() {
 	}
 	mux := guard.NewMux()
 	mux.HandleFunc("GET /me", scopes.Authenticated(), func(http.ResponseWriter, *http.Request) {})
-	answer(mux, httptest.NewRequest(http.MethodGet, "/me", nil))
+	r := httptest.NewRequest(http.MethodGet, "/me", nil)
+	answer(mux, r)
+	r.Header.Set("Authorization", "Bearer "+token)
+	answer(mux, r)
 	// Output:
 	// 401 Bearer realm="api"
 	// no (401)
+	// 200
 }
 
 // Behind a proxy that the program knows.
 func ExampleGuard_Arrival() {
-	v := exampleValidator()
+	v, token := exampleValidator()
 	guard, err := middleware.New(middleware.Config{
 		Validator:      v,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
@@ -79,8 +93,13 @@ func ExampleGuard_Arrival() {
 	r.RemoteAddr = "10.0.0.1:4711"
 	r.Header.Set("X-Forwarded-For", "203.0.113.9")
 	r.Header.Set("X-Forwarded-Proto", "https")
-	answer(guard.Require(scopes.Public(), handler), r)
+	api := guard.Require(scopes.Authenticated(), handler)
+	answer(api, r)
+	r.Header.Set("Authorization", "Bearer "+token)
+	answer(api, r)
 	// Output:
+	// 401 Bearer realm="api"
+	// {"type":"about:blank","title":"Unauthorized","status":401}
 	// 200
 	// 203.0.113.9 called https://example.com
 }
@@ -104,7 +123,7 @@ func allowOrigin(origin string, next http.Handler) http.Handler {
 
 // Preflights are answered in front of the guard, and never reach a handler.
 func ExampleConfig_exposeHeaders() {
-	v := exampleValidator()
+	v, token := exampleValidator()
 	guard, err := middleware.New(middleware.Config{Validator: v, ExposeHeaders: true})
 	if err != nil {
 		log.Fatal(err)
@@ -119,8 +138,14 @@ func ExampleConfig_exposeHeaders() {
 	answer(api, preflight)
 	preflight.Header.Set("Origin", "https://evil.example")
 	answer(guard.Require(scopes.Authenticated(), mux), preflight)
+
+	r := httptest.NewRequest(http.MethodGet, "/me", nil)
+	r.Header.Set("Authorization", "Bearer "+token)
+	answer(api, r)
 	// Output:
 	// 204
 	// 401 Bearer realm="api"
 	// {"type":"about:blank","title":"Unauthorized","status":401}
+	// 200
+	// me
 }

@@ -27,12 +27,18 @@ func TestOrders(t *testing.T) {
 		t.Fatal(err)
 	}
 	api := guard.Require(scopes.All("orders:read"), http.HandlerFunc(showOrders))
-	request := httptest.NewRequest("GET", "/orders", nil)
-	request.Header.Set("Authorization", "Bearer "+issuer.Sign(testissuer.Token{Scope: "orders:read"}))
-	response := httptest.NewRecorder()
-	api.ServeHTTP(response, request)
-	if response.Code != http.StatusOK {
-		t.Errorf("status %d: %s", response.Code, response.Body)
+	for status, token := range map[int]testissuer.Token{
+		http.StatusOK:           {Scope: "orders:read"},
+		http.StatusForbidden:    {Scope: "orders:write"},
+		http.StatusUnauthorized: {Scope: "orders:read", Lifetime: -time.Hour},
+	} {
+		request := httptest.NewRequest("GET", "/orders", nil)
+		request.Header.Set("Authorization", "Bearer "+issuer.Sign(token))
+		response := httptest.NewRecorder()
+		api.ServeHTTP(response, request)
+		if response.Code != status {
+			t.Errorf("status %d, want %d: %s", response.Code, status, response.Body)
+		}
 	}
 }
 

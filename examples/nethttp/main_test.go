@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/sallyport-auth/sallyport/testissuer"
 	"github.com/sallyport-auth/sallyport/validator"
@@ -25,6 +26,7 @@ func TestAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	read := issuer.Sign(testissuer.Token{Scope: "orders:read"})
+	expired := issuer.Sign(testissuer.Token{Scope: "orders:read", Lifetime: -time.Hour})
 	write := issuer.Sign(testissuer.Token{Scope: "orders:write orders:read"})
 	for _, test := range []struct {
 		method, path, token string
@@ -34,6 +36,7 @@ func TestAPI(t *testing.T) {
 		{http.MethodGet, "/health", "", http.StatusOK, ""},
 		{http.MethodGet, "/orders/7", read, http.StatusOK, "order 7 for user-1\n"},
 		{http.MethodGet, "/orders/7", "", http.StatusUnauthorized, `{"type":"about:blank","title":"Unauthorized","status":401}` + "\n"},
+		{http.MethodGet, "/orders/7", expired, http.StatusUnauthorized, `{"type":"about:blank","title":"Unauthorized","status":401}` + "\n"},
 		{http.MethodPost, "/orders", read, http.StatusForbidden, `{"type":"about:blank","title":"Forbidden","status":403}` + "\n"},
 		{http.MethodPost, "/orders", write, http.StatusCreated, ""},
 		{http.MethodDelete, "/orders/7", write, http.StatusMethodNotAllowed, "405 method not allowed\n"},

@@ -130,6 +130,19 @@ func TestSnippets(t *testing.T) {
 	report(t, findings, err)
 }
 
+func TestConfigurations(t *testing.T) {
+	findings, err := CheckConfigurations(os.DirFS(root), "examples/snippets")
+	report(t, findings, err)
+	if findings, _ = CheckConfigurations(os.DirFS(root), "docs"); len(findings) == 0 { // it holds no snippets
+		t.Error("the documents configure nothing, so that this test says nothing")
+	}
+}
+
+func TestCommentCode(t *testing.T) {
+	findings, err := CheckCommentCode(os.DirFS(root))
+	report(t, findings, err)
+}
+
 func TestLinks(t *testing.T) {
 	findings, err := CheckLinks(os.DirFS(root))
 	report(t, findings, err)

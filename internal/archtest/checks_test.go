@@ -372,6 +372,61 @@ func TestCheckSnippets(t *testing.T) {
 	}
 }
 
+func TestCheckConfigurations(t *testing.T) {
+	const (
+		marked  = "package run\n\nfunc f() {\n\t// snippet\n\tv, err := validator.New(validator.Config{\n\t\tIssuers: x,\n\t})\n\t// end of snippet\n\tx()\n\tmiddleware.New(middleware.Config{})\n}\n"
+		snippet = "v, err := validator.New(validator.Config{\n\tIssuers: x,\n})\n"
+	)
+	tests := []struct{ name, doc, want string }{
+		{name: "marked", doc: "```go\n" + snippet + "```\n"},
+		{name: "changed", doc: "```go\n" + strings.Replace(snippet, "x", "y", 1) + "```\n", want: "docs/more.md:1"},
+		{name: "part of a marked one", doc: "text\n\n```go\nv, err := validator.New(validator.Config{\n```\n", want: "docs/more.md:3"},
+		{name: "outside the marks", doc: "```go\nmiddleware.New(middleware.Config{})\n```\n", want: "docs/more.md:1"},
+		{name: "no language", doc: "```\nmiddleware.For(issuer)\n```\n", want: "docs/more.md:1"},
+		{name: "issuer alone", doc: "```go\nissuer := validator.Issuer{}\n```\n", want: "docs/more.md:1"},
+		{name: "metadata", doc: "```go\nmeta, err := resourcemeta.New(config)\n```\n", want: "docs/more.md:1"},
+		{name: "configures nothing", doc: "```go\nerr := guard.Validator().ForbidKey(ctx, validator.KeyName{})\n```\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			findings, err := CheckConfigurations(with(files{
+				"docs/more.md": tt.doc, "run/run_test.go": marked,
+				"gate/x_test.go": "// snippet\nmiddleware.New(middleware.Config{})\n// end of snippet\n", // in another folder
+			}), "run")
+			if err != nil {
+				t.Fatal(err)
+			}
+			expect(t, findings, tt.want)
+		})
+	}
+}
+
+func TestCheckCommentCode(t *testing.T) {
+	const comment = "// Package gate opens.\n//\n//\tv, err := validator.New(\n//\t\tconfig,\n//\t)\n//\n//\tx()\n//\n// More.\npackage gate\n"
+	const test = "package gate\n\nfunc f() {\n\tv, err := validator.New(\n\t\tconfig,\n\t)\n\n\tx()\n}\n"
+	tests := []struct {
+		name    string
+		changed files
+		want    string
+	}{
+		{name: "tested", changed: files{"gate/gate.go": comment, "gate/x_test.go": test}},
+		{name: "tested elsewhere", changed: files{"gate/gate.go": comment, "lock/x_test.go": test}, want: "gate/gate.go:3"},
+		{name: "changed", changed: files{"gate/gate.go": comment, "gate/x_test.go": strings.Replace(test, "x()", "y()", 1)}, want: "gate/gate.go:3"},
+		{name: "in a comment of a function", changed: gate("// F is.\n//\n//    guard, err := middleware.For(issuer)\nfunc F() {}\n"), want: "gate/gate.go:6"},
+		{name: "configures nothing", changed: gate("// F is.\n//\n//\tx()\nfunc F() {}\n")},
+		{name: "code and no comment", changed: gate("var v = validator.New(config)\n")},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			findings, err := CheckCommentCode(with(tt.changed))
+			if err != nil {
+				t.Fatal(err)
+			}
+			expect(t, findings, tt.want)
+		})
+	}
+}
+
 func TestCheckLinks(t *testing.T) {
 	tests := []struct{ name, doc, want string }{
 		{name: "sound", doc: "[a](../gate/gate.go), [b](../docs), [c](mailto:x@example.com)"},

@@ -10,10 +10,11 @@ import (
 	"strings"
 )
 
-// block is one fenced code block.
+// block is one fenced code block of a document.
 type block struct {
 	info  string // the word behind the opening fence
-	line  int    // of the opening fence
+	doc   string
+	line  int // of the opening fence
 	lines []string
 }
 
@@ -30,11 +31,33 @@ func documents(fsys fs.FS) ([]string, error) {
 	return out, err
 }
 
+// documentBlocks returns the fenced code blocks of all documents, without
+// shared indentation and blank lines around.
+func documentBlocks(fsys fs.FS) ([]block, error) {
+	docs, err := documents(fsys)
+	if err != nil {
+		return nil, err
+	}
+	var out []block
+	for _, doc := range docs {
+		text, err := fs.ReadFile(fsys, doc)
+		if err != nil {
+			return nil, err
+		}
+		blocks, _ := splitBlocks(string(text))
+		for _, b := range blocks {
+			b.doc, b.lines = doc, dedent(trimBlank(b.lines))
+			out = append(out, b)
+		}
+	}
+	return out, nil
+}
+
 // CheckSnippets reports fenced Go blocks of the documents that do not stand,
 // line for line, in some Go file of the repository. Those files compile, so
 // the snippets do. Indentation that all lines share does not count.
 func CheckSnippets(fsys fs.FS) ([]string, error) {
-	docs, err := documents(fsys)
+	blocks, err := documentBlocks(fsys)
 	if err != nil {
 		return nil, err
 	}
@@ -51,19 +74,11 @@ func CheckSnippets(fsys fs.FS) ([]string, error) {
 		return nil, err
 	}
 	var out []string
-	for _, doc := range docs {
-		text, err := fs.ReadFile(fsys, doc)
-		if err != nil {
-			return nil, err
+	for _, b := range blocks {
+		if b.info != "go" || slices.ContainsFunc(sources, func(s []string) bool { return containsLines(s, b.lines) }) {
+			continue
 		}
-		blocks, _ := splitBlocks(string(text))
-		for _, b := range blocks {
-			snippet := dedent(trimBlank(b.lines))
-			if b.info != "go" || slices.ContainsFunc(sources, func(s []string) bool { return containsLines(s, snippet) }) {
-				continue
-			}
-			out = append(out, fmt.Sprintf("%s:%d: this Go block stands in no Go file: put it into an example and copy it from there", doc, b.line))
-		}
+		out = append(out, fmt.Sprintf("%s:%d: this Go block stands in no Go file: put it into an example and copy it from there", b.doc, b.line))
 	}
 	return out, nil
 }

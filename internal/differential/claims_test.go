@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math/big"
 	"reflect"
@@ -226,6 +227,16 @@ func plain(payload string, strict map[string]any) bool {
 
 var errTrailing = errors.New("trailing data")
 
+// ended returns errTrailing unless only white space follows what decoder has
+// read. It asks for a further value, since Decoder.More is false before a
+// closing bracket too.
+func ended(decoder interface{ Decode(value any) error }) error {
+	if err := decoder.Decode(new(any)); !errors.Is(err, io.EOF) {
+		return errTrailing
+	}
+	return nil
+}
+
 // byGoJOSE reads payload by go-jose's JSON reader, which refuses duplicate
 // members and does not fold case.
 func byGoJOSE(payload string) (map[string]any, error) {
@@ -235,10 +246,7 @@ func byGoJOSE(payload string) (map[string]any, error) {
 	if err := decoder.Decode(&claims); err != nil {
 		return nil, err
 	}
-	if decoder.More() {
-		return nil, errTrailing
-	}
-	return claims, nil
+	return claims, ended(decoder)
 }
 
 func byEncodingJSON(payload string) (map[string]any, error) {
@@ -248,10 +256,7 @@ func byEncodingJSON(payload string) (map[string]any, error) {
 	if err := decoder.Decode(&claims); err != nil {
 		return nil, err
 	}
-	if decoder.More() {
-		return nil, errTrailing
-	}
-	return claims, nil
+	return claims, ended(decoder)
 }
 
 // normal turns go-jose's numbers into those of encoding/json.
@@ -490,6 +495,9 @@ func payloads() []string {
 		" "+good+" ",
 		good+good,
 		good+"null",
+		good+"}",
+		good+"]",
+		good+" }",
 		good+"\x00",
 		good[:len(good)-1],
 		good[:len(good)-1]+",}",
@@ -544,6 +552,24 @@ func FuzzNumericDate(f *testing.F) {
 			t.Errorf("%s was read as %v", literal, token.Expiry())
 		}
 	})
+}
+
+// TestReadersRefuseTrailingData checks the oracle's own readers: what follows
+// the document, unless it is white space, is a fault.
+func TestReadersRefuseTrailingData(t *testing.T) {
+	readers := map[string]func(string) (map[string]any, error){"go-jose": byGoJOSE, "encoding/json": byEncodingJSON}
+	for name, read := range readers {
+		for _, tail := range []string{"", " ", "\n\t\r "} {
+			if _, err := read(document(nil) + tail); err != nil {
+				t.Errorf("%s refuses a document with the tail %q: %v", name, tail, err)
+			}
+		}
+		for _, tail := range []string{"}", "]", " }", "}}", "]}", ",", ":", "null", "1", `"`, "{", "{}", "[", "x", "/**/", "\x00", "\f", "\u00a0", "\ufeff"} {
+			if _, err := read(document(nil) + tail); !errors.Is(err, errTrailing) {
+				t.Errorf("%s: error %v with the tail %q, want %v", name, err, tail, errTrailing)
+			}
+		}
+	}
 }
 
 func TestPayloads(t *testing.T) {

@@ -7,13 +7,14 @@
 // For each mutant it runs the tests of the mutant's own package, and if these
 // pass, those that -tests names. It prints a line for each mutant and ends with
 // those that survived. The exit code is 1 if one of them is not listed in
-// equivalent.txt, and 2 if the tests could not be run.
+// equivalent.txt, and 2 if the tests could not be run or judged no mutant.
 //
 // Mutants go through the go tool's overlay: no file of the repository changes.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -72,12 +73,18 @@ func run(ctx context.Context, dir string, args []string, stdout, stderr io.Write
 		}
 		return 0
 	}
+	if len(all) == 0 {
+		return fail(errors.New("no mutant is to be tested; see -list"))
+	}
 	r := runner{dir: dir, tests: existing(dir, strings.Fields(*tests)), timeout: *timeout, stdout: stdout, total: len(all)}
 	if err := r.baseline(ctx, flags.Args()); err != nil {
 		return fail(err)
 	}
 	if err := r.runAll(ctx, all, max(1, *parallel)); err != nil {
 		return fail(err)
+	}
+	if r.done[notBuilt] == r.total {
+		return fail(errors.New("no mutant was built, so that the tests judged none"))
 	}
 	return r.summary(allowed, stale)
 }

@@ -173,6 +173,17 @@ func TestRunFailingBaseline(t *testing.T) {
 	}
 }
 
+// A run in which the tests judge nothing is a failure.
+func TestRunNothing(t *testing.T) {
+	dir := module(t, "")
+	if code, out := mutate(t, dir, "-run", "gone"); code != 2 || !strings.Contains(out, "no mutant is to be tested") {
+		t.Errorf("no mutant: exit code %d and\n%s", code, out)
+	}
+	if code, out := mutate(t, dir, "-run", " skip "); code != 2 || !strings.Contains(out, "no mutant was built") {
+		t.Errorf("mutants that are not built: exit code %d and\n%s", code, out)
+	}
+}
+
 func TestList(t *testing.T) {
 	code, out := mutate(t, module(t, ""), "-list")
 	if code != 0 || strings.Count(out, "\n") != 5 || !strings.HasPrefix(out, "gate/gate.go:8 if key") {

@@ -100,6 +100,9 @@ func run(args []string) error {
 		if excesses, err = insist(measurement); err != nil {
 			return err
 		}
+		if names := measurement.Report.Ungated(); len(names) > 0 && *only == "" {
+			return fmt.Errorf("no row of ours was held against these gates: %q", names)
+		}
 	}
 	report := &measurement.Report
 	if err := report.WriteText(os.Stdout); err != nil {

@@ -1,0 +1,197 @@
+package snippets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"testing"
+
+	"github.com/sallyport-auth/sallyport/jwkscache"
+	"github.com/sallyport-auth/sallyport/middleware"
+	"github.com/sallyport-auth/sallyport/resourcemeta"
+	"github.com/sallyport-auth/sallyport/scopes"
+	"github.com/sallyport-auth/sallyport/testissuer"
+	"github.com/sallyport-auth/sallyport/validator"
+)
+
+const (
+	audience    = "https://api.example.com"
+	placeholder = "https://login.example.com" // the issuer that the documentation names
+)
+
+// snippet is a piece of the documentation, and the API that it makes.
+type snippet struct {
+	name string
+	// url is the issuer that the snippet names. Empty means that it is told
+	// the issuer.
+	url string
+	// api runs the snippet, for an issuer that grants orders:read. The code
+	// between its marks is that of the documentation.
+	api func(t *testing.T, issuer *testissuer.Issuer) http.Handler
+}
+
+var all = []snippet{
+	{name: "README.md, quick start", url: placeholder, api: func(t *testing.T, issuer *testissuer.Issuer) http.Handler {
+		var served server
+		http, log, middleware := &served, fatal{t}, guards{issuer} // stand-ins, which the snippet calls
+		// snippet
+		guard, err := middleware.For(validator.Issuer{
+			URL:       "https://login.example.com",
+			Audiences: []string{"https://api.example.com"},
+		})
+		if err != nil {
+			log.Fatal(err)
+		}
+		mux := guard.NewMux()
+		mux.HandleFunc("GET /orders/{id}", scopes.All("orders:read"), showOrder)
+		log.Fatal(http.ListenAndServe(":8080", mux))
+		// end of snippet
+		return served.handler
+	}},
+	{name: "README.md, hooks", api: func(_ *testing.T, issuer *testissuer.Issuer) http.Handler {
+		issuers := issuersOf(issuer)
+		// snippet
+		v, err := validator.New(validator.Config{
+			Issuers: issuers,
+			Trace: &validator.Trace{Keys: &jwkscache.Trace{FetchDone: func(issuer string, done jwkscache.FetchDone) {
+				slog.Info("keys", "issuer", issuer, "cause", done.Cause, "usable", done.Keys, "err", done.Err)
+			}}},
+		})
+		if err != nil {
+			log.Fatal(err)
+		}
+		guard, err := middleware.New(middleware.Config{
+			Validator: v,
+			Trace: &middleware.Trace{Denied: func(ctx context.Context, d *middleware.Denial) {
+				slog.InfoContext(ctx, "denied", "reason", string(d.Reason), "cause", d.Unwrap(), "detail", errors.Unwrap(d.Unwrap()))
+			}},
+		})
+		// end of snippet
+		return ordersBehind(guard, err)
+	}},
+	{name: "docs/keys.md, many issuers", api: func(t *testing.T, issuer *testissuer.Issuer) http.Handler {
+		type registered struct{ audiences, scopes []string }
+		directory := map[string]registered{issuer.URL(): {audiences: []string{audience}, scopes: []string{"orders:read"}}}
+		// snippet
+		v, err := validator.New(validator.Config{
+			Tenants: func(_ context.Context, unverifiedIssuer string) (validator.Issuer, error) {
+				tenant, ok := directory[unverifiedIssuer] // look it up; never fetch from it
+				if !ok {
+					return validator.Issuer{}, validator.ErrUnknownIssuer
+				}
+				return validator.Issuer{URL: unverifiedIssuer, Audiences: tenant.audiences, Grants: tenant.scopes}, nil
+			},
+		})
+		// end of snippet
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ordersBehind(middleware.New(middleware.Config{Validator: v}))
+	}},
+	{name: "docs/http.md, bodies of refusals", api: func(t *testing.T, issuer *testissuer.Issuer) http.Handler {
+		v := validatorOf(t, issuer)
+		// snippet
+		guard, err := middleware.New(middleware.Config{
+			Validator: v,
+			DenialBody: func(w http.ResponseWriter, _ *http.Request, d *middleware.Denial) {
+				w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+				_, _ = fmt.Fprintf(w, "no (%d)\n", d.Status)
+			},
+		})
+		// end of snippet
+		return ordersBehind(guard, err)
+	}},
+	{name: "docs/http.md, proxies", api: func(t *testing.T, issuer *testissuer.Issuer) http.Handler {
+		v := validatorOf(t, issuer)
+		// snippet
+		guard, err := middleware.New(middleware.Config{
+			Validator:      v,
+			TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+		})
+		// end of snippet
+		return ordersBehind(guard, err)
+	}},
+	{name: "docs/resource-metadata.md, serving it", api: func(t *testing.T, issuer *testissuer.Issuer) http.Handler {
+		v := validatorOf(t, issuer)
+		// snippet
+		meta, err := resourcemeta.New(resourcemeta.Config{Resource: "https://api.example.com", Validator: v})
+		if err != nil {
+			log.Fatal(err)
+		}
+		guard, err := middleware.New(middleware.Config{Validator: v, ResourceMetadata: meta.URL()})
+		if err != nil {
+			log.Fatal(err)
+		}
+		mux := guard.NewMux()
+		mux.HandleFunc("GET /orders/{id}", scopes.All("orders:read"), showOrder)
+		for _, pattern := range meta.Patterns() {
+			mux.Handle(pattern, scopes.Public(), meta.Handler(mux.Policies))
+		}
+		// end of snippet
+		return mux
+	}},
+}
+
+// issuersOf is the configuration of issuer in a snippet that is told it.
+func issuersOf(issuer *testissuer.Issuer) []validator.Issuer {
+	return []validator.Issuer{{URL: issuer.URL(), Audiences: []string{audience}}}
+}
+
+func validatorOf(t *testing.T, issuer *testissuer.Issuer) *validator.Validator {
+	t.Helper()
+	v, err := validator.New(validator.Config{Issuers: issuersOf(issuer)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// ordersBehind is an API behind the guard that a snippet ends with.
+func ordersBehind(guard *middleware.Guard, err error) http.Handler {
+	if err != nil {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		})
+	}
+	mux := guard.NewMux()
+	mux.HandleFunc("GET /orders/{id}", scopes.All("orders:read"), showOrder)
+	return mux
+}
+
+func showOrder(w http.ResponseWriter, r *http.Request) {
+	_, _ = fmt.Fprintf(w, "order %s for %s", r.PathValue("id"), middleware.TokenFrom(r.Context()).Subject())
+}
+
+// guards stands in for package middleware, and reaches the issuer that the
+// snippet names.
+type guards struct{ issuer *testissuer.Issuer }
+
+func (g guards) For(issuers ...validator.Issuer) (*middleware.Guard, error) {
+	for i := range issuers {
+		issuers[i].HTTPClient = g.issuer.Client()
+	}
+	return middleware.For(issuers...)
+}
+
+// server stands in for package http, and keeps the handler that would be
+// served.
+type server struct{ handler http.Handler }
+
+func (s *server) ListenAndServe(_ string, handler http.Handler) error {
+	s.handler = handler
+	return nil
+}
+
+// fatal stands in for package log.
+type fatal struct{ t *testing.T }
+
+func (f fatal) Fatal(err error) {
+	f.t.Helper()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+}

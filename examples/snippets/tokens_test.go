@@ -1,0 +1,66 @@
+package snippets
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sallyport-auth/sallyport/testissuer"
+)
+
+// TestSnippets runs every snippet with good and bad tokens.
+func TestSnippets(t *testing.T) {
+	stranger := testissuer.New(t)
+	const good, scope = "order 7 for user-1", "orders:read"
+	for _, s := range all {
+		t.Run(s.name, func(t *testing.T) {
+			issuer, err := testissuer.Start(testissuer.Config{URL: s.url, InMemory: s.url != "", Audience: audience})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(issuer.Close)
+			api := s.api(t, issuer)
+			for _, token := range []struct {
+				name, token string
+				status      int
+			}{
+				{"good", issuer.Sign(testissuer.Token{Scope: scope}), http.StatusOK},
+				{"none", "", http.StatusUnauthorized},
+				{"no token at all", "swordfish", http.StatusUnauthorized},
+				{"expired", issuer.Sign(testissuer.Token{Scope: scope, Lifetime: -time.Hour}), http.StatusUnauthorized},
+				{"for another API", issuer.Sign(testissuer.Token{Scope: scope, Claims: map[string]any{"aud": "https://other.example.com"}}), http.StatusUnauthorized},
+				{"an ID token", issuer.Sign(testissuer.Token{Scope: scope, Header: map[string]any{"typ": "JWT"}}), http.StatusUnauthorized},
+				{"forged", issuer.Sign(testissuer.Token{Scope: scope, Fault: testissuer.ForeignKey}), http.StatusUnauthorized},
+				{"tampered", issuer.Sign(testissuer.Token{Scope: scope, Fault: testissuer.Tampered}), http.StatusUnauthorized},
+				{"of another issuer", stranger.Sign(testissuer.Token{Scope: scope, Claims: map[string]any{"aud": audience}}), http.StatusUnauthorized},
+				{"of another issuer in this one's name", stranger.Sign(testissuer.Token{Scope: scope, Claims: map[string]any{"aud": audience, "iss": issuer.URL()}}), http.StatusUnauthorized},
+				{"without the scope", issuer.Sign(testissuer.Token{Scope: "orders:write"}), http.StatusForbidden},
+				{"good again", issuer.Sign(testissuer.Token{Scope: scope}), http.StatusOK},
+			} {
+				request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/orders/7", nil)
+				if token.token != "" {
+					request.Header.Set("Authorization", "Bearer "+token.token)
+				}
+				response := httptest.NewRecorder()
+				api.ServeHTTP(response, request)
+				if response.Code != token.status || (response.Code == http.StatusOK) != (response.Body.String() == good) {
+					t.Errorf("%s: %d %q, want %d", token.name, response.Code, response.Body, token.status)
+				}
+			}
+		})
+	}
+}
+
+// TestEverySnippetIsRun fails for a snippet that is not one of the rows.
+func TestEverySnippetIsRun(t *testing.T) {
+	source, err := os.ReadFile("snippets_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if marks := strings.Count(string(source), "// snippet\n"); marks != len(all) {
+		t.Errorf("%d snippets, and %d of them are run", marks, len(all))
+	}
+}
