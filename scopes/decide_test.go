@@ -27,9 +27,9 @@ func TestDecideJudgesDemands(t *testing.T) {
 		{"audience", scopes.Audience("https://api.example"), nil, 0, scopes.Refusal{}},
 		{"another audience", scopes.Audience("https://other.example"), nil, 0, refused(validator.WrongAudience)},
 		{
-			"an audience that the issuer is not configured for",
-			scopes.Audience("https://other.example"),
-			claims{"aud": []string{"https://api.example", "https://other.example"}}, 0, refused(validator.WrongAudience),
+			"an audience that the issuer is not configured for", scopes.Audience("https://other.example"),
+			claims{"aud": []string{"https://api.example", "https://other.example"}},
+			0, refused(validator.WrongAudience),
 		},
 		{"lifetime", scopes.MaxLifetime(61 * time.Minute), nil, 0, scopes.Refusal{}},
 		{"too long a lifetime", scopes.MaxLifetime(time.Hour), nil, 0, refused(validator.BadClaims)},

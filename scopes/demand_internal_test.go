@@ -10,7 +10,7 @@ import (
 
 // eachDemand calls do for every field of Demands with demands in which only that
 // field is set. A field of a type that it does not know fails the test.
-func eachDemand(t *testing.T, do func(field string, index int, one validator.Demands)) {
+func eachDemand(t *testing.T, do func(field string, one validator.Demands)) {
 	t.Helper()
 	fields := reflect.TypeFor[validator.Demands]()
 	for i := range fields.NumField() {
@@ -26,7 +26,7 @@ func eachDemand(t *testing.T, do func(field string, index int, one validator.Dem
 			t.Errorf("Demands.%s: this test knows no value of type %s", fields.Field(i).Name, field.Type())
 			continue
 		}
-		do(fields.Field(i).Name, i, one)
+		do(fields.Field(i).Name, one)
 	}
 }
 
@@ -36,7 +36,7 @@ func TestEveryDemandIsKept(t *testing.T) {
 	hierarchy := Hierarchy{"broad": {"scope"}}
 	strong := And(All("scope"), ACR("gold"), MaxAuthAge(time.Minute))
 	tiers := Tiers(TierTable{Tiers: map[string]Tier{"all": {MaxLifetime: time.Hour}}, Default: "all"})
-	eachDemand(t, func(field string, index int, one validator.Demands) {
+	eachDemand(t, func(field string, one validator.Demands) {
 		part := demanding("part", one)
 		for name, policy := range map[string]Policy{
 			"alone":        part,

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/sallyport-auth/sallyport/validator"
 )
 
 // Issuers permits a token of one of these issuers, which compare byte for byte.
@@ -20,7 +22,8 @@ func Issuers(urls ...string) Policy {
 }
 
 // Clients permits a token that this issuer gave to one of these clients, by
-// client_id. The same client_id means another client at another issuer: join
+// [validator.Token.ClientID]: a token whose client cannot be told is none of
+// theirs. The same client_id means another client at another issuer: join
 // those with Or.
 func Clients(issuer string, ids ...string) Policy {
 	faults := []error{checkTexts("Clients", "a client_id", ids)}
@@ -85,8 +88,32 @@ func Actors(names ...ActorName) Policy {
 	})
 }
 
-// UserOnly permits a token that has a user behind it, not one that a client got
-// for itself ([validator.Token.ClientOnly]; RFC 9700 §4.15).
-func UserOnly() Policy {
-	return forbidding("UserOnly()", func(_ context.Context, q question) bool { return !q.token.ClientOnly() })
+// UserOnly permits a token that is known to have a user behind it
+// ([validator.Token.HasUser]; RFC 9700 §4.15). It refuses one that a client got for
+// itself, and one of which that cannot be told.
+func UserOnly() Policy { return compiled(&rule{clause: userOnly{}}) }
+
+// userOnly is the clause of UserOnly.
+type userOnly struct{}
+
+var (
+	errNoUser      = errors.New("scopes: UserOnly() is not met: the client got the token for itself")
+	errUnknownUser = errors.New("scopes: UserOnly() is not met: it cannot be told whether a user is behind the token; " +
+		"set Issuer.ClientClaim to the claim that names the client, or Issuer.ClientOnly to what only tokens without a user have")
+
+	noUser      = &Refusal{Reason: validator.Forbidden, cause: errNoUser}
+	unknownUser = &Refusal{Reason: validator.Forbidden, cause: errUnknownUser}
+)
+
+func (userOnly) String() string { return "UserOnly()" }
+
+func (userOnly) judge(_ context.Context, q question) *Refusal {
+	switch {
+	case q.token.HasUser():
+		return nil
+	case q.token.ClientOnly():
+		return noUser
+	default:
+		return unknownUser
+	}
 }

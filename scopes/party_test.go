@@ -1,7 +1,12 @@
 package scopes_test
 
 import (
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport-auth/sallyport/scopes"
 	"github.com/sallyport-auth/sallyport/validator"
@@ -37,11 +42,58 @@ func TestIssuersAndClients(t *testing.T) {
 	})
 }
 
-// TestUserOnly covers R-CL-13 with the default discriminator.
+// TestUserOnly covers R-CL-13: only a token that is known to have a user behind
+// it is permitted, and the cause says which of the two is missing.
 func TestUserOnly(t *testing.T) {
+	const alone, unknown = "the client got the token for itself", "cannot be told whether a user is behind the token; set Issuer.ClientClaim"
+	legacy := func(with claims) claims {
+		maps.Copy(with, claims{"iss": legacyIssuer, "client_id": nil})
+		return with
+	}
+	for _, row := range []struct {
+		claims claims
+		cause  string // "": permitted
+	}{
+		{claims{}, ""},
+		{claims{"sub": "client"}, alone},
+		{legacy(claims{"cid": "client", "uid": "u"}), ""},
+		{legacy(claims{"cid": "user", "uid": "u"}), alone},
+		{legacy(claims{}), unknown},
+		{legacy(claims{"azp": "client"}), unknown},
+		{legacy(claims{"azp": "client", "cid": "other"}), unknown},
+	} {
+		token := mint(t, row.claims)
+		for _, policy := range []scopes.Policy{scopes.UserOnly(), scopes.And(scopes.Authenticated(), scopes.UserOnly())} {
+			refusal := decide(policy, token)
+			if row.cause == "" {
+				same(t, policy.String(), row.claims, refusal, scopes.Refusal{})
+				continue
+			}
+			same(t, policy.String(), row.claims, refusal, refused(validator.Forbidden))
+			if !strings.Contains(fmt.Sprint(errors.Unwrap(refusal)), row.cause) {
+				t.Errorf("%v of %v: the cause is %v", policy, row.claims, errors.Unwrap(refusal))
+			}
+		}
+	}
+}
+
+// TestUnknownClients: a token whose client cannot be told is none of a listed
+// client's, and of the tier of all others.
+func TestUnknownClients(t *testing.T) {
+	named := claims{"iss": legacyIssuer, "client_id": nil, "azp": "web"}
+	unknown := claims{"iss": legacyIssuer, "client_id": nil, "azp": "web", "cid": "app"}
+	tiers := scopes.Tiers(scopes.TierTable{
+		Tiers: map[string]scopes.Tier{"own": {MaxLifetime: 24 * time.Hour}, "others": {MaxLifetime: time.Minute}},
+		Clients: map[scopes.ClientName]string{
+			{Issuer: legacyIssuer, ID: "web"}: "own", {Issuer: legacyIssuer, ID: "app"}: "own",
+		},
+		Default: "others",
+	})
 	check(t, []row{
-		{policy: scopes.UserOnly(), claims: claims{}},
-		{policy: scopes.UserOnly(), claims: claims{"sub": "client"}, want: refused(validator.Forbidden)},
+		{policy: scopes.Clients(legacyIssuer, "web", "app"), claims: named},
+		{policy: scopes.Clients(legacyIssuer, "web", "app"), claims: unknown, want: refused(validator.Forbidden)},
+		{policy: tiers, claims: named},
+		{policy: tiers, claims: unknown, want: refused(validator.BadClaims)},
 	})
 }
 

@@ -138,7 +138,7 @@ func (r *rule) unmet(ctx context.Context, token *validator.Token, record *Explan
 		return r.unproven
 	}
 	if record != nil {
-		noteDemands(ctx, token, r.clause, record)
+		_ = noteDemands(ctx, token, r.clause, record) // err is of all demands
 	}
 	return unmetDemand(err)
 }

@@ -13,6 +13,7 @@ func (c *Issuer) checkCaller(field string, f *faults) {
 			f.addf("%s: ClientOnly%s", field, fault)
 		}
 	}
+	c.checkClientClaim(field, f)
 	if c.MultiFactor != nil && len(c.MultiFactor) == 0 {
 		f.addf("%s: MultiFactor is empty; leave it nil if no value of amr counts", field)
 	}
@@ -30,7 +31,9 @@ func (c *Issuer) checkCaller(field string, f *faults) {
 // the last that is known of a token alone, and the same for as long as the token
 // is kept.
 func (is *issuer) derive(c *claims, members []strictjson.Member) *Error {
-	c.user = is.isUser(c, members)
+	if refused := is.tellCaller(c, members); refused != nil {
+		return refused
+	}
 	if is.derivesNothing {
 		return nil
 	}
@@ -61,15 +64,6 @@ func (is *issuer) derivedBytes(c *claims) int {
 	return len(c.scope) + len(c.roles)
 }
 
-// isUser reports whether a user is known to be behind the token. Without
-// client_id, which legacy tokens may lack, only a rule can tell.
-func (is *issuer) isUser(c *claims, members []strictjson.Member) bool {
-	if is.clientOnly.Name == "" {
-		return c.clientID != "" && c.subject != c.clientID
-	}
-	return c.subject != c.clientID && !is.clientOnly.holds(members)
-}
-
 func (is *issuer) isMultiFactor(c *claims) bool {
 	for element := range c.amr.Elements() {
 		if method, _ := element.Text(); slices.Contains(is.multiFactor, method) {
@@ -79,12 +73,20 @@ func (is *issuer) isMultiFactor(c *claims) bool {
 	return false
 }
 
-// ClientOnly reports whether the client got the token for itself, so that no
-// user is behind it and Subject must not be looked up among users (RFC 9700
-// §4.15): if sub equals client_id or Issuer.ClientOnly says so. It is also true
-// if that cannot be told: for a legacy token without client_id of an issuer
-// without that rule, and for a worthless Token.
-func (t *Token) ClientOnly() bool { return !t.read().user }
+// ClientOnly reports whether the client is known to have got the token for
+// itself, so that no user is behind it and Subject must not be looked up among
+// users (RFC 9700 §4.15): if the subject is the client itself, or Issuer.ClientOnly
+// says so. It is also true for a worthless Token.
+//
+// A token that is not ClientOnly need not have a user: ask [Token.HasUser].
+func (t *Token) ClientOnly() bool { return t.read().caller == callerClient }
+
+// HasUser reports whether a user is known to be behind the token. It is not the
+// opposite of [Token.ClientOnly]: both are false if who is behind the token cannot
+// be told, because it does not name its client, or names it in a claim whose
+// issuer may give a subject of its own to tokens without a user. Issuer.ClientClaim
+// and Issuer.ClientOnly tell the two apart.
+func (t *Token) HasUser() bool { return t.read().caller == callerUser }
 
 // MultiFactor reports whether amr has a value that counts as authentication by
 // several factors, by Issuer.MultiFactor.

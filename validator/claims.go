@@ -35,8 +35,9 @@ type claims struct {
 	idTokenOnly     bool // there is a claim that no access token has
 	algorithm       jose.Algorithm
 
-	// By the issuer's configuration, which also changes scope; see derive.
-	user        bool // is known to be behind it
+	// By the issuer's configuration, which also changes clientID, acr and scope;
+	// see derive.
+	caller      caller
 	multiFactor bool
 	tenant      string
 	roles       string // with roleSeparator between them

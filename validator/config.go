@@ -132,11 +132,26 @@ type Issuer struct {
 	// Tenant says which tenant the tokens speak for. The zero rule: there are
 	// no tenants.
 	Tenant TenantRule
+	// ClientClaim is the claim at the top level of the token that names the
+	// client: client_id, cid (Okta), azp (Auth0, Entra ID version 2, Keycloak),
+	// appid (Entra ID version 1, AD FS) or one of the issuer's own. A token in
+	// which it is not a string, or empty, is refused ([BadClaims]).
+	//
+	// "" means client_id. Under [ProfileLegacy], "" is for tokens without
+	// client_id the one of cid, azp and appid that is there; if several are
+	// there and differ, the client cannot be told. [ProfileRFC9068] needs
+	// client_id, so that any other claim is refused there.
+	//
+	// Set it, or ClientOnly, where routes ask for users: see [Token.HasUser].
+	// With ClientClaim and without ClientOnly, a subject that is not the
+	// client's counts as a user.
+	ClientClaim string
 	// ClientOnly is a marker of tokens that a client got for itself, without
 	// a user: such as gty equal to client-credentials of Auth0, or idtyp equal
-	// to app of Entra ID, where it has to be switched on. The zero rule: those
-	// whose sub equals client_id, which are such tokens in any case. See
-	// [Token.ClientOnly].
+	// to app of Entra ID, where it has to be switched on. Tokens whose subject
+	// is the client itself are such tokens in any case. The zero rule: only
+	// those. A token without the marker has a user, if its client can be told.
+	// See [Token.ClientOnly].
 	ClientOnly ClaimRule
 	// MultiFactor are the values of amr by which this issuer tells that the
 	// user authenticated by several factors, such as mfa (RFC 8176 §2). nil:
@@ -191,9 +206,10 @@ type issuer struct {
 	roles          bound
 	acrs           bound
 	tenantRule     TenantRule
+	clientClaim    string
 	clientOnly     ClaimRule
 	multiFactor    []string
-	derivesNothing bool // none of the above, but for clientOnly
+	derivesNothing bool // none of the above, but for clientClaim and clientOnly
 }
 
 // commonParts are what the issuers of a Validator have in common.
@@ -311,6 +327,7 @@ func (c *Issuer) checked(field string, common commonParts, f *faults) *issuer {
 		roles:       c.checkedRoles(field, f),
 		acrs:        c.checkedACRs(field, common.sole, f),
 		tenantRule:  c.Tenant.clone(),
+		clientClaim: c.ClientClaim,
 		clientOnly:  c.ClientOnly,
 		multiFactor: slices.Clone(c.MultiFactor),
 	}

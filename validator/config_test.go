@@ -143,6 +143,10 @@ var configFaults = []struct {
 
 	{"client-only rule without name", clientOnly(validator.ClaimRule{Equals: "a"}), []string{"ClientOnly: Name is empty"}},
 	{"client-only rule of an unknown type", clientOnly(validator.ClaimRule{Name: "a", Type: 3}), []string{`ClientOnly "a": Type 3`}},
+	{"a client claim with the strict profile", issuerWith(func(c *validator.Issuer) { c.ClientClaim = "azp" }), []string{`ClientClaim "azp" is for ProfileLegacy only`}},
+	{"a client claim with a control character", issuerWith(func(c *validator.Issuer) { c.ClientClaim = "a\n" }), []string{`ClientClaim "a\n" is a claim with another`}},
+	{"sub as client claim", legacyWith(func(c *validator.Issuer) { c.ClientClaim = "sub" }), []string{`ClientClaim "sub" is a claim with another meaning`}},
+	{"aud as client claim", legacyWith(func(c *validator.Issuer) { c.ClientClaim = "aud" }), []string{`ClientClaim "aud" is a claim with another meaning`}},
 	{"empty multi-factor", issuerWith(func(c *validator.Issuer) { c.MultiFactor = []string{} }), []string{"MultiFactor is empty", "leave it nil"}},
 	{"an empty multi-factor value", issuerWith(func(c *validator.Issuer) { c.MultiFactor = []string{"mfa", ""} }), []string{"MultiFactor[1] is empty or has"}},
 	{"a multi-factor value with a control character", issuerWith(func(c *validator.Issuer) { c.MultiFactor = []string{"m\n"} }), []string{"MultiFactor[0] is empty or has"}},
@@ -151,6 +155,13 @@ var configFaults = []struct {
 
 func issuerWith(change func(*validator.Issuer)) func(*validator.Config) {
 	return func(c *validator.Config) { change(&c.Issuers[0]) }
+}
+
+func legacyWith(change func(*validator.Issuer)) func(*validator.Config) {
+	return func(c *validator.Config) {
+		*c = legacyConfig()
+		change(&c.Issuers[0])
+	}
 }
 
 // mapping adds a Mapping to one without fault.

@@ -23,3 +23,7 @@ func (v *Validator) Audiences(issuer string) []string {
 	}
 	return slices.Clone(v.byURL[issuer].audiences)
 }
+
+// ResolvesIssuers reports whether Config.Tenants may find issuers beside those
+// of [Validator.Issuers].
+func (v *Validator) ResolvesIssuers() bool { return v != nil && v.tenants != nil }

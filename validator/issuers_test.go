@@ -29,4 +29,8 @@ func TestIssuers(t *testing.T) {
 	if new(validator.Validator).Audiences("x") != nil || len(new(validator.Validator).Issuers()) != 0 {
 		t.Error("a Validator that was not made has issuers")
 	}
+	resolving := newValidator(t, validator.Config{Tenants: newDirectory().find})
+	if v.ResolvesIssuers() || new(validator.Validator).ResolvesIssuers() || !resolving.ResolvesIssuers() || len(resolving.Issuers()) != 0 {
+		t.Error("only Config.Tenants finds further issuers")
+	}
 }

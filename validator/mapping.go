@@ -46,6 +46,11 @@ type Mapping struct {
 // assigned to the user, or the application permissions of the client itself.
 // groups is not mapped: it has object ids and is replaced by a reference once a
 // user is in too many.
+//
+// Set Issuer.ClientClaim to azp, or to appid for tokens of version 1, and
+// Issuer.ClientOnly to idtyp equal to app, once that optional claim is switched on.
+// Without idtyp a token with azpacr or appidacr and without scp counts as the
+// client's own.
 func EntraMappings() []Mapping {
 	return []Mapping{{Claim: []string{"scp"}, To: ToScope}, {Claim: []string{"roles"}, To: ToRole}}
 }
@@ -54,6 +59,9 @@ func EntraMappings() []Mapping {
 // scp, an array, has the scopes; groups, an array, is there if a claim of that
 // name was added to the authorization server, as far as its filter lets groups
 // through.
+//
+// Set Issuer.ClientClaim to cid. A token that a client got for itself has the
+// client's id as sub.
 func OktaMappings() []Mapping {
 	return []Mapping{{Claim: []string{"scp"}, To: ToScope}, {Claim: []string{"groups"}, To: ToRole}}
 }
@@ -62,6 +70,11 @@ func OktaMappings() []Mapping {
 // Access Token" switched on: permissions, an array, has what the roles of the
 // user permit, or what the client was granted. scope then has what the client
 // asked for and the user may do; permissions may have more.
+//
+// For APIs with the token profile of Auth0, set Issuer.ClientClaim to azp, and
+// Issuer.ClientOnly to gty equal to client-credentials. In both profiles, a sub of
+// the client's id and @clients is that of a client. A client that is linked to an
+// agent has neither; only the sub_profile of the token tells.
 func Auth0Mappings() []Mapping {
 	return []Mapping{{Claim: []string{"permissions"}, To: ToScope}}
 }
@@ -71,6 +84,12 @@ func Auth0Mappings() []Mapping {
 // resource_access; scope is a string as it should be. A role of the realm and
 // one of the client with the same name count as one role: take only the second
 // Mapping if realm roles are not meant for this API.
+//
+// Set Issuer.ClientClaim to azp. The sub of a service account is that of an account,
+// like a user's: what tells them apart is preferred_username, service-account- and
+// the client's id, which needs the client scope profile, or client_id, which Keycloak
+// adds for service accounts alone unless a mapper does: name it in
+// Issuer.ClientOnly.
 func KeycloakMappings(clientID string) []Mapping {
 	return []Mapping{
 		{Claim: []string{"realm_access", "roles"}, To: ToRole},

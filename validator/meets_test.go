@@ -124,7 +124,7 @@ func TestMeetsNothing(t *testing.T) {
 	for _, row := range []struct {
 		name  string
 		token *validator.Token
-		ctx   context.Context //nolint:containedctx // of one call
+		ctx   context.Context
 		want  validator.Reason
 	}{
 		{"nil token", none, at(0), validator.NoCredentials},

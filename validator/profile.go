@@ -93,7 +93,7 @@ func (is *issuer) judgeLegacy(c *claims, members []strictjson.Member) *Error {
 	if c.idTokenOnly {
 		return errIDToken
 	}
-	if sole, ok := c.soleAudience(); ok && (sole == c.clientID || sole == c.authorizedParty) {
+	if sole, ok := c.soleAudience(); ok && (sole == c.clientID || sole == c.authorizedParty || sole == textOf(members, is.clientClaim)) {
 		return errOwnClient
 	}
 	for i := range is.marker {
@@ -110,6 +110,10 @@ func (is *issuer) warnings() []string {
 	if is.profile == ProfileLegacy {
 		all = append(all, fmt.Sprintf("issuer %q: ProfileLegacy tells access tokens by their claims only; "+
 			"prefer at+jwt (RFC 9068) as soon as the issuer can send it", is.url))
+	}
+	if (is.clientClaim == claimAuthorizedParty || is.clientClaim == claimApplication) && is.clientOnly.Name == "" {
+		all = append(all, fmt.Sprintf("issuer %q: ClientClaim is %s and there is no ClientOnly: tokens that a client got for itself "+
+			"count as a user's if their subject is not the client; name in ClientOnly what only they have", is.url, is.clientClaim))
 	}
 	for _, key := range is.keys.Ignored() {
 		all = append(all, fmt.Sprintf("issuer %q: keys[%d] (kid %q) is not used: %v", is.url, key.Index, key.KeyID, key.Reason))

@@ -51,8 +51,8 @@ func (d *draft) minted() *Token {
 	return &d.token
 }
 
-// none is what is known of a token that was not minted.
-var none claims
+// none is what is known of a token that was not minted: no user is behind it.
+var none = claims{caller: callerClient}
 
 // read gives the claims of a minted token, and empty ones for any other.
 func (t *Token) read() *claims {
@@ -78,7 +78,8 @@ func (t *Token) Is(issuer, subject string) bool {
 	return issuer != "" && subject != "" && c.issuer == issuer && c.subject == subject
 }
 
-// ClientID is client_id (RFC 8693 §4.3), or empty under [ProfileLegacy].
+// ClientID is client_id (RFC 8693 §4.3). Under [ProfileLegacy] it is the claim that
+// Issuer.ClientClaim names, or empty if the client cannot be told.
 func (t *Token) ClientID() string { return t.read().clientID }
 
 // ID is jti, unique within the issuer, or empty under [ProfileLegacy].

@@ -35,7 +35,7 @@ func accessors(t *validator.Token) map[string]any {
 		"Expiry": t.Expiry(), "IssuedAt": t.IssuedAt(), "NotBefore": t.NotBefore(), "AuthTime": t.AuthTime(),
 		"read": t.HasScope("read"), "empty scope": t.HasScope(""), "acts": acts,
 		"roles": fmt.Sprint(t.Roles()), "role": t.HasRole("a"), "empty role": t.HasRole(""), "tenant": t.Tenant(),
-		"client only": t.ClientOnly(), "multi-factor": t.MultiFactor(), "Algorithm": t.Algorithm(),
+		"client only": t.ClientOnly(), "user": t.HasUser(), "multi-factor": t.MultiFactor(), "Algorithm": t.Algorithm(),
 		"actor": strings.Join([]string{actor.Issuer, actor.Subject, actor.ClientID}, "|"),
 	}
 }
@@ -59,7 +59,7 @@ func TestAccessors(t *testing.T) {
 		"Audience": "[https://api.example.com]", "AMR": "[pwd otp]", "Scopes": "[read write]",
 		"Expiry": time.Unix(1700003600, 0), "IssuedAt": time.Unix(1699999940, 0),
 		"NotBefore": time.Unix(1699999950, 0), "AuthTime": time.Unix(1699999000, 0),
-		"roles": "[]", "role": false, "empty role": false, "tenant": "", "client only": false, "multi-factor": false, "Algorithm": jose.EdDSA,
+		"roles": "[]", "role": false, "empty role": false, "tenant": "", "client only": false, "user": true, "multi-factor": false, "Algorithm": jose.EdDSA,
 		"read": true, "empty scope": false, "acts": true, "actor": "https://act.example.com|admin-1|console",
 	})
 }
@@ -74,7 +74,7 @@ func TestWorthlessTokens(t *testing.T) {
 			compareAccessors(t, accessors(token), map[string]any{
 				"Issuer": "", "Subject": "", "ClientID": "", "ID": "", "ACR": "", "Audience": "[]", "AMR": "[]", "Scopes": "[]",
 				"Expiry": time.Time{}, "IssuedAt": time.Time{}, "NotBefore": time.Time{}, "AuthTime": time.Time{},
-				"roles": "[]", "role": false, "empty role": false, "tenant": "", "client only": true, "multi-factor": false, "Algorithm": jose.Algorithm(0),
+				"roles": "[]", "role": false, "empty role": false, "tenant": "", "client only": true, "user": false, "multi-factor": false, "Algorithm": jose.Algorithm(0),
 				"read": false, "empty scope": false, "acts": false, "actor": "||",
 			})
 			dst := map[string]any{"sub": "unchanged"}
