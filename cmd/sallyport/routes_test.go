@@ -42,7 +42,7 @@ func configuredRoutes(t *testing.T) *routes {
 func TestRoutesAsReceived(t *testing.T) {
 	table := configuredRoutes(t)
 	seen := make(chan string, 1)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		policy, listed, denial := table.mux.PolicyFor(r)
 		status := 0
 		switch {
