@@ -3,8 +3,8 @@ package middleware
 import (
 	"net"
 	"net/http"
-	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 )
 
@@ -13,9 +13,17 @@ type entry struct {
 	mux     *Mux
 	pattern *pattern
 	door    *door
-	// rivals are the patterns that take requests away from the pattern, if it
-	// is public; see rivals. nil: none.
-	rivals atomic.Pointer[[]*pattern]
+	rivals  atomic.Pointer[rivalSet] // nil: none
+}
+
+// rivalSet holds the patterns that take requests away from a public one.
+type rivalSet struct {
+	patterns []*pattern
+	tree     func() *patternTree // of the patterns, made for the first request
+}
+
+func newRivalSet(patterns []*pattern) *rivalSet {
+	return &rivalSet{patterns, sync.OnceValue(func() *patternTree { return newPatternTree(patterns) })}
 }
 
 // ServeHTTP answers r by the door, or by the Mux's for requests that are not
@@ -25,14 +33,8 @@ func (e *entry) ServeHTTP(w http.ResponseWriter, r *http.Request) { e.doorFor(r)
 // doorFor returns the door for a request that ServeMux found the entry for.
 func (e *entry) doorFor(r *http.Request) *door {
 	rivals := e.rivals.Load()
-	if rivals == nil {
-		return e.door
-	}
-	host, path := hostname(r.Host), r.URL.EscapedPath()
-	for _, rival := range *rivals {
-		if !rival.serves(r.Method) && rival.matches(host, path) {
-			return e.mux.unlisted
-		}
+	if rivals != nil && rivals.tree().hasOther(r.Method, hostname(r.Host), r.URL.EscapedPath()) {
+		return e.mux.unlisted
 	}
 	return e.door
 }
@@ -44,9 +46,9 @@ func (e *entry) yieldTo(guarded *entry) {
 		return
 	}
 	if known := e.rivals.Load(); known != nil {
-		more = slices.Concat(*known, more)
+		more = append(known.patterns, more...)
 	}
-	e.rivals.Store(&more)
+	e.rivals.Store(newRivalSet(more))
 }
 
 // rivals returns the patterns of requests that guarded, which names a method,

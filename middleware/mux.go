@@ -118,7 +118,7 @@ func (m *Mux) listed() []*entry {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.entries[:len(m.entries):len(m.entries)]
+	return slices.Clip(m.entries)
 }
 
 // Policies are those of [Mux.Routes], for package resourcemeta.

@@ -94,7 +94,7 @@ func TestPathValue(t *testing.T) {
 	} {
 		r := httptest.NewRequest(http.MethodGet, test.path, nil)
 		r.Header.Set("Authorization", "Bearer "+issuer.Sign(testissuer.Token{Claims: map[string]any{"tenant": "acme"}}))
-		r.Header.Set("Router-tenant", test.router)
+		r.Header.Set("Router-Tenant", test.router)
 		if response := serve(test.handler, r); response.StatusCode != test.status {
 			t.Errorf("%s: %d, want %d", test.name, response.StatusCode, test.status)
 		}

@@ -112,37 +112,6 @@ func (p *pattern) meets(other *pattern) bool {
 	return len(p.segments) == len(other.segments)
 }
 
-// matches reports whether p matches a path, still escaped and not ambiguous
-// ([AmbiguousPath]), on a host without its port.
-func (p *pattern) matches(host, path string) bool {
-	if p.host != "" && p.host != host {
-		return false
-	}
-	for _, s := range p.segments {
-		switch {
-		case path == "":
-			return false
-		case s.rest:
-			return true
-		case path == "/":
-			if s.literal != "/" {
-				return false
-			}
-			path = ""
-		default:
-			end := strings.IndexByte(path[1:], '/') + 1
-			if end == 0 {
-				end = len(path)
-			}
-			if !s.isWild() && s.literal != unescaped(path[1:end]) {
-				return false
-			}
-			path = path[end:]
-		}
-	}
-	return path == ""
-}
-
 // serves reports whether p is for requests with method.
 func (p *pattern) serves(method string) bool {
 	return p.method == "" || p.method == method || p.method == http.MethodGet && method == http.MethodHead

@@ -64,11 +64,41 @@ func TestPatternAgreesWithServeMux(t *testing.T) {
 	}
 }
 
+// matches reports whether p matches path, as the tree finds it.
+func (p *pattern) matches(host, path string) bool {
+	named := *p
+	named.method = "NAMED"
+	return newPatternTree([]*pattern{&named}).hasOther("OTHER", host, path)
+}
+
 // isRedirect reports whether handler sends the client elsewhere.
 func isRedirect(handler http.Handler, r *http.Request) bool {
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, r)
 	return w.Code/100 == 3
+}
+
+// TestPatternTree shows that a tree of many patterns finds what trees of one do.
+func TestPatternTree(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 6))
+	for range 200 {
+		patterns := make([]*pattern, 6)
+		for i := range patterns {
+			patterns[i] = parsePattern([]string{"GET ", "HEAD ", "PUT "}[random.IntN(3)] + []string{"", "api.test"}[random.IntN(2)] + randomPattern(random))
+		}
+		tree := newPatternTree(patterns)
+		for _, path := range shortPaths() {
+			for _, method := range []string{"GET", "HEAD", "PUT", "POST"} {
+				want := false
+				for _, p := range patterns {
+					want = want || p.matches("api.test", path) && !p.serves(method)
+				}
+				if got := tree.hasOther(method, "api.test", path); got != want {
+					t.Fatalf("%s %s: %v, want %v", method, path, got, want)
+				}
+			}
+		}
+	}
 }
 
 // TestPatternRelations shows that covers and meets say what the paths do that

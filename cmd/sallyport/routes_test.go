@@ -11,6 +11,7 @@ import (
 
 	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/middleware"
+	"github.com/sallyport-auth/sallyport/scopes"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -42,7 +43,7 @@ func configuredRoutes(t *testing.T) *routes {
 func TestRoutesAsReceived(t *testing.T) {
 	table := configuredRoutes(t)
 	seen := make(chan string, 1)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		policy, listed, denial := table.mux.PolicyFor(r)
 		status := 0
 		switch {
@@ -118,4 +119,27 @@ func sendLine(t *testing.T, server *httptest.Server, head string) string {
 		t.Fatal(err)
 	}
 	return string(response)
+}
+
+// TestRouteWarnings shows that warnings of the routes are told beside those of
+// the issuers.
+func TestRouteWarnings(t *testing.T) {
+	v, err := validator.New(validator.Config{Issuers: []validator.Issuer{{
+		URL: "https://issuer.example", Audiences: []string{"https://api.example"}, Keys: jwkscache.Static([]byte(read(t, samples+"/jwks.json"))),
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	guard, err := middleware.New(middleware.Config{Validator: v})
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := &routes{mux: guard.NewMux()}
+	table.mux.Handle("GET /other", scopes.Audience("https://other.example"), http.NotFoundHandler())
+	told := strings.Join((&judge{validator: v, guard: guard, routes: table}).warnings(), "\n")
+	for _, want := range []string{`issuer "https://issuer.example": keys[3]`, `pattern "GET /other": `} {
+		if !strings.Contains(told, want) {
+			t.Errorf("%s is not told: %s", want, told)
+		}
+	}
 }

@@ -93,7 +93,7 @@ func TestGinHandlers(t *testing.T) {
 		}
 	})
 	group := router.Group("/", ginRequire(guard, scopes.All("orders:read")))
-	group.Any("/orders", func(c *gin.Context) { ran++ }, func(c *gin.Context) {
+	group.Any("/orders", func(*gin.Context) { ran++ }, func(c *gin.Context) {
 		ran++
 		if c.GetHeader("X-HTTP-Method-Override") != "" {
 			override++
