@@ -28,6 +28,23 @@ func (s *sample) Several(a, b int, more ...string) {
 	}
 }
 
+// TestBad shows that what careless callers pass panics when it is used.
+func TestBad(t *testing.T) {
+	for name, ctx := range zero.Contexts() {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s can be used", name)
+				}
+			}()
+			_ = ctx.Err()
+		}()
+	}
+	if panics := zero.Panics(nil, zero.Error()); len(panics) != 3 {
+		t.Errorf("%q", panics)
+	}
+}
+
 // TestPanics shows that every method that panics is told, and no other.
 func TestPanics(t *testing.T) {
 	const nilPointer = ": runtime error: invalid memory address or nil pointer dereference"
