@@ -36,13 +36,13 @@ func TestNilContext(t *testing.T) {
 			refuses("Permit", keys.Permit(ctx, name))
 			refuses("Forbid", keys.Forbid(ctx, name))
 			synctest.Wait()
-			wants(t, "another caller", find(t, keys, "a"), nil)
-			wants(t, "a kid that was forbidden all the same", find(t, keys, "b"), jose.ErrUnknownKey)
-			advance(2 * time.Second) // a fetch for an unknown kid may begin
+			wants(t, "another caller", find(t, keys, "a"), nil)                                       //nolint:contextcheck // it has a context of its own
+			wants(t, "a kid that was forbidden all the same", find(t, keys, "b"), jose.ErrUnknownKey) //nolint:contextcheck // as above
+			advance(2 * time.Second)                                                                  // a fetch for an unknown kid may begin
 			_, err = keys.Find(ctx, time.Now(), headerOf(t, "unknown"))
 			refuses("Find of an unknown kid", err)
 
-			h := held(t, keys, "a")
+			h := held(t, keys, "a") //nolint:contextcheck // as above
 			advance(11 * time.Minute)
 			wants(t, "a stale handle", h.handle.Check(ctx, time.Now()), nil) // it never waits
 			synctest.Wait()
@@ -79,7 +79,10 @@ func TestNilErrors(t *testing.T) {
 // made, and that such Keys are unavailable.
 func TestZeroValues(t *testing.T) {
 	values := []any{
-		(*jwkscache.Keys)(nil), new(jwkscache.Keys), jwkscache.Found{}, jwkscache.Handle{}, jwkscache.KeyName{},
+		(*jwkscache.Keys)(nil), new(jwkscache.Keys),
+		jwkscache.Found{},
+		jwkscache.Handle{},
+		jwkscache.KeyName{},
 		(*jwkscache.Trace)(nil), new(jwkscache.Trace),
 	}
 	for _, args := range [][]any{{t.Context()}, nil} {

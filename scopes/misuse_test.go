@@ -44,7 +44,7 @@ func TestDecideWithoutContext(t *testing.T) {
 // forbidding is an error that is ErrForbidden by its Is method.
 type forbidding struct{ error }
 
-func (forbidding) Is(target error) bool { return target == scopes.ErrForbidden } //nolint:errorlint // it is what Is is for
+func (forbidding) Is(target error) bool { return target == scopes.ErrForbidden }
 
 // TestHookAnswersNilPointer covers R-SC-11: a nil pointer that a hook returns as
 // an error does not permit, is no verdict, and can be looked at by whoever logs
@@ -74,8 +74,14 @@ func TestHookAnswersNilPointer(t *testing.T) {
 // made, and that none of them permits.
 func TestZeroValues(t *testing.T) {
 	values := []any{
-		scopes.Policy{}, new(scopes.Policy), (*scopes.Refusal)(nil), new(scopes.Refusal), scopes.Contract{}, new(scopes.Contract),
-		scopes.Explanation{}, scopes.Hierarchy(nil), scopes.Hierarchy{}, scopes.Revocation(0),
+		scopes.Policy{},
+		new(scopes.Policy), (*scopes.Refusal)(nil), new(scopes.Refusal),
+		scopes.Contract{},
+		new(scopes.Contract),
+		scopes.Explanation{},
+		scopes.Hierarchy(nil),
+		scopes.Hierarchy{},
+		scopes.Revocation(0),
 	}
 	for _, args := range [][]any{{t.Context()}, {t.Context(), minted(t, "a")}, nil} {
 		for _, line := range zero.Panics(args, values...) {

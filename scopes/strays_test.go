@@ -39,7 +39,7 @@ func hangUp(policy scopes.Policy, tokens ...*validator.Token) {
 		decided := make(chan struct{})
 		go func() {
 			defer close(decided)
-			policy.Decide(ctx, token, scopes.Operation{Name: "stuck"})
+			_ = policy.Decide(ctx, token, scopes.Operation{Name: "stuck"})
 		}()
 		synctest.Wait()
 		cancel()
@@ -158,7 +158,7 @@ func TestStraysAtOnce(t *testing.T) {
 		ctx, cancel := context.WithCancel(at(0))
 		var requests sync.WaitGroup
 		for range 3000 {
-			requests.Go(func() { policy.Decide(ctx, all[0], scopes.Operation{Name: "stuck"}) })
+			requests.Go(func() { _ = policy.Decide(ctx, all[0], scopes.Operation{Name: "stuck"}) })
 		}
 		synctest.Wait()
 		cancel()

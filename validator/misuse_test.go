@@ -73,8 +73,8 @@ func TestNilContext(t *testing.T) {
 			if len(dones) != 2 || dones[0].Reason != validator.Unavailable {
 				t.Errorf("%s: the hook is told %+v", how, dones)
 			}
-			expect(t, v, good, 0, "", "")
-			if ctx == nil { // nor if the keys are there
+			expect(t, v, good, 0, "", "") //nolint:contextcheck // it has a context of its own
+			if ctx == nil {               // nor if the keys are there
 				if err := validate(good); !errors.Is(err, hook.ErrContext) {
 					t.Errorf("%s: of a token that is kept: %v", how, err)
 				}
@@ -191,8 +191,13 @@ func TestNilErrors(t *testing.T) {
 func TestZeroValues(t *testing.T) {
 	values := []any{
 		(*validator.Validator)(nil), new(validator.Validator), (*validator.Token)(nil), new(validator.Token), (*validator.Error)(nil), new(validator.Error),
-		(*validator.Trace)(nil), new(validator.Trace), validator.Presentation{}, new(validator.Presentation),
-		validator.Scheme(0), validator.Reason(""), validator.ClaimRule{}, validator.Sealed{}, new(validator.Sealed),
+		(*validator.Trace)(nil), new(validator.Trace),
+		validator.Presentation{},
+		new(validator.Presentation),
+		validator.Scheme(0), validator.Reason(""),
+		validator.ClaimRule{},
+		validator.Sealed{},
+		new(validator.Sealed),
 	}
 	for _, args := range [][]any{{t.Context()}, nil} {
 		for _, line := range zero.Panics(args, values...) {

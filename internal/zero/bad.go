@@ -9,7 +9,7 @@ func Contexts() map[string]context.Context {
 }
 
 // hollow is a context that embeds none.
-type hollow struct{ context.Context }
+type hollow struct{ context.Context } //nolint:containedctx // it is one itself
 
 // Error returns an error whose methods panic, as those of many nil pointers do.
 func Error() error { return (*silent)(nil) }
