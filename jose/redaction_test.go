@@ -60,12 +60,12 @@ func TestRedactionInside(t *testing.T) {
 	} {
 		for writer, text := range writings(v) {
 			plain := strings.ToLower(strings.ReplaceAll(text, " ", ""))
-			for _, secret := range strings.Split(compact, ".") {
+			for secret := range strings.SplitSeq(compact, ".") {
 				raw, err := base64.RawURLEncoding.DecodeString(secret)
 				if err != nil {
 					t.Fatal(err)
 				}
-				decimal := strings.Trim(fmt.Sprint(raw[:8]), "[]")
+				decimal := strings.Trim(fmt.Sprintf("%d", raw[:8]), "[]")
 				if strings.Contains(text, secret) || strings.Contains(text, string(raw)) || strings.Contains(text, decimal) ||
 					strings.Contains(plain, hex.EncodeToString([]byte(secret))) || strings.Contains(plain, hex.EncodeToString(raw)) {
 					t.Errorf("%s: %s shows a segment: %.200s", name, writer, text)

@@ -167,7 +167,7 @@ func (g *Guard) noticeURL(ctx context.Context) {
 }
 
 // denied tells the hook, whose panic changes nothing about the refusal.
-func (g *Guard) denied(ctx context.Context, denial *Denial) {
+func (g *Guard) denied(ctx context.Context, denial *Denial) { //nolint:contextcheck // the hook gets one if the caller has none
 	if g.trace.Denied == nil {
 		return
 	}

@@ -110,7 +110,7 @@ func TestZeroValues(t *testing.T) {
 func TestCheckWithoutContext(t *testing.T) {
 	issuer := testissuer.New(t)
 	var told []error
-	guard := guardFor(t, issuer, middleware.Config{Trace: &middleware.Trace{Denied: func(ctx context.Context, d *middleware.Denial) {
+	guard := guardFor(t, issuer, middleware.Config{Trace: &middleware.Trace{Denied: func(ctx context.Context, _ *middleware.Denial) {
 		told = append(told, hook.CheckContext(ctx))
 	}}})
 	good := validator.Presentation{Scheme: validator.Bearer, Token: issuer.Sign(testissuer.Token{})}

@@ -1,7 +1,6 @@
 package scopes_test
 
 import (
-	"context"
 	"errors"
 	"testing"
 
@@ -10,9 +9,6 @@ import (
 	"github.com/sallyport-auth/sallyport/scopes"
 	"github.com/sallyport-auth/sallyport/validator"
 )
-
-// hollow is a context whose methods panic: it embeds none.
-type hollow struct{ context.Context }
 
 // TestDecideWithoutContext covers R-SC-11: without a context nothing is decided,
 // whatever the policy asks, and no hook runs.
@@ -31,7 +27,7 @@ func TestDecideWithoutContext(t *testing.T) {
 			t.Errorf("%v permits: %v", policy, e)
 		}
 	}
-	for name, ctx := range map[string]context.Context{"a nil pointer": (*hollow)(nil), "no context inside": hollow{}} {
+	for name, ctx := range zero.Contexts() {
 		refusal := scopes.Check("h", 0, asked(&n, nil)).Decide(ctx, token, scopes.Operation{})
 		if refusal == nil || !errors.Is(refusal, hook.ErrContext) {
 			t.Errorf("%s: %v", name, refusal)
@@ -45,11 +41,10 @@ func TestDecideWithoutContext(t *testing.T) {
 	}
 }
 
-// silent is an error whose methods panic, as those of many nil pointers do.
-type silent struct{ forbids bool }
+// forbidding is an error that is ErrForbidden by its Is method.
+type forbidding struct{ error }
 
-func (s *silent) Error() string        { return "silent" }
-func (s *silent) Is(target error) bool { return s.forbids && target == scopes.ErrForbidden } //nolint:errorlint // it is what Is is for
+func (forbidding) Is(target error) bool { return target == scopes.ErrForbidden }
 
 // TestHookAnswersNilPointer covers R-SC-11: a nil pointer that a hook returns as
 // an error does not permit, is no verdict, and can be looked at by whoever logs
@@ -57,7 +52,7 @@ func (s *silent) Is(target error) bool { return s.forbids && target == scopes.Er
 func TestHookAnswersNilPointer(t *testing.T) {
 	token := minted(t, "")
 	for name, err := range map[string]error{
-		"foreign": (*silent)(nil), "joined": errors.Join(errors.New("first"), (*silent)(nil)),
+		"foreign": zero.Error(), "joined": errors.Join(errors.New("first"), zero.Error()),
 		"a Refusal": (*scopes.Refusal)(nil), "the zero Refusal": &scopes.Refusal{},
 		"an Error": (*validator.Error)(nil), "the zero Error": &validator.Error{},
 	} {
@@ -70,7 +65,7 @@ func TestHookAnswersNilPointer(t *testing.T) {
 			t.Errorf("%s: %v", name, refusal.Unwrap())
 		}
 	}
-	if refusal := decide(hooked("h", &silent{forbids: true}), token); refusal == nil || refusal.Reason != validator.Forbidden {
+	if refusal := decide(hooked("h", forbidding{errors.New("not yours")}), token); refusal == nil || refusal.Reason != validator.Forbidden {
 		t.Errorf("an error that forbids by Is: %v", refusal)
 	}
 }
@@ -79,8 +74,14 @@ func TestHookAnswersNilPointer(t *testing.T) {
 // made, and that none of them permits.
 func TestZeroValues(t *testing.T) {
 	values := []any{
-		scopes.Policy{}, new(scopes.Policy), (*scopes.Refusal)(nil), new(scopes.Refusal), scopes.Contract{}, new(scopes.Contract),
-		scopes.Explanation{}, scopes.Hierarchy(nil), scopes.Hierarchy{}, scopes.Revocation(0),
+		scopes.Policy{},
+		new(scopes.Policy), (*scopes.Refusal)(nil), new(scopes.Refusal),
+		scopes.Contract{},
+		new(scopes.Contract),
+		scopes.Explanation{},
+		scopes.Hierarchy(nil),
+		scopes.Hierarchy{},
+		scopes.Revocation(0),
 	}
 	for _, args := range [][]any{{t.Context()}, {t.Context(), minted(t, "a")}, nil} {
 		for _, line := range zero.Panics(args, values...) {

@@ -15,14 +15,6 @@ import (
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// hollow is a context whose methods panic: it embeds none.
-type hollow struct{ context.Context }
-
-// badContexts are what callers and hooks pass by mistake.
-func badContexts() map[string]context.Context {
-	return map[string]context.Context{"nil": nil, "a nil pointer": (*hollow)(nil), "no context inside": hollow{}}
-}
-
 // transport is an http.RoundTripper of one function.
 type transport func(*http.Request) (*http.Response, error)
 
@@ -43,7 +35,7 @@ func fetching(config *validator.Config) {
 func TestNilContext(t *testing.T) {
 	tenant := strings.Replace(testIssuer, "as.", "tenant.", 1)
 	name := jwkscache.KeyName{KeyID: "x"}
-	for how, ctx := range badContexts() {
+	for how, ctx := range zero.Contexts() {
 		synctest.Test(t, func(t *testing.T) {
 			config := baseConfig()
 			fetching(&config)
@@ -81,8 +73,8 @@ func TestNilContext(t *testing.T) {
 			if len(dones) != 2 || dones[0].Reason != validator.Unavailable {
 				t.Errorf("%s: the hook is told %+v", how, dones)
 			}
-			expect(t, v, good, 0, "", "")
-			if ctx == nil { // nor if the keys are there
+			expect(t, v, good, 0, "", "") //nolint:contextcheck // it has a context of its own
+			if ctx == nil {               // nor if the keys are there
 				if err := validate(good); !errors.Is(err, hook.ErrContext) {
 					t.Errorf("%s: of a token that is kept: %v", how, err)
 				}
@@ -113,7 +105,7 @@ func TestHooksChangeNoVerdict(t *testing.T) {
 			Stored:     func(string, jwkscache.Stored) { panic("injected") },
 		}},
 	}
-	for how, ctx := range badContexts() {
+	for how, ctx := range zero.Contexts() {
 		hooks["start returns "+how] = &validator.Trace{ValidateStart: func(context.Context) context.Context { return ctx }}
 	}
 	for name, trace := range hooks {
@@ -164,18 +156,12 @@ func TestHookKeepsContext(t *testing.T) {
 	}
 }
 
-// silent is an error whose methods panic, as those of many nil pointers do.
-type silent struct{ text string }
-
-func (s *silent) Error() string { return s.text }
-func (s *silent) Is(error) bool { return s.text == "" }
-
 // TestNilErrors covers R-OP-04: a nil pointer that hooks and transports return as
 // an error is an error like any other, though nobody can ask it anything.
 func TestNilErrors(t *testing.T) {
 	for name, err := range map[string]error{
-		"foreign": (*silent)(nil), "of this package": (*validator.Error)(nil), "without a reason": &validator.Error{},
-		"joined": errors.Join(errors.New("first"), (*silent)(nil)),
+		"foreign": zero.Error(), "of this package": (*validator.Error)(nil), "without a reason": &validator.Error{},
+		"joined": errors.Join(errors.New("first"), zero.Error()),
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			config := baseConfig()
@@ -205,8 +191,13 @@ func TestNilErrors(t *testing.T) {
 func TestZeroValues(t *testing.T) {
 	values := []any{
 		(*validator.Validator)(nil), new(validator.Validator), (*validator.Token)(nil), new(validator.Token), (*validator.Error)(nil), new(validator.Error),
-		(*validator.Trace)(nil), new(validator.Trace), validator.Presentation{}, new(validator.Presentation),
-		validator.Scheme(0), validator.Reason(""), validator.ClaimRule{}, validator.Sealed{}, new(validator.Sealed),
+		(*validator.Trace)(nil), new(validator.Trace),
+		validator.Presentation{},
+		new(validator.Presentation),
+		validator.Scheme(0), validator.Reason(""),
+		validator.ClaimRule{},
+		validator.Sealed{},
+		new(validator.Sealed),
 	}
 	for _, args := range [][]any{{t.Context()}, nil} {
 		for _, line := range zero.Panics(args, values...) {

@@ -85,7 +85,7 @@ func (v *Validator) Validate(ctx context.Context, p Presentation) (*Token, error
 		return nil, errNotMade
 	}
 	if ctx == nil {
-		return v.told(v.trace.validateStart(context.Background()), nil, nil, errContext)
+		return v.told(v.trace.validateStart(context.Background()), nil, nil, errContext) //nolint:contextcheck // there is none
 	}
 	ctx = v.trace.validateStart(ctx)
 	token, is, refused := v.survive(ctx, &p)

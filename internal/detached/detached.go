@@ -43,7 +43,7 @@ func Do[T any](ctx context.Context, timeout time.Duration, work func(context.Con
 		err   error
 	}
 	if hook.CheckContext(ctx) != nil {
-		ctx = context.Background()
+		ctx = context.Background() //nolint:contextcheck // the caller has none
 	}
 	ended := make(chan struct{})
 	results := make(chan result, 1)

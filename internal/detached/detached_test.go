@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/sallyport-auth/sallyport/internal/clock"
 	"github.com/sallyport-auth/sallyport/internal/detached"
+	"github.com/sallyport-auth/sallyport/internal/hook"
+	"github.com/sallyport-auth/sallyport/internal/zero"
 )
 
 var errWork = errors.New("from the work")
@@ -52,6 +55,33 @@ func TestDo(t *testing.T) {
 			<-over
 		})
 	}
+}
+
+// TestBadValues shows that a caller's context that cannot be used costs those
+// who wait for the work nothing, and the caller its own waiting, and that an
+// error of the work can be looked at by all.
+func TestBadValues(t *testing.T) {
+	for name, ctx := range zero.Contexts() {
+		synctest.Test(t, func(t *testing.T) {
+			value, over, err := detached.Do(ctx, time.Second, func(ctx context.Context) (any, error) {
+				_, timed := ctx.Deadline()
+				return timed && ctx.Value(key{}) == nil, nil
+			})
+			if value != true || err != nil {
+				t.Errorf("%s: %v, %v", name, value, err)
+			}
+			<-over
+			f := detached.NewFlight()
+			if err := f.Wait(ctx, 1); !errors.Is(err, hook.ErrContext) || f.Waiting() != 0 {
+				t.Errorf("%s: waiting: %v, %d wait", name, err, f.Waiting())
+			}
+		})
+	}
+	_, over, err := detached.Do(t.Context(), time.Second, func(context.Context) (int, error) { return 0, zero.Error() })
+	if err == nil || errors.Is(err, errWork) || !strings.Contains(err.Error(), "*zero.silent") {
+		t.Errorf("an error that cannot be asked: %v", err)
+	}
+	<-over
 }
 
 // TestAbandoned shows that work which does not heed its context is given up, and

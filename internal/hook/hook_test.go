@@ -60,10 +60,9 @@ type (
 	noUnwrap struct{ error }
 )
 
-func (*noText) Error() string      { panic("secret") }
-func (noIs) Is(error) bool         { panic("secret") }
-func (noUnwrap) Unwrap() error     { panic("secret") }
-func (*noUnwrap) Other() (_ error) { return nil }
+func (*noText) Error() string  { panic("secret") }
+func (noIs) Is(error) bool     { panic("secret") }
+func (noUnwrap) Unwrap() error { panic("secret") }
 
 // TestCheckError shows that an error which cannot be asked is replaced by one
 // that can, wherever it stands in a chain, and any other is kept.

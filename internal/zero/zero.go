@@ -1,5 +1,5 @@
-// Package zero calls methods of values that no constructor made, for tests: a
-// library whose zero values refuse must not panic instead.
+// Package zero has what careless callers do, for tests: it calls methods of
+// values that no constructor made, and makes contexts and errors that panic.
 package zero
 
 import (

@@ -10,7 +10,7 @@ import (
 )
 
 // sample has one method of each kind that Panics must tell apart.
-type sample struct{ text *string }
+type sample struct{ text *string } //nolint:recvcheck // both kinds of receivers are what it is for
 
 func (s *sample) Careful() string {
 	if s == nil || s.text == nil {
@@ -25,6 +25,23 @@ func (s sample) Format(f fmt.State, _ rune)       { _, _ = f.Write(nil) }
 func (s *sample) Several(a, b int, more ...string) {
 	if a != 7 || b != 7 || len(more) > 0 {
 		panic("other arguments")
+	}
+}
+
+// TestBad shows that what careless callers pass panics when it is used.
+func TestBad(t *testing.T) {
+	for name, ctx := range zero.Contexts() {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s can be used", name)
+				}
+			}()
+			_ = ctx.Err()
+		}()
+	}
+	if panics := zero.Panics(nil, zero.Error()); len(panics) != 3 {
+		t.Errorf("%q", panics)
 	}
 }
 
