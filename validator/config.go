@@ -219,6 +219,7 @@ type commonParts struct {
 	shared      *jwkscache.Shared
 	leeway      Leeway
 	sole        bool // there is one issuer, and no Config.Tenants
+	dynamic     bool // the issuers are those of Config.Tenants
 	accepted    bool // the issuers are configured, or a token of them was accepted before
 }
 
@@ -317,6 +318,7 @@ func (c *Issuer) checked(field string, common commonParts, f *faults) *issuer {
 	algorithms := checkedAlgorithms(c.Algorithms, field, f)
 	is := &issuer{
 		url:       c.URL,
+		dynamic:   common.dynamic,
 		audiences: slices.Clone(c.Audiences),
 		profile:   c.Profile,
 		marker:    slices.Clone(c.Marker),
@@ -335,8 +337,8 @@ func (c *Issuer) checked(field string, common commonParts, f *faults) *issuer {
 	for _, a := range algorithms {
 		is.allowed[a] = true
 	}
-	is.holdTo(common.leeway)
 	is.open(c, algorithms, common, field, f)
+	is.holdTo(common.leeway)
 	return is
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -152,5 +153,24 @@ func TestMeetsAllocatesNothing(t *testing.T) {
 				t.Errorf("%+v after %s: %v allocations", demands, offset, n)
 			}
 		}
+	}
+}
+
+// TestMeetsKey (R-OP-06): a Token that is held holds no longer than its key.
+func TestMeetsKey(t *testing.T) {
+	v := newValidator(t, baseConfig())
+	token := cached(at(0), t, v, bearer(testKey.token(baseClaims)))
+	if err := token.Meets(at(0), validator.Demands{}); err != nil {
+		t.Fatal(err)
+	}
+	name := jwkscache.KeyName{KeyID: "k1"}
+	if err := v.ForbidKey(t.Context(), testIssuer, name); err != nil {
+		t.Fatal(err)
+	}
+	if err := token.Meets(at(0), validator.Demands{}); !errors.Is(err, validator.UnknownKey) {
+		t.Errorf("the key is forbidden: %v", err)
+	}
+	if err := token.Meets(at(2*time.Hour), validator.Demands{}); !errors.Is(err, validator.Expired) {
+		t.Errorf("the token has expired too: %v", err)
 	}
 }

@@ -99,9 +99,9 @@ func (ts *tenants) open(c *Issuer) (*issuer, error) {
 	var f faults
 	field := "Tenants: " + strconv.Quote(c.URL)
 	common := ts.common
-	common.accepted = ts.accepted.has(c.URL)
+	common.dynamic, common.accepted = true, ts.accepted.has(c.URL)
 	is := c.checked(field, common, &f)
-	is.dynamic, is.self = true, weak.Make(is)
+	is.self = weak.Make(is)
 	return is, f.err()
 }
 

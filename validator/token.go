@@ -8,6 +8,7 @@ import (
 
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
 	"github.com/sallyport-auth/sallyport/jose"
+	"github.com/sallyport-auth/sallyport/jwkscache"
 )
 
 // Token is a validated access token: its verified claims, without the token
@@ -27,6 +28,7 @@ type facts struct {
 	claims  claims
 	payload string
 	terms   *terms
+	key     jwkscache.Handle // that verified the signature
 }
 
 // draft is a Token that is being judged, in one piece of memory.

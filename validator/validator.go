@@ -210,6 +210,7 @@ func (v *Validator) verify(ctx context.Context, now time.Time, token string) (*v
 		return nil, is, errTenantGone
 	}
 	v.headers.Remember(&unverified)
+	judged.facts.key = key
 	made := &verified{draft: judged, key: key, since: v.moment(now)}
 	made.rest(is, &unverified)
 	return made, is, nil
