@@ -106,13 +106,12 @@ func (p Policy) Err() error {
 func (p Policy) IsPublic() bool { return p.rule != nil && p.rule.public }
 
 // Decide returns nil if token permits the operation, or why not. A nil or zero
-// token permits nothing, except under [Public]. A token that has expired, by the
-// Validator's leeway, permits nothing either, nor does one that does not meet
-// [Policy.Demands]: so a policy that is asked in a handler, or of a token that is
-// held, says no less than on a route. The token's key must still be published.
-// Whether its issuer is still configured as it was is not checked; see
-// [validator.Token.Meets]. ctx bounds the hooks; if it is nil, the refusal is
-// Unavailable.
+// token permits nothing, except under [Public]. Nor does a token that has expired,
+// by the Validator's leeway, whose key is no longer published, or that does not
+// meet [Policy.Demands]. So Decide refuses what the policy would refuse on a route,
+// also in a handler or for a token that is held. Whether the issuer is still
+// configured as it was is not checked; see [validator.Token.Meets]. ctx bounds the
+// hooks; if it is nil, the refusal is Unavailable.
 func (p Policy) Decide(ctx context.Context, token *validator.Token, operation Operation) *Refusal {
 	return p.decide(ctx, token, operation, nil)
 }
