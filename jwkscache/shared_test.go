@@ -139,3 +139,28 @@ func TestSharedWait(t *testing.T) {
 		wants(t, "a later one", keys.Ready(), nil)
 	})
 }
+
+// TestFetchGetsNoValues shows that a fetch, whose result is for all who wait, gets
+// none of the values of the request that came first.
+func TestFetchGetsNoValues(t *testing.T) {
+	type key struct{}
+	synctest.Test(t, func(t *testing.T) {
+		fetches := 0
+		keys, err := jwkscache.Open(jwkscache.URL("https://issuer.test/jwks"), jwkscache.Binding{
+			HTTPClient: &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+				fetches++
+				if r.Context().Value(key{}) != nil {
+					t.Error("the transport gets the values of a request")
+				}
+				return nil, errRefused
+			})},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wants(t, "a request", keys.Warm(context.WithValue(t.Context(), key{}, "first")), jwkscache.ErrUnavailable)
+		if fetches != 1 {
+			t.Errorf("%d fetches", fetches)
+		}
+	})
+}

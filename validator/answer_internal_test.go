@@ -14,7 +14,7 @@ func suspend(ts *tenants, d time.Duration) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	for _, found := range ts.known.Range {
-		t := found.(*tenant) //nolint:forcetypeassert // nothing else is in there
+		t := found.(*tenant)
 		a := *t.answer.Load()
 		a.since.wall -= int64(d)
 		t.answer.Store(&a)
