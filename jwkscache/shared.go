@@ -15,8 +15,8 @@ import (
 // is a configuration error.
 type SharedLimits struct {
 	// Waiters is how many requests wait at once, for keys or for an issuer
-	// to be found: 4 000 (1 to 1 000 000). Those that wait for one thing may be
-	// as many as there are places left, so that there is room for others; what
+	// to be found: 4 000 (1 to 1 000 000). A quarter is for issuers with at most
+	// four of them; of the others, one issuer may have as many as are left. What
 	// exceeds that is not judged ([ErrUnavailable]).
 	Waiters int
 	// Fetches is how many fetches from the network are under way at once:

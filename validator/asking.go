@@ -89,7 +89,7 @@ func (ts *tenants) ask(ctx context.Context, url string, known bool) (*asking, er
 	call := &asking{Flight: detached.NewFlight(), url: url, lane: l, wished: now}
 	ts.asked[url] = call
 	l.queue = append(l.queue, call)
-	ts.advance(l, now)
+	ts.advance(l, now) //nolint:contextcheck // the answer is for all who wait
 	return call, nil
 }
 
@@ -215,7 +215,7 @@ func (ts *tenants) call(ctx context.Context, call *asking) {
 	call.cancel()
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	ts.end(call)
+	ts.end(call) //nolint:contextcheck // as in ask
 }
 
 // land tells the result of a call to those who wait for it, unless it was given

@@ -15,10 +15,18 @@ type Waiters struct {
 // NewWaiters returns Waiters of which at most limit wait at once.
 func NewWaiters(limit int) *Waiters { return &Waiters{limit: int64(limit)} }
 
-// Wait waits for f as [Flight.Wait] does. A flight can have as many waiters as
-// there are places left for others, and at most limit: however many wait for a
-// few flights, there is room for those who wait for the next one. The error is
-// [ErrWaiters] if there is none.
+const (
+	// reserved is the part of the places, one in so many, that is for flights
+	// with few waiters.
+	reserved = 4
+	few      = 4
+)
+
+// Wait waits for f as [Flight.Wait] does, if fewer than limit others wait for it.
+// A quarter of all places is for flights with at most four waiters; of the others,
+// a flight can have as many as are left. So however many wait for some flights,
+// there is room for those who wait for the next one. The error is [ErrWaiters] if
+// there is none.
 func (w *Waiters) Wait(ctx context.Context, f *Flight, limit int) error {
 	if w == nil {
 		return f.Wait(ctx, limit)
@@ -28,7 +36,7 @@ func (w *Waiters) Wait(ctx context.Context, f *Flight, limit int) error {
 	if left < 0 {
 		return ErrWaiters
 	}
-	return f.Wait(ctx, min(limit, int(left)+1))
+	return f.Wait(ctx, min(limit, int(max(left-w.limit/reserved, few))))
 }
 
 // Waiting returns how many wait now.

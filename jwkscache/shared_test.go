@@ -1,0 +1,166 @@
+package jwkscache_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sallyport-auth/sallyport/jwkscache"
+	"github.com/sallyport-auth/sallyport/testissuer"
+)
+
+// sharing makes what a Binding takes.
+func sharing(t *testing.T, limits jwkscache.SharedLimits) *jwkscache.Shared {
+	t.Helper()
+	shared, err := jwkscache.NewShared(limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return shared
+}
+
+// serving is a client that answers every request with the set that set points to.
+func serving(set *[]byte) *http.Client {
+	return &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+		return &http.Response{
+			StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}},
+			Body: io.NopCloser(bytes.NewReader(*set)), Request: r,
+		}, nil
+	})}
+}
+
+// TestSharedMemory shows that a set that has no room is not used, and that the set
+// before serves on.
+func TestSharedMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		issuer, err := testissuer.Start(testissuer.Config{InMemory: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer issuer.Close()
+		shared, set := sharing(t, jwkscache.SharedLimits{KeyBytes: 2 << 20}), issuer.JWKS()
+		keys, err := jwkscache.Open(jwkscache.URL("https://issuer.test/jwks"), jwkscache.Binding{Shared: shared, HTTPClient: serving(&set)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wants(t, "a small set", keys.Warm(t.Context()), nil)
+		set = slices.Concat(set, bytes.Repeat([]byte(" "), 100<<10))
+		advance(15 * time.Minute)
+		token := issuer.Sign(testissuer.Token{})
+		wants(t, "the set before", judge(t.Context(), keys, token), nil)
+		synctest.Wait()
+		if err := keys.Status().LastError; err == nil || !strings.Contains(err.Error(), "SharedLimits.KeyBytes") {
+			t.Errorf("told %v", err)
+		}
+		advance(2 * time.Hour)
+		wants(t, "the set before, too old", judge(t.Context(), keys, token), jwkscache.ErrUnavailable)
+		set = issuer.JWKS()
+		advance(time.Minute)
+		wants(t, "a small set again", judge(t.Context(), keys, token), nil)
+	})
+}
+
+// TestSharedAbandoned shows that fetches which do not end, of transports that do
+// not heed their context, do not keep other issuers waiting for longer than their
+// time.
+func TestSharedAbandoned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		issuer, err := testissuer.Start(testissuer.Config{InMemory: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer issuer.Close()
+		shared, set, gate := sharing(t, jwkscache.SharedLimits{Fetches: 4}), issuer.JWKS(), make(chan struct{})
+		stuck := &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) {
+			<-gate
+			return nil, errRefused
+		})}
+		open := func(client *http.Client) *jwkscache.Keys {
+			keys, err := jwkscache.Open(jwkscache.URL("https://issuer.test/jwks"), jwkscache.Binding{Shared: shared, HTTPClient: client})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return keys
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		for range 4 {
+			keys := open(stuck)
+			go func() { _ = keys.Warm(ctx) }()
+		}
+		synctest.Wait()
+		start := time.Now()
+		wants(t, "another issuer", open(serving(&set)).Warm(t.Context()), nil)
+		if took := time.Since(start); took != 6*time.Second {
+			t.Errorf("another issuer waited for %v", took)
+		}
+		cancel()
+		close(gate)
+	})
+}
+
+// TestSharedWait shows that a request does not wait for ever for the turn of a
+// fetch, which begins all the same.
+func TestSharedWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		issuer, err := testissuer.Start(testissuer.Config{InMemory: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer issuer.Close()
+		shared, set := sharing(t, jwkscache.SharedLimits{Fetches: 4}), issuer.JWKS()
+		slow := &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		})}
+		open := func(client *http.Client) *jwkscache.Keys {
+			keys, err := jwkscache.Open(jwkscache.URL("https://issuer.test/jwks"), jwkscache.Binding{Shared: shared, HTTPClient: client})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return keys
+		}
+		for range 18 { // three at a time, of 5 s each
+			keys := open(slow)
+			go func() { _ = keys.Warm(t.Context()) }()
+		}
+		synctest.Wait()
+		start, keys, token := time.Now(), open(serving(&set)), issuer.Sign(testissuer.Token{})
+		wants(t, "a request", judge(t.Context(), keys, token), jwkscache.ErrUnavailable)
+		if took := time.Since(start); took != 16*time.Second {
+			t.Errorf("a request waited for %v", took)
+		}
+		advance(15 * time.Second)
+		wants(t, "a later one", keys.Ready(), nil)
+	})
+}
+
+// TestFetchGetsNoValues shows that a fetch, whose result is for all who wait, gets
+// none of the values of the request that came first.
+func TestFetchGetsNoValues(t *testing.T) {
+	type key struct{}
+	synctest.Test(t, func(t *testing.T) {
+		fetches := 0
+		keys, err := jwkscache.Open(jwkscache.URL("https://issuer.test/jwks"), jwkscache.Binding{
+			HTTPClient: &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+				fetches++
+				if r.Context().Value(key{}) != nil {
+					t.Error("the transport gets the values of a request")
+				}
+				return nil, errRefused
+			})},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wants(t, "a request", keys.Warm(context.WithValue(t.Context(), key{}, "first")), jwkscache.ErrUnavailable)
+		if fetches != 1 {
+			t.Errorf("%d fetches", fetches)
+		}
+	})
+}

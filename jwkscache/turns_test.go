@@ -1,0 +1,201 @@
+package jwkscache
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// testShared is a Shared with the limits given, or their defaults.
+func testShared(t *testing.T, limits SharedLimits) *Shared {
+	t.Helper()
+	s, err := NewShared(limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// ask lets a fetch wait for its turn. The channel gets the turn.
+func ask(t *testing.T, s *Shared, kind int, accepted bool) <-chan *turn {
+	t.Helper()
+	turns := make(chan *turn, 1)
+	go func() {
+		got, err := s.turns.await(kind, accepted)
+		if err != nil {
+			t.Error(err)
+		}
+		turns <- got
+	}()
+	synctest.Wait()
+	return turns
+}
+
+// TestTurnsShares shows whose turn it is while strangers and issuers of which a
+// token was accepted wait: of four turns, one is for a stranger, and those of a
+// kind come in order.
+func TestTurnsShares(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := testShared(t, SharedLimits{Fetches: 4})
+		busy := []*turn{<-ask(t, s, turnRefresh, true), <-ask(t, s, turnRefresh, true), <-ask(t, s, turnRefresh, true), <-ask(t, s, turnRefresh, true)}
+		var order []string
+		for i := range 8 {
+			for name, accepted := range map[string]bool{"stranger": false, "accepted": true} {
+				go func() {
+					got, err := s.turns.await(turnRefresh, accepted)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					order = append(order, fmt.Sprint(name, i)) // one is under way at a time
+					s.turns.done(got)
+				}()
+				synctest.Wait()
+			}
+		}
+		s.turns.done(busy[0])
+		synctest.Wait()
+		var strangers, accepted []string
+		for i, name := range order {
+			if strings.HasPrefix(name, "stranger") {
+				strangers = append(strangers, name)
+				if i < 10 && i%4 != 3 {
+					t.Errorf("turn %d is for a stranger", i)
+				}
+			} else {
+				accepted = append(accepted, name)
+			}
+		}
+		if len(strangers) != 8 || len(accepted) != 8 || !slices.IsSorted(strangers) || !slices.IsSorted(accepted) {
+			t.Errorf("the order was %v", order)
+		}
+	})
+}
+
+// TestTurnsReserved shows that strangers never take all the fetches under way, and
+// that the others may.
+func TestTurnsReserved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := testShared(t, SharedLimits{Fetches: 8})
+		var strangers []<-chan *turn
+		for range 20 {
+			strangers = append(strangers, ask(t, s, turnRefresh, false))
+		}
+		if s.turns.underWay != 6 {
+			t.Errorf("%d fetches for strangers are under way", s.turns.underWay)
+		}
+		<-ask(t, s, turnRefresh, true)
+		<-ask(t, s, turnRefresh, true)
+		waiting := ask(t, s, turnRefresh, true)
+		if s.turns.underWay != 8 {
+			t.Errorf("%d fetches are under way", s.turns.underWay)
+		}
+		s.turns.done(<-strangers[0])
+		s.turns.done(<-waiting)
+		for _, turns := range strangers[1:] {
+			s.turns.done(<-turns)
+		}
+		if s.turns.underWay != 2 || s.turns.others != 0 {
+			t.Errorf("%d fetches are under way in the end, %d for strangers", s.turns.underWay, s.turns.others)
+		}
+	})
+}
+
+// TestTurnsRates shows that each kind has its own rate, and that one which may go
+// on does, while another must wait.
+func TestTurnsRates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := testShared(t, SharedLimits{UnknownKids: 4, Missing: 8, Fetches: 1000})
+		begin := func(kind, n int) {
+			for range n {
+				s.turns.done(<-ask(t, s, kind, true))
+			}
+		}
+		begin(turnMissing, 8)
+		time.Sleep(500 * time.Millisecond)
+		begin(turnUnknownKid, 4)
+		start := time.Now()
+		begin(turnRefresh, 100)
+		if took := time.Since(start); took != 0 {
+			t.Errorf("refreshes waited for %v", took)
+		}
+		unknown := ask(t, s, turnUnknownKid, true) // first, so that its pause is known when the other comes
+		s.turns.done(<-ask(t, s, turnMissing, true))
+		if took := time.Since(start); took != 500*time.Millisecond {
+			t.Errorf("a fetch without keys waited for %v", took)
+		}
+		s.turns.done(<-unknown)
+		if took := time.Since(start); took != time.Second {
+			t.Errorf("a fetch for an unknown kid waited for %v", took)
+		}
+	})
+}
+
+// TestTurnsBounded shows that those who wait for a turn are bounded, and that
+// issuers of which a token was accepted have a bound of their own.
+func TestTurnsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := testShared(t, SharedLimits{Fetches: 4})
+		var all []<-chan *turn
+		for range 3 + maxStrangers {
+			all = append(all, ask(t, s, turnRefresh, false))
+		}
+		if _, err := s.turns.await(turnRefresh, false); !errors.Is(err, errTurns) || !errors.Is(err, ErrUnavailable) {
+			t.Errorf("%v, want %v", err, errTurns)
+		}
+		s.turns.done(<-ask(t, s, turnRefresh, true))
+		for _, turns := range all {
+			s.turns.done(<-turns)
+		}
+	})
+}
+
+// TestKinds shows that a cause which is not listed is bounded as an unknown kid is.
+func TestKinds(t *testing.T) {
+	for cause, want := range map[string]int{
+		causeMissing: turnMissing, causeSchedule: turnRefresh, causeStale: turnRefresh, causeUnknownKid: turnUnknownKid, "any other": turnUnknownKid,
+	} {
+		if got := kindOf(cause); got != want {
+			t.Errorf("%s: %d, want %d", cause, got, want)
+		}
+	}
+}
+
+// TestMemory shows what is counted of the sets of several issuers, and what is
+// refused.
+func TestMemory(t *testing.T) {
+	s := testShared(t, SharedLimits{KeyBytes: 16 << 20})
+	one, two := account{shared: s}, account{shared: s}
+	for _, step := range []struct {
+		name    string
+		account *account
+		size    int
+		want    error
+		used    int // of all
+	}{
+		{"a sixteenth", &one, 1 << 20, nil, 1 << 20},
+		{"too much of what is left", &two, 1 << 20, errMemory, 1 << 20},
+		{"less", &two, 900 << 10, nil, 1<<20 + 900<<10},
+		{"the same again", &one, 1 << 20, nil, 1<<20 + 900<<10},
+		{"a little more", &one, 1<<20 + 1, nil, 1<<20 + 1 + 900<<10},
+		{"much more", &one, 2 << 20, errMemory, 1<<20 + 1 + 900<<10},
+		{"less than before", &one, 1 << 10, nil, 1<<10 + 900<<10},
+	} {
+		if err := step.account.reserve(step.size); !errors.Is(err, step.want) || s.memory.used != step.used {
+			t.Errorf("%s: %v, %d are used, want %v, %d", step.name, err, s.memory.used, step.want, step.used)
+		}
+	}
+	one.use(0)
+	two.use(5 << 20) // what is there already is counted, whatever it takes
+	if s.memory.used != 5<<20 {
+		t.Errorf("%d are used", s.memory.used)
+	}
+	none := account{}
+	if err := none.reserve(1 << 40); err != nil {
+		t.Errorf("without a bound: %v", err)
+	}
+}

@@ -1,0 +1,36 @@
+package validator
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/sallyport-auth/sallyport/discovery"
+)
+
+// TestLocationKeepsWhatIsNeeded shows that of a long list of protected resources
+// only those of this API are kept, and whether there was a list.
+func TestLocationKeepsWhatIsNeeded(t *testing.T) {
+	var many []string
+	for i := range 10_000 {
+		many = append(many, fmt.Sprintf("https://api-%d.test", i))
+	}
+	l := location{issuer: "https://issuer.test", audiences: []string{"https://api-7.test", "https://other.test"}}
+	for name, row := range map[string]struct {
+		resources, kept []string
+		lists           bool
+	}{
+		"no list":    {nil, nil, true},
+		"an empty":   {[]string{}, []string{}, false},
+		"a long one": {many, []string{"https://api-7.test"}, true},
+		"another":    {[]string{"https://api-8.test"}, []string{}, false},
+	} {
+		l.known = l.needed(&discovery.Metadata{Issuer: l.issuer, JWKSURI: "https://issuer.test/jwks", ProtectedResources: row.resources})
+		if got := l.known.ProtectedResources; !slices.Equal(got, row.kept) || (got == nil) != (row.kept == nil) || l.lists() != row.lists {
+			t.Errorf("%s: %q are kept, lists: %v", name, got, l.lists())
+		}
+		if l.known.JWKSURI != "https://issuer.test/jwks" || l.known.Issuer != l.issuer {
+			t.Errorf("%s: %+v", name, l.known)
+		}
+	}
+}

@@ -1,0 +1,298 @@
+package validator_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sallyport-auth/sallyport/jwkscache"
+	"github.com/sallyport-auth/sallyport/testissuer"
+	"github.com/sallyport-auth/sallyport/validator"
+)
+
+// hosts serves the key sets of many tenants, by the host of the URL.
+type hosts struct {
+	takes time.Duration // a fetch
+
+	mu      sync.Mutex
+	sets    map[string][]byte // "*" is for the others
+	fetches []time.Time
+	now     int // fetches under way
+	most    int
+}
+
+func newHosts(set []byte) *hosts { return &hosts{sets: map[string][]byte{"*": set}} }
+
+func (h *hosts) RoundTrip(r *http.Request) (*http.Response, error) {
+	h.mu.Lock()
+	h.fetches = append(h.fetches, time.Now())
+	h.now++
+	h.most = max(h.most, h.now)
+	h.mu.Unlock()
+	defer func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.now--
+	}()
+	select {
+	case <-time.After(h.takes):
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	set, found := h.sets[r.URL.Hostname()]
+	if !found {
+		set = h.sets["*"]
+	}
+	return &http.Response{
+		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}},
+		Body: io.NopCloser(bytes.NewReader(set)), Request: r,
+	}, nil
+}
+
+// set changes the key set of the tenant of that URL.
+func (h *hosts) set(url string, set []byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sets[strings.TrimPrefix(url, "https://")] = set
+}
+
+// fetched is how many fetches there were.
+func (h *hosts) fetched() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.fetches)
+}
+
+// fetching makes n hosted tenants, whose keys are fetched from h, known to d.
+func fetching(signer *testissuer.Issuer, d *directory, h *hosts, n int) []validator.Issuer {
+	tenants := hosted(signer, n)
+	client := &http.Client{Transport: h}
+	for i := range tenants {
+		tenants[i].Keys, tenants[i].HTTPClient = jwkscache.URL(tenants[i].URL+"/jwks"), client
+		d.set(tenants[i].URL, answering(tenants[i]))
+	}
+	return tenants
+}
+
+// TestUnknownKidsOfAllTenants shows that tokens of made-up kids, of 500 tenants at
+// a time, cause at most 50 fetches in any second, and that a key which one of the
+// tenants starts to use meanwhile is found: where no token of the others was
+// accepted, within the 5 s that fetches of one issuer are apart and a second, and
+// where it was, within the time of a turn of all 500 more.
+func TestUnknownKidsOfAllTenants(t *testing.T) {
+	for name, row := range map[string]struct {
+		accepted int // tenants of which a token was
+		within   time.Duration
+	}{
+		"a known tenant among strangers": {1, 6 * time.Second},
+		"one of many":                    {500, 16 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				signer := startIssuer(t, "")
+				defer signer.Close()
+				d, h := newDirectory(), newHosts(signer.JWKS())
+				tenants := fetching(signer, d, h, 500)
+				v := tenanted(t, d, 0, nil)
+				for _, tenant := range tenants[:row.accepted] {
+					wantReason(t, "before", judgedAs(t, v, signer, tenant.URL), "")
+				}
+				advance(10 * time.Second)
+				var all sync.WaitGroup
+				start := time.Now()
+				for i, tenant := range tenants {
+					all.Go(func() {
+						for n := 0; time.Since(start) < 40*time.Second; n++ {
+							token := junk(tenant.URL, fmt.Sprintf("%d-%d", i, n))
+							all.Go(func() { _, _ = v.Validate(t.Context(), bearer(token)) })
+							advance(time.Second/2 + rand.N(time.Second))
+						}
+					})
+				}
+				advance(20 * time.Second)
+				began := h.fetched()
+				signer.Rotate()
+				h.set(tenants[0].URL, signer.JWKS())
+				rotated := time.Now()
+				for judgedAs(t, v, signer, tenants[0].URL) != "" {
+					advance(100 * time.Millisecond)
+				}
+				if took := time.Since(rotated); took > row.within {
+					t.Errorf("the new key was found after %v", took)
+				}
+				all.Wait()
+				for i, at := range h.fetches[began:] {
+					if i >= 50 && at.Sub(h.fetches[began+i-50]) < time.Second {
+						t.Fatalf("51 fetches within %v", at.Sub(h.fetches[began+i-50]))
+					}
+				}
+				if n := h.fetched() - began; n < 500 {
+					t.Errorf("%d fetches in 20 s", n)
+				}
+			})
+		})
+	}
+}
+
+// TestFirstKeysOfAllTenants shows that the first fetches of many tenants are
+// bounded in any second and at once, and that their requests wait for them: 300
+// tenants come at one instant, and none is refused.
+func TestFirstKeysOfAllTenants(t *testing.T) {
+	for _, row := range []struct {
+		takes  time.Duration // a fetch
+		most   int           // at once
+		within time.Duration
+	}{
+		{0, 48, 2*time.Second + 10*time.Millisecond},
+		{time.Second, 48, 7 * time.Second}, // a quarter of 64 is for tenants of which a token was accepted
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			signer := startIssuer(t, "")
+			defer signer.Close()
+			d, h := newDirectory(), newHosts(signer.JWKS())
+			h.takes = row.takes
+			tenants := fetching(signer, d, h, 300)
+			v := tenanted(t, d, 0, nil)
+			var all sync.WaitGroup
+			for _, tenant := range tenants {
+				all.Go(func() { wantReason(t, tenant.URL, judgedAs(t, v, signer, tenant.URL), "") })
+			}
+			start := time.Now()
+			all.Wait()
+			if took := time.Since(start); took > row.within {
+				t.Errorf("that took %v", took)
+			}
+			if h.most > row.most || len(h.fetches) != 300 {
+				t.Errorf("%d fetches, %d at once", len(h.fetches), h.most)
+			}
+			for i, at := range h.fetches {
+				if i >= 100 && at.Sub(h.fetches[i-100]) < time.Second {
+					t.Fatalf("101 fetches within %v", at.Sub(h.fetches[i-100]))
+				}
+			}
+		})
+	}
+}
+
+// TestWaitersOfAllTenants shows that those who wait are bounded over all tenants,
+// and that there is room for those of one more.
+func TestWaitersOfAllTenants(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		signer := startIssuer(t, "")
+		defer signer.Close()
+		d, h := newDirectory(), newHosts(signer.JWKS())
+		h.takes = 4 * time.Second
+		tenants := fetching(signer, d, h, 21)
+		v := tenanted(t, d, 0, nil)
+		var all sync.WaitGroup
+		for _, tenant := range tenants[:20] {
+			token := junk(tenant.URL, "k")
+			for range 1000 {
+				all.Go(func() { _, _ = v.Validate(t.Context(), bearer(token)) })
+			}
+			synctest.Wait()
+		}
+		waiting := 0
+		for _, s := range v.Status() {
+			waiting += s.Waiting
+		}
+		if waiting < 2500 || waiting > 4000 {
+			t.Errorf("%d wait", waiting)
+		}
+		wantReason(t, "one more tenant", judgedAs(t, v, signer, tenants[20].URL), "")
+		all.Wait()
+	})
+}
+
+// padded is a key set of so many bytes.
+func padded(set []byte, size int) []byte {
+	return slices.Concat(set, bytes.Repeat([]byte(" "), size-len(set)))
+}
+
+// TestKeyMemoryOfAllTenants shows that key sets have a bound over all tenants, that
+// small ones have room beside large ones, and that those of tenants that are gone
+// do not count.
+func TestKeyMemoryOfAllTenants(t *testing.T) {
+	for name, forget := range map[string]bool{"kept": false, "forgotten": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				signer := startIssuer(t, "")
+				defer signer.Close()
+				d, h := newDirectory(), newHosts(padded(signer.JWKS(), 200<<10))
+				tenants := fetching(signer, d, h, 40)
+				v := configured(t, func(c *validator.Config) { c.SharedLimits.KeyBytes, c.Tenants = 8<<20, d.find })
+				accepted := 0
+				for _, tenant := range tenants {
+					switch reason := judgedAs(t, v, signer, tenant.URL); reason {
+					case "":
+						accepted++
+					case validator.Unavailable:
+					default:
+						t.Errorf("%s: %q", tenant.URL, reason)
+					}
+					if forget {
+						v.ForgetTenant(tenant.URL)
+					}
+				}
+				if want := 40; forget && accepted != want {
+					t.Errorf("%d of %d sets have room", accepted, want)
+				}
+				if !forget && (accepted < 2 || accepted > 20) {
+					t.Errorf("%d sets of 400 KiB have room in 8 MiB", accepted)
+				}
+				small := hosted(signer, 41)[40]
+				small.Keys, small.HTTPClient = jwkscache.URL(small.URL+"/jwks"), &http.Client{Transport: h}
+				h.set(small.URL, signer.JWKS())
+				d.set(small.URL, answering(small))
+				wantReason(t, "a small set", judgedAs(t, v, signer, small.URL), "")
+			})
+		})
+	}
+}
+
+// TestSharedLimitsConfig shows that SharedLimits out of bounds are faults, told
+// with the others, and that those who wait for one issuer fit in.
+func TestSharedLimitsConfig(t *testing.T) {
+	issuer := validator.Issuer{URL: "https://issuer.test", Audiences: []string{"a"}}
+	_, err := validator.New(validator.Config{
+		Issuers: []validator.Issuer{issuer}, MaxTokenBytes: 1,
+		SharedLimits: jwkscache.SharedLimits{Waiters: -1, Fetches: 3, UnknownKids: 10_001, Missing: 1, KeyBytes: 1},
+	})
+	for _, want := range []string{
+		"MaxTokenBytes is 1", "SharedLimits.Waiters is -1", "SharedLimits.Fetches is 3", "SharedLimits.UnknownKids is 10001",
+		"SharedLimits.Missing is 1", "SharedLimits.KeyBytes is 1",
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v does not say %s", err, want)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		signer := startIssuer(t, "")
+		defer signer.Close()
+		d, h := newDirectory(), newHosts(signer.JWKS())
+		h.takes = time.Second
+		config := fetching(signer, d, h, 1)[0]
+		config.KeyLimits.Waiters = 6000
+		v := configured(t, func(*validator.Config) {}, config)
+		var all sync.WaitGroup
+		token := signer.Sign(testissuer.Token{Claims: map[string]any{"iss": config.URL}})
+		for range 6000 {
+			all.Go(func() {
+				if _, err := v.Validate(t.Context(), bearer(token)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+	})
+}
