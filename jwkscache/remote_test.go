@@ -156,9 +156,9 @@ func TestNoFetchFor(t *testing.T) {
 			want  error
 		}{
 			"a bad signature under a known kid": {testissuer.Token{Fault: testissuer.ForeignKey}, jose.ErrSignature},
-			"no kid, and one key": {testissuer.Token{Header: map[string]any{"kid": nil}}, nil},
-			"a long kid":  {testissuer.Token{Header: map[string]any{"kid": string(make([]byte, 257))}}, jose.ErrUnknownKey},
-			"no such alg": {testissuer.Token{Header: map[string]any{"alg": "none", "kid": "x"}}, jose.ErrAlgorithm},
+			"no kid, and one key":               {testissuer.Token{Header: map[string]any{"kid": nil}}, nil},
+			"a long kid":                        {testissuer.Token{Header: map[string]any{"kid": string(make([]byte, 257))}}, jose.ErrUnknownKey},
+			"no such alg":                       {testissuer.Token{Header: map[string]any{"alg": "none", "kid": "x"}}, jose.ErrAlgorithm},
 		} {
 			for range 200 {
 				wants(t, name, judge(t.Context(), keys, issuer.Sign(token.token)), token.want)
