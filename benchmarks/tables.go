@@ -174,7 +174,7 @@ func (r *Report) rejectTable() table {
 		title: "Refused tokens, one CPU",
 		about: "RS256: ratio to the floor of a good token [quartiles], µs, allocations. " +
 			"go-oidc fetches the keys for every unknown kid and every bad signature, here from a server on loopback in the same process, whose work is in the figure; " +
-			"\"keys by URL\" is Sallyport with the same server.",
+			"\"keys by URL\" is Sallyport with the same server; an unknown kid then waits for the next fetch, and the figure is without the wait.",
 		heading: []string{""},
 	}
 	cases := casesOf(r.Rejects)

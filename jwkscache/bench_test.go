@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -101,13 +102,26 @@ func BenchmarkHandleCheck(b *testing.B) {
 }
 
 // BenchmarkFindRefused looks up what attackers send: a kid that is not there,
-// while no fetch for it is allowed.
+// while as many tokens wait for the next fetch as may.
 func BenchmarkFindRefused(b *testing.B) {
-	keys, _ := benchKeys(b, 3)
+	_, set := newKey(b, "a")
+	s := new(site)
+	s.answers(200, setOf(set), "Cache-Control: max-age=86400")
+	var asked atomic.Bool
+	keys := bindTo(b, jwkscache.URL(siteURL), over(func(r *http.Request) (*http.Response, error) {
+		if asked.Swap(true) {
+			return stuck{}.RoundTrip(r)
+		}
+		return s.RoundTrip(r)
+	}), within(jwkscache.Limits{Waiters: 1, FetchTimeout: 30 * time.Second}))
+	if err := keys.Warm(b.Context()); err != nil {
+		b.Fatal(err)
+	}
 	ctx, now := b.Context(), time.Now()
 	header := headerOf(b, "made up")
-	if _, err := keys.Find(ctx, now, header); err == nil {
-		b.Fatal("found")
+	go func() { _, _ = keys.Find(ctx, now, header) }()
+	for keys.Status().Waiting == 0 {
+		runtime.Gosched()
 	}
 	shared(b, 1, func(times int) {
 		for range times {

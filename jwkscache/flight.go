@@ -42,6 +42,9 @@ type flight struct {
 // wait waits for the work, but no longer than ctx.
 func (f *flight) wait(ctx context.Context, maxWaiters int) error {
 	err := f.shared.wait(ctx, f.Flight, maxWaiters, f.longest)
+	if err == detached.ErrWaiters { //nolint:errorlint // never wrapped; what a flood gets, without an allocation
+		return errWaiters
+	}
 	if err != nil && !errors.Is(err, ErrUnavailable) {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}

@@ -109,7 +109,7 @@ func openSite(t *testing.T, s *site, changes ...func(*jwkscache.Binding)) *jwksc
 }
 
 // bindTo opens a source, with changes to the binding.
-func bindTo(t *testing.T, source jwkscache.Source, changes ...func(*jwkscache.Binding)) *jwkscache.Keys {
+func bindTo(t testing.TB, source jwkscache.Source, changes ...func(*jwkscache.Binding)) *jwkscache.Keys {
 	t.Helper()
 	binding := jwkscache.Binding{Issuer: issuer, Algorithms: []jose.Algorithm{jose.EdDSA}}
 	for _, change := range changes {

@@ -10,6 +10,7 @@ import (
 	"time"
 	"weak"
 
+	"github.com/sallyport-auth/sallyport/internal/detached"
 	"github.com/sallyport-auth/sallyport/internal/hook"
 	"github.com/sallyport-auth/sallyport/jose"
 )
@@ -23,6 +24,7 @@ var (
 	errStale     = fmt.Errorf("%w: the last ones are too old to trust", ErrUnavailable)
 	errNotOpened = fmt.Errorf("%w: not made by Open", ErrUnavailable)
 	errNotYet    = fmt.Errorf("%w: the kid is unknown, and the next fetch is too far away to wait for", ErrUnavailable)
+	errWaiters   = fmt.Errorf("%w: %w", ErrUnavailable, detached.ErrWaiters)
 	errGone      = fmt.Errorf("%w: the issuer is not in use any more", ErrUnavailable)
 	errWithdrawn = fmt.Errorf("%w: it was withdrawn or forbidden", jose.ErrUnknownKey)
 	errForbidden = fmt.Errorf("%w: the kid is forbidden", jose.ErrUnknownKey)

@@ -71,11 +71,15 @@ func (s *schedule) limit(now time.Time, retryAfter time.Duration) {
 	s.hold = earlier(now.Add(min(retryAfter, s.limits.MaxRetryAfter)), s.limitedSince.Add(longestHold))
 }
 
-// stretched is the interval between fetches for unknown kids after failures with
-// Retry-After: it doubles with each one after the first, up to longestHold.
+// stretched is the interval between fetches for unknown kids, after failures with
+// Retry-After: at least FruitlessInterval, doubled with each one after the first
+// up to longestHold.
 func (s *schedule) stretched(interval time.Duration) time.Duration {
+	if s.limited == 0 {
+		return interval
+	}
 	const doublings = 5 // from a second to longestHold
-	return max(interval, min(interval<<min(max(s.limited-1, 0), doublings), longestHold))
+	return max(interval, min(s.limits.FruitlessInterval<<min(s.limited-1, doublings), longestHold))
 }
 
 // backoff is how long to leave an issuer alone after failures in a row.

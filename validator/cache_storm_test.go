@@ -164,7 +164,7 @@ func TestCacheStormWithdrawn(t *testing.T) {
 				issuer.Retire(key)
 				until(func(done jwkscache.FetchDone) bool { return len(done.Removed) > 0 }) // a minute later: hits refresh
 				enter(refused)
-				advance(stormPhase)
+				advance(20 * time.Second) // each refusal waits for the next fetch
 				enter(changing)
 				issuer.Publish(key)
 				until(func(done jwkscache.FetchDone) bool { return len(done.Added) > 0 })

@@ -140,21 +140,17 @@ func (d *demo) back(token testissuer.Token) func(context.Context) answer {
 	}
 }
 
-// flooded sends tokens with made-up kids from several connections. It answers
-// with the slowest of the answers that are alike, or with one that is not, and
+// flooded sends tokens with made-up kids at once, which wait for the next fetch.
+// It answers with the slowest of the answers that are alike, or with one that is not, and
 // with an error if the issuer was asked more than once a second.
 func (d *demo) flooded(token testissuer.Token) func(context.Context) answer {
 	return func(ctx context.Context) answer {
 		pause(ctx)
 		before, begun := d.issuer.Requests(testissuer.JWKS), time.Now()
-		const senders = 10
 		answers := make(chan answer, flood)
-		for sender := range senders {
+		for i := range flood {
 			go func() {
-				for i := range flood / senders {
-					kid := fmt.Sprintf("made-up-%d-%d", sender, i)
-					answers <- d.send(ctx, http.MethodGet, order, d.bearer(withHeader(token, "kid", kid)))
-				}
+				answers <- d.send(ctx, http.MethodGet, order, d.bearer(withHeader(token, "kid", fmt.Sprint("made-up-", i))))
 			}()
 		}
 		all := <-answers
