@@ -82,6 +82,7 @@ func TestOtherMethods(t *testing.T) {
 		{"GET /admin/", "/", "PUT /admin", 401, 404, ""},
 		{"GET /admin/", "/", "GET /admin", 401, 404, ""},
 		{"GET /admin/", "/{page}", "GET /admin", fromPublic, fromPublic, ""},
+		{"GET /admin/", "/{page}", "PUT /admin", fromPublic, fromPublic, ""},
 		{"GET /admin/{$}", "/", "PUT /admin/", 401, 405, head},
 		{"GET /admin/{$}", "/", "PUT /admin", 401, 404, ""},
 		{"GET /admin/{$}", "/", "PUT /admin/x", fromPublic, fromPublic, ""},
@@ -109,6 +110,7 @@ func TestOtherMethods(t *testing.T) {
 		// Without a catch-all, and for public paths.
 		{"POST /mcp", "", "DELETE /mcp", 401, 405, "POST"},
 		{"", "GET /docs", "PUT /docs", 401, 405, head},
+		{"", "GET /docs; /", "PUT /docs", fromPublic, fromPublic, ""},
 		{"GET /a", "GET /docs", "PUT /nothing", 401, 404, ""},
 		{"GET /tree/", "", "PUT /tree", 401, 404, ""},
 		{"/any; GET /admin", "", "PUT /any", 401, fromGuarded, ""},
@@ -170,13 +172,15 @@ func requestFor(line, authorization string) *http.Request {
 // routed.
 func TestAllowedMethods(t *testing.T) {
 	guard := guardFor(t, testissuer.New(t), middleware.Config{})
-	mux := muxOf(guard, "GET /admin; POST /admin", "/any; DELETE /other", true)
+	mux := muxOf(guard, "GET /admin; POST /admin; GET /a/{id}", "/any; DELETE /other", true)
 	for line, want := range map[string]string{
 		"PUT /admin":   "GET HEAD POST",
 		"GET /admin":   "GET HEAD POST",
 		"PUT /any":     "DELETE GET HEAD POST",
 		"PUT /nothing": "",
 		"PUT /a//b":    "",
+		"PUT /a/7":     "GET HEAD",
+		"PUT /a/%2e":   "",
 	} {
 		if got := strings.Join(mux.AllowedMethods(requestFor(line, "")), " "); got != want {
 			t.Errorf("%s: %q, want %q", line, got, want)
