@@ -73,8 +73,8 @@ func (h *hosts) fetched() int {
 	return len(h.fetches)
 }
 
-// fetching makes n hosted tenants, whose keys are fetched from h, known to d.
-func fetching(signer *testissuer.Issuer, d *directory, h *hosts, n int) []validator.Issuer {
+// fetchedTenants makes n hosted tenants, whose keys are fetched from h, known to d.
+func fetchedTenants(signer *testissuer.Issuer, d *directory, h *hosts, n int) []validator.Issuer {
 	tenants := hosted(signer, n)
 	client := &http.Client{Transport: h}
 	for i := range tenants {
@@ -102,7 +102,7 @@ func TestUnknownKidsOfAllTenants(t *testing.T) {
 				signer := startIssuer(t, "")
 				defer signer.Close()
 				d, h := newDirectory(), newHosts(signer.JWKS())
-				tenants := fetching(signer, d, h, 500)
+				tenants := fetchedTenants(signer, d, h, 500)
 				v := tenanted(t, d, 0, nil)
 				for _, tenant := range tenants[:row.accepted] {
 					wantReason(t, "before", judgedAs(t, v, signer, tenant.URL), "")
@@ -161,7 +161,7 @@ func TestFirstKeysOfAllTenants(t *testing.T) {
 			defer signer.Close()
 			d, h := newDirectory(), newHosts(signer.JWKS())
 			h.takes = row.takes
-			tenants := fetching(signer, d, h, 300)
+			tenants := fetchedTenants(signer, d, h, 300)
 			v := tenanted(t, d, 0, nil)
 			var all sync.WaitGroup
 			for _, tenant := range tenants {
@@ -192,7 +192,7 @@ func TestWaitersOfAllTenants(t *testing.T) {
 		defer signer.Close()
 		d, h := newDirectory(), newHosts(signer.JWKS())
 		h.takes = 4 * time.Second
-		tenants := fetching(signer, d, h, 21)
+		tenants := fetchedTenants(signer, d, h, 21)
 		v := tenanted(t, d, 0, nil)
 		var all sync.WaitGroup
 		for _, tenant := range tenants[:20] {
@@ -229,7 +229,7 @@ func TestKeyMemoryOfAllTenants(t *testing.T) {
 				signer := startIssuer(t, "")
 				defer signer.Close()
 				d, h := newDirectory(), newHosts(padded(signer.JWKS(), 200<<10))
-				tenants := fetching(signer, d, h, 40)
+				tenants := fetchedTenants(signer, d, h, 40)
 				v := configured(t, func(c *validator.Config) { c.SharedLimits.KeyBytes, c.Tenants = 8<<20, d.find })
 				accepted := 0
 				for _, tenant := range tenants {
@@ -281,7 +281,7 @@ func TestSharedLimitsConfig(t *testing.T) {
 		defer signer.Close()
 		d, h := newDirectory(), newHosts(signer.JWKS())
 		h.takes = time.Second
-		config := fetching(signer, d, h, 1)[0]
+		config := fetchedTenants(signer, d, h, 1)[0]
 		config.KeyLimits.Waiters = 6000
 		v := configured(t, func(*validator.Config) {}, config)
 		var all sync.WaitGroup
