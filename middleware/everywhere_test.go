@@ -71,6 +71,7 @@ func stream(t *testing.T, server *httptest.Server, method, authorization string)
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, _ = io.Copy(io.Discard, response.Body) // a server that is still writing must not find the stream closed
 	_ = response.Body.Close()
 	return response
 }

@@ -183,7 +183,7 @@ func (index *fieldIndex) find(name string) *field {
 	var buf [64]byte // on the stack, and longer than any name of the table
 	folded := buf[:min(len(name), len(buf))]
 	fold(folded, name)
-	if f := index.exact[string(folded)]; f != nil && len(folded) == len(name) {
+	if f := index.exact[string(folded)]; f != nil {
 		return f
 	}
 	// The last prefix that does not sort after the name is the only one that

@@ -19,7 +19,7 @@ func TestFieldTable(t *testing.T) {
 	var folded []string
 	for _, f := range fieldTable {
 		name, _ := strings.CutSuffix(f.name, "*")
-		if f.products == "" || f.kind == "" || len(name) < 2 || len(name) > 64 {
+		if f.products == "" || f.kind == "" || len(name) < 2 || len(name) >= 64 {
 			t.Errorf("%+v", f)
 		}
 		if !f.spells(name) {

@@ -100,6 +100,8 @@ func TestArrival(t *testing.T) {
 
 		{"both, alike", proxy, []string{"Forwarded: for=192.0.2.1;proto=https", "X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: https"}, "https example.com 192.0.2.1"},
 		{"both, another client", proxy, []string{"Forwarded: for=192.0.2.1", "X-Forwarded-For: 192.0.2.2"}, ""},
+		{"both, only one of the client", proxy, []string{"Forwarded: proto=https", "X-Forwarded-For: 192.0.2.1"}, ""},
+		{"both, only the other of the client", proxy, []string{"Forwarded: for=192.0.2.1", "X-Forwarded-Proto: https"}, ""},
 		{"both, a host passed on", proxy, []string{"Forwarded: for=192.0.2.1;host=evil.test", "X-Forwarded-For: 192.0.2.1"}, ""},
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
@@ -225,6 +227,7 @@ func TestPublicURLForwarding(t *testing.T) {
 		{"Forwarded, the client twice", []string{"Forwarded: for=192.0.2.1;host=a;for=192.0.2.1"}, ""},
 		{"Forwarded, the host twice", []string{"Forwarded: for=192.0.2.1;host=a;host=b"}, ""},
 		{"Forwarded, a loose end", []string{"Forwarded: host=a;"}, ""},
+		{"Forwarded, delimiters in a long host in quotes", []string{`Forwarded: for=192.0.2.1;host="` + long + `, for=192.0.2.2, x"`}, ""},
 		{"Forwarded, a client without a quote", []string{`Forwarded: host=a;for="192.0.2.1`}, ""},
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)

@@ -367,6 +367,12 @@ func TestBodyAsItCame(t *testing.T) {
 			if same := r.Body == came; same != (change != nil) {
 				t.Errorf("%s: the body is a %T", name, r.Body)
 			}
+			if change == nil { // a handler's own Trailer stays if none comes
+				r.Trailer = http.Header{"X-Own": {"x"}}
+				if _, err := io.ReadAll(r.Body); err != nil || r.Trailer.Get("X-Own") != "x" {
+					t.Errorf("%v, the trailer is %v", err, r.Trailer)
+				}
+			}
 		})).ServeHTTP(httptest.NewRecorder(), r)
 		if r.Body != came {
 			t.Errorf("%s: the body in front is a %T", name, r.Body)
