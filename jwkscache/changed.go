@@ -30,7 +30,7 @@ func isSlow(cause string) bool { return cause == causeBadSignature || cause == c
 // and once for those without. It waits for its own fetch only, and no longer
 // than ctx.
 func (k *Keys) FindAgain(ctx context.Context, h jose.Header, tried Found) (Found, bool) {
-	if k.origin == nil {
+	if k == nil || k.origin == nil {
 		return Found{}, false
 	}
 	if k.current.Load() == tried.version {

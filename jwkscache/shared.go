@@ -165,10 +165,10 @@ func (v *version) bytes() int {
 // on. Who drops keys says false, so that there is room for others at once; they
 // can be used all the same.
 func (k *Keys) Count(count bool) {
-	a := &k.account
-	if a.shared == nil {
+	if k == nil || k.account.shared == nil {
 		return
 	}
+	a := &k.account
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !count {

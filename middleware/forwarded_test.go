@@ -65,7 +65,7 @@ func FuzzForwarded(f *testing.F) {
 	} {
 		f.Add(text)
 	}
-	g := &Guard{proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
+	g := &Guard{challenger: new(challenger), proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
 	f.Fuzz(func(t *testing.T, text string) {
 		hops, err := parseForwarded([]string{text}, false)
 		for _, h := range hops {
@@ -150,8 +150,8 @@ var forwardingBounds = []struct{ name, before, repeated, after string }{
 // kB of it cost less memory than the field itself, in one line or in many.
 func TestForwardingAllocates(t *testing.T) {
 	const size = 64 << 10
-	trusting := &Guard{proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
-	public := &Guard{proxies: trusting.proxies, public: &url.URL{Scheme: "https", Host: "api.test"}}
+	trusting := &Guard{challenger: new(challenger), proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
+	public := &Guard{challenger: new(challenger), proxies: trusting.proxies, public: &url.URL{Scheme: "https", Host: "api.test"}}
 	for _, row := range forwardingBounds {
 		one := row.before + strings.Repeat(row.repeated, size/len(row.repeated)) + row.after
 		var lines []string
@@ -184,7 +184,7 @@ func allocated(f func()) uint64 {
 // TestForwardingHops: a request may have come by maxHops hops and no more, over
 // all lines of a field.
 func TestForwardingHops(t *testing.T) {
-	trusting := &Guard{proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
+	trusting := &Guard{challenger: new(challenger), proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
 	for _, row := range []struct{ name, hop string }{
 		{"Forwarded", "for=192.0.2.1"}, {"X-Forwarded-For", "192.0.2.1"}, {"X-Forwarded-Proto", "https"}, {"X-Forwarded-Host", "api.test"},
 	} {
