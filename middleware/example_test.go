@@ -104,6 +104,28 @@ func ExampleGuard_Arrival() {
 	// 203.0.113.9 called https://example.com
 }
 
+// A field that the handler verifies itself reaches it from everybody.
+func ExampleConfig_insecureKeepFields() {
+	v := exampleValidator()
+	guard, err := middleware.New(middleware.Config{
+		Validator:          v,
+		InsecureKeepFields: []string{"X-Goog-IAP-JWT-Assertion"}, // the handler verifies it
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = fmt.Fprintf(w, "%q %q", r.Header.Get("X-Goog-Iap-Jwt-Assertion"), r.Header.Get("X-Goog-Authenticated-User-Email"))
+	})
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.Header.Set("X-Goog-Iap-Jwt-Assertion", "a.b.c")
+	r.Header.Set("X-Goog-Authenticated-User-Email", "accounts.google.com:mallory@example.com")
+	answer(guard.Require(scopes.Public(), handler), r)
+	// Output:
+	// 200
+	// "a.b.c" ""
+}
+
 // allowOrigin is the least that a CORS middleware does.
 func allowOrigin(origin string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -147,8 +147,9 @@ var fieldsByName = indexFields(fieldTable)
 type fieldIndex struct {
 	exact map[string]*field
 	open  []openField // sorted by prefix; no prefix begins with another
-	// starts has the second bytes of names by their first byte, as bits of
-	// their low five bits: most fields of a request end here.
+	// starts has a bit for each pair of first bytes that a name begins with: the
+	// first byte is the index, and the low five bits of the second are the bit.
+	// It rejects most fields of a request without a look-up.
 	starts [256]uint32
 }
 

@@ -167,7 +167,7 @@ func TestInsecureKeepFields(t *testing.T) {
 	for name, problem := range map[string]string{
 		"X-Request-Id": "is no field that is removed", "": "is no field that is removed", "True-Client": "is no field that is removed",
 		"X-Forwarded-*": "is not spelled like X-Forwarded-*", "X_Real_IP": "is not spelled like X-Real-IP", "X-Real_IP": "is not spelled like X-Real-IP",
-		"OIDC-CLAIM-sub": "is not spelled like OIDC_*", "Client-Cert ": "is not spelled like", "Remote-User\r\n": "is not spelled like",
+		"OIDC-CLAIM-sub": "is not spelled like OIDC_*", "Client Cert": "is not spelled like", "Remote-User\r\n": "is not spelled like",
 	} {
 		_, err := New(Config{Validator: new(validator.Validator), InsecureKeepFields: []string{"Forwarded", name}})
 		if err == nil || !strings.Contains(err.Error(), "middleware: InsecureKeepFields[1]") || !strings.Contains(err.Error(), problem) {
@@ -184,7 +184,7 @@ func TestFieldsInDocs(t *testing.T) {
 		t.Fatal(err)
 	}
 	documented := map[fieldKind][]string{overrideField: nil, originField: nil, addressField: nil, userField: nil, certificateField: nil}
-	for _, line := range strings.Split(string(page), "\n") {
+	for line := range strings.SplitSeq(string(page), "\n") {
 		cells := strings.Split(line, "|")
 		if len(cells) != 5 {
 			continue

@@ -115,7 +115,9 @@ func (g *Guard) compile(policy scopes.Policy) (scopes.Policy, error) {
 // Check validates p under the policy's demands and then asks the policy about
 // operation. It answers with a token or with a Denial, never with both. Under
 // [scopes.Public] it answers with neither and does not look at p. The policy is
-// taken as it is, see [Guard.Compile].
+// taken as it is, see [Guard.Compile]. Check puts no token into ctx and hides
+// none: where an outer Guard put one there, hooks find it by [TokenFrom], and an
+// adapter passes the token that Check returns, or nil, to what it calls.
 //
 // A panic on the way is a Denial: what could not be judged does not pass.
 func (g *Guard) Check(
