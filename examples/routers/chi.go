@@ -13,6 +13,7 @@ import (
 // chiAPI is the API under chi. The guard stands at the route, by With: Use of the
 // outermost router runs before the path is matched.
 func chiAPI(v *validator.Validator) (http.Handler, error) {
+	// snippet
 	guard, err := middleware.New(middleware.Config{Validator: v, PathValue: chi.URLParam})
 	if err != nil {
 		return nil, err
@@ -21,4 +22,5 @@ func chiAPI(v *validator.Validator) (http.Handler, error) {
 	router.With(guard.Middleware(policy())).Get("/{tenant}/orders", listOrders)
 	router.NotFound(guard.Require(scopes.Authenticated(), http.NotFoundHandler()).ServeHTTP)
 	return refuseAmbiguous(router), nil
+	// end of snippet
 }

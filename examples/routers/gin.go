@@ -13,6 +13,7 @@ import (
 
 // ginAPI is the API under gin.
 func ginAPI(v *validator.Validator) (http.Handler, error) {
+	// snippet
 	guard, err := middleware.New(middleware.Config{Validator: v, PathValue: ginParam})
 	if err != nil {
 		return nil, err
@@ -21,6 +22,7 @@ func ginAPI(v *validator.Validator) (http.Handler, error) {
 	router.GET("/:tenant/orders", ginRequire(guard, policy()), gin.WrapF(listOrders))
 	router.NoRoute(ginRequire(guard, scopes.Authenticated()))
 	return refuseAmbiguous(router), nil
+	// end of snippet
 }
 
 // ginRequire returns a handler that stops a request unless policy permits it.

@@ -29,6 +29,11 @@ type snippet struct {
 	// url is the issuer that the snippet names. Empty means that it is told
 	// the issuer.
 	url string
+	// audience is the audience of the tokens. Empty means that of most snippets.
+	audience string
+	// claims are what access tokens have and ID tokens do not, beside the claims
+	// of RFC 9068.
+	claims map[string]any
 	// api runs the snippet, for an issuer that grants orders:read. The code
 	// between its marks is that of the documentation.
 	api func(t *testing.T, issuer *testissuer.Issuer) http.Handler
@@ -115,6 +120,32 @@ var all = []snippet{
 		// end of snippet
 		return ordersBehind(guard, err)
 	}},
+	{name: "docs/http.md, fields that are kept", api: func(t *testing.T, issuer *testissuer.Issuer) http.Handler {
+		v := validatorOf(t, issuer)
+		// snippet
+		guard, err := middleware.New(middleware.Config{
+			Validator:          v,
+			InsecureKeepFields: []string{"X-Goog-IAP-JWT-Assertion"}, // the handler verifies it
+		})
+		// end of snippet
+		return ordersBehind(guard, err)
+	}},
+	{
+		name: "docs/policy.md, the client's claim", url: "https://example.okta.com/oauth2/default", audience: "api://default",
+		claims: map[string]any{"cid": "0oa1", "uid": "00u1"}, api: func(_ *testing.T, is *testissuer.Issuer) http.Handler {
+			// snippet
+			issuer := validator.Issuer{
+				URL:         "https://example.okta.com/oauth2/default",
+				Audiences:   []string{"api://default"},
+				Profile:     validator.ProfileLegacy,
+				Marker:      []validator.ClaimRule{{Name: "cid"}},
+				ClientClaim: "cid",
+				Mappings:    validator.OktaMappings(),
+			}
+			// end of snippet
+			return ordersBehind(guards{is}.For(issuer))
+		},
+	},
 	{name: "docs/resource-metadata.md, serving it", api: func(t *testing.T, issuer *testissuer.Issuer) http.Handler {
 		v := validatorOf(t, issuer)
 		// snippet

@@ -1,6 +1,8 @@
 package snippets
 
 import (
+	"cmp"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -17,28 +19,37 @@ func TestSnippets(t *testing.T) {
 	const good, scope = "order 7 for user-1", "orders:read"
 	for _, s := range all {
 		t.Run(s.name, func(t *testing.T) {
-			issuer, err := testissuer.Start(testissuer.Config{URL: s.url, InMemory: s.url != "", Audience: audience})
+			issuer, err := testissuer.Start(testissuer.Config{URL: s.url, InMemory: s.url != "", Audience: cmp.Or(s.audience, audience)})
 			if err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(issuer.Close)
 			api := s.api(t, issuer)
+			sign := func(token testissuer.Token) string {
+				claims := maps.Clone(s.claims)
+				if claims == nil {
+					claims = make(map[string]any)
+				}
+				maps.Copy(claims, token.Claims)
+				token.Claims = claims
+				return issuer.Sign(token)
+			}
 			for _, token := range []struct {
 				name, token string
 				status      int
 			}{
-				{"good", issuer.Sign(testissuer.Token{Scope: scope}), http.StatusOK},
+				{"good", sign(testissuer.Token{Scope: scope}), http.StatusOK},
 				{"none", "", http.StatusUnauthorized},
 				{"no token at all", "swordfish", http.StatusUnauthorized},
-				{"expired", issuer.Sign(testissuer.Token{Scope: scope, Lifetime: -time.Hour}), http.StatusUnauthorized},
-				{"for another API", issuer.Sign(testissuer.Token{Scope: scope, Claims: map[string]any{"aud": "https://other.example.com"}}), http.StatusUnauthorized},
+				{"expired", sign(testissuer.Token{Scope: scope, Lifetime: -time.Hour}), http.StatusUnauthorized},
+				{"for another API", sign(testissuer.Token{Scope: scope, Claims: map[string]any{"aud": "https://other.example.com"}}), http.StatusUnauthorized},
 				{"an ID token", issuer.Sign(testissuer.Token{Scope: scope, Header: map[string]any{"typ": "JWT"}}), http.StatusUnauthorized},
-				{"forged", issuer.Sign(testissuer.Token{Scope: scope, Fault: testissuer.ForeignKey}), http.StatusUnauthorized},
-				{"tampered", issuer.Sign(testissuer.Token{Scope: scope, Fault: testissuer.Tampered}), http.StatusUnauthorized},
+				{"forged", sign(testissuer.Token{Scope: scope, Fault: testissuer.ForeignKey}), http.StatusUnauthorized},
+				{"tampered", sign(testissuer.Token{Scope: scope, Fault: testissuer.Tampered}), http.StatusUnauthorized},
 				{"of another issuer", stranger.Sign(testissuer.Token{Scope: scope, Claims: map[string]any{"aud": audience}}), http.StatusUnauthorized},
 				{"of another issuer in this one's name", stranger.Sign(testissuer.Token{Scope: scope, Claims: map[string]any{"aud": audience, "iss": issuer.URL()}}), http.StatusUnauthorized},
-				{"without the scope", issuer.Sign(testissuer.Token{Scope: "orders:write"}), http.StatusForbidden},
-				{"good again", issuer.Sign(testissuer.Token{Scope: scope}), http.StatusOK},
+				{"without the scope", sign(testissuer.Token{Scope: "orders:write"}), http.StatusForbidden},
+				{"good again", sign(testissuer.Token{Scope: scope}), http.StatusOK},
 			} {
 				request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/orders/7", nil)
 				if token.token != "" {

@@ -20,16 +20,16 @@ const (
 )
 
 // CheckConfigurations reports blocks of the documents that configure
-// validation and are not, as a whole, a marked snippet of the folder dir, whose
-// tests run them with good and bad tokens.
-func CheckConfigurations(fsys fs.FS, dir string) ([]string, error) {
+// validation and are not, as a whole, a marked snippet of one of the folders
+// dirs, whose tests run them with good and bad tokens.
+func CheckConfigurations(fsys fs.FS, dirs ...string) ([]string, error) {
 	blocks, err := documentBlocks(fsys)
 	if err != nil {
 		return nil, err
 	}
 	var snippets [][]string
 	err = walk(fsys, func(name string) error {
-		if !within(name, dir) || !strings.HasSuffix(name, "_test.go") {
+		if path.Ext(name) != ".go" || !slices.ContainsFunc(dirs, func(dir string) bool { return within(name, dir) }) {
 			return nil
 		}
 		text, err := fs.ReadFile(fsys, name)
@@ -44,7 +44,7 @@ func CheckConfigurations(fsys fs.FS, dir string) ([]string, error) {
 		if !configures.MatchString(strings.Join(b.lines, "\n")) || slices.ContainsFunc(snippets, func(s []string) bool { return slices.Equal(s, b.lines) }) {
 			continue
 		}
-		out = append(out, fmt.Sprintf("%s:%d: this block configures validation and no test runs it: make it a snippet of %s", b.doc, b.line, dir))
+		out = append(out, fmt.Sprintf("%s:%d: this block configures validation and no test runs it: make it a snippet of %s", b.doc, b.line, dirs[0]))
 	}
 	return out, nil
 }
