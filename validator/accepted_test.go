@@ -98,12 +98,32 @@ func TestAcceptedIssuersComeFirst(t *testing.T) {
 				} else {
 					v.ForgetTenant(tenant.URL())
 				}
-				let := occupied(t, v, d)
+				let, asked := occupied(t, v, d), time.Now()
 				wantReason(t, fmt.Sprintf("%s, restarted: %v", name, restarted), judged(t, v, tenant, testissuer.Token{}), row.want)
+				wantTook(t, "the verdict", asked, 0)
 				let()
 			})
 		}
 	}
+}
+
+// TestTenantRenewalIsNoStranger shows that a tenant that is known is asked for
+// again although strangers take all the places, also if no token of it was
+// accepted.
+func TestTenantRenewalIsNoStranger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenant := startIssuer(t, "https://tenant.test")
+		defer tenant.Close()
+		d := newDirectory()
+		d.set(tenant.URL(), answering(pinned(tenant)))
+		v := tenanted(t, d, 0, nil)
+		wantReason(t, "forged", judged(t, v, tenant, testissuer.Token{Fault: testissuer.ForeignKey}), validator.BadSignature)
+		advance(5 * time.Minute)
+		let := occupied(t, v, d)
+		wantReason(t, "good", judged(t, v, tenant, testissuer.Token{}), "")
+		wantCount(t, "calls", d.times(tenant.URL()), 2)
+		let()
+	})
 }
 
 // TestAcceptedIssuersAreWritten shows that the file follows what is accepted and

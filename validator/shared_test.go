@@ -296,3 +296,73 @@ func TestSharedLimitsConfig(t *testing.T) {
 		all.Wait()
 	})
 }
+
+// TestKeyMemoryOfALetInTenant shows that the keys of a tenant that had to give way
+// while they were fetched count once it is let in again with its accepted token.
+func TestKeyMemoryOfALetInTenant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		signer := startIssuer(t, "")
+		defer signer.Close()
+		d, h := newDirectory(), newHosts(signer.JWKS())
+		h.takes = time.Second
+		tenants := fetching(signer, d, h, 4)
+		large, filler, other, small := tenants[0], tenants[1], tenants[2], tenants[3]
+		h.set(large.URL, padded(signer.JWKS(), 480<<10))
+		for _, tenant := range []*validator.Issuer{&filler, &other} {
+			tenant.Keys = jwkscache.Static(signer.JWKS())
+			d.set(tenant.URL, answering(*tenant))
+		}
+		v := configured(t, func(c *validator.Config) {
+			c.SharedLimits.KeyBytes, c.MaxTenants, c.Tenants = 1<<20, 2, d.find
+		})
+		letIn := make(chan validator.Reason, 1)
+		go func() { letIn <- judgedAs(t, v, signer, large.URL) }()
+		synctest.Wait()
+		wantReason(t, "filler", judgedAs(t, v, signer, filler.URL), "")
+		wantReason(t, "named", judged(t, v, signer, madeUp(other.URL)), validator.BadSignature)
+		wantListed(t, "while the keys are fetched", v, filler.URL, other.URL)
+		wantReason(t, "the tenant that had to give way", <-letIn, "")
+		wantListed(t, "with its token", v, large.URL, filler.URL)
+		wantReason(t, "a small set", judgedAs(t, v, signer, small.URL), validator.Unavailable)
+		v.ForgetTenant(large.URL)
+		advance(10 * time.Second)
+		wantReason(t, "a small set when the large one is gone", judgedAs(t, v, signer, small.URL), "")
+	})
+}
+
+// TestWaitersForAnswers shows that those who wait for Tenants are bounded over all
+// issuers as those who wait for keys are.
+func TestWaitersForAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		signer := startIssuer(t, "")
+		defer signer.Close()
+		d := newDirectory()
+		tenants := hosted(signer, 21)
+		for _, tenant := range tenants {
+			d.set(tenant.URL, late(time.Second, answering(tenant)))
+		}
+		v := tenanted(t, d, 0, nil)
+		var all sync.WaitGroup
+		var mu sync.Mutex
+		waited := 0
+		for _, tenant := range tenants[:20] {
+			token := junk(tenant.URL, "k")
+			for range 1000 {
+				all.Go(func() {
+					_, err := v.Validate(t.Context(), bearer(token))
+					mu.Lock()
+					defer mu.Unlock()
+					if validator.ReasonOf(err) != validator.Unavailable {
+						waited++
+					}
+				})
+			}
+			synctest.Wait()
+		}
+		wantReason(t, "one more tenant", judgedAs(t, v, signer, tenants[20].URL), "")
+		all.Wait()
+		if waited < 2500 || waited > 4000 {
+			t.Errorf("%d waited", waited)
+		}
+	})
+}
