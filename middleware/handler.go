@@ -48,9 +48,6 @@ func (g *Guard) Middleware(policy scopes.Policy) func(http.Handler) http.Handler
 }
 
 func (g *Guard) door(name string, policy scopes.Policy, next http.Handler) *door {
-	if !g.made() {
-		panic(fmt.Sprintf("middleware: %s: the Guard was not made by New or For", name))
-	}
 	policy, err := g.Compile(policy)
 	if err != nil {
 		panic(fmt.Sprintf("middleware: %s: %v", name, err))
@@ -107,9 +104,12 @@ func isAnonymous(header http.Header) bool {
 type tokenKey struct{}
 
 // TokenFrom is the validated token of a request that came through a [Guard],
-// or nil: for an anonymous request, a public route, or no Guard at all. A nil
-// token grants nothing.
+// or nil: for an anonymous request, a public route, no Guard at all, or a nil
+// ctx. A nil token grants nothing.
 func TokenFrom(ctx context.Context) *validator.Token {
+	if ctx == nil {
+		return nil
+	}
 	token, _ := ctx.Value(tokenKey{}).(*validator.Token)
 	return token
 }
