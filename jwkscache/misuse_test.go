@@ -42,6 +42,10 @@ func TestNilContext(t *testing.T) {
 			_, err = keys.Find(ctx, time.Now(), headerOf(t, "unknown"))
 			refuses("Find of an unknown kid", err)
 
+			if ctx == nil { // also if nothing has to be waited for
+				_, err = keys.Find(ctx, time.Now(), headerOf(t, "a"))
+				refuses("Find of a fresh key", err)
+			}
 			h := held(t, keys, "a") //nolint:contextcheck // as above
 			advance(11 * time.Minute)
 			wants(t, "a stale handle", h.handle.Check(ctx, time.Now()), nil) // it never waits

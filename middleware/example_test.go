@@ -106,7 +106,7 @@ func ExampleGuard_Arrival() {
 
 // A field that the handler verifies itself reaches it from everybody.
 func ExampleConfig_insecureKeepFields() {
-	v := exampleValidator()
+	v, _ := exampleValidator()
 	guard, err := middleware.New(middleware.Config{
 		Validator:          v,
 		InsecureKeepFields: []string{"X-Goog-IAP-JWT-Assertion"}, // the handler verifies it

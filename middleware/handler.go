@@ -137,11 +137,14 @@ func isAnonymous(header http.Header) bool {
 type tokenKey struct{}
 
 // TokenFrom is the validated token of a request that came through a [Guard],
-// or nil: for an anonymous request, a public route, or no Guard at all. A nil
-// token grants nothing. Where one Guard stands behind another, it is the token
-// that the inner one judged: the token of the outer one is hidden behind public
-// routes and from anonymous callers, and from hooks.
+// or nil: for an anonymous request, a public route, no Guard at all, or a nil
+// ctx. A nil token grants nothing. Where one Guard stands behind another, it is
+// the token that the inner one judged: the token of the outer one is hidden
+// behind public routes, from anonymous callers, and from hooks.
 func TokenFrom(ctx context.Context) *validator.Token {
+	if ctx == nil {
+		return nil
+	}
 	token, _ := ctx.Value(tokenKey{}).(*validator.Token)
 	return token
 }

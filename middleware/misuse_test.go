@@ -106,7 +106,7 @@ func TestZeroValues(t *testing.T) {
 }
 
 // TestCheckWithoutContext shows that Check refuses a nil context and tells its
-// hook, which gets one that it can use.
+// hook, which gets one that it can use. There is no token in a nil context.
 func TestCheckWithoutContext(t *testing.T) {
 	issuer := testissuer.New(t)
 	var told []error
@@ -120,5 +120,8 @@ func TestCheckWithoutContext(t *testing.T) {
 	}
 	if len(told) != 1 || told[0] != nil {
 		t.Errorf("the hook was told %v", told)
+	}
+	if token := middleware.TokenFrom(nil); token != nil { //nolint:staticcheck // as above
+		t.Errorf("TokenFrom: %v", token)
 	}
 }

@@ -25,17 +25,21 @@ func ginAPI(v *validator.Validator) (http.Handler, error) {
 	// end of snippet
 }
 
-// ginRequire returns a handler that stops a request unless policy permits it.
+// ginRequire returns a handler that stops a request unless policy permits it. The
+// handlers behind it run inside the guard.
 func ginRequire(guard *middleware.Guard, policy scopes.Policy) gin.HandlerFunc {
 	door := guard.Require(policy, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		if visit, ok := r.Context().Value(ginKey{}).(*ginVisit); ok {
-			visit.context.Request = r // it has the token, and not what was removed
 			visit.passed = true
+			visit.context.Request = r // it has the token, and not what was removed
+			visit.context.Next()
 		}
 	}))
 	return func(c *gin.Context) {
-		visit := &ginVisit{context: c}
-		door.ServeHTTP(c.Writer, c.Request.WithContext(context.WithValue(c.Request.Context(), ginKey{}, visit)))
+		visit, outer := &ginVisit{context: c}, c.Request
+		inner := outer.WithContext(context.WithValue(outer.Context(), ginKey{}, visit))
+		defer func() { outer.MultipartForm = inner.MultipartForm }() // net/http deletes the files of its own request only
+		door.ServeHTTP(c.Writer, inner)
 		if !visit.passed {
 			c.Abort() // or gin runs the next handler after the refusal
 		}

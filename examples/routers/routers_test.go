@@ -1,9 +1,12 @@
 package routers
 
 import (
+	"bytes"
 	"io"
+	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 
@@ -126,5 +129,51 @@ func TestGinHandlers(t *testing.T) {
 		if (w.Header().Get("WWW-Authenticate") == "") != (test.status == 200) {
 			t.Errorf("request %d: %v", i, w.Header())
 		}
+	}
+}
+
+// TestGinForms shows that no file of a multipart form outlives its request.
+func TestGinForms(t *testing.T) {
+	gin.SetMode(gin.TestMode)
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	issuer := testissuer.New(t)
+	guard, err := middleware.New(middleware.Config{Validator: newValidator(t, issuer)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	router := gin.New()
+	router.MaxMultipartMemory = 1
+	kept := 0
+	router.POST("/files", ginRequire(guard, scopes.Authenticated()), func(c *gin.Context) {
+		if _, err := c.MultipartForm(); err != nil {
+			t.Error(err)
+		}
+		files, _ := os.ReadDir(dir)
+		kept = len(files)
+	})
+	server := httptest.NewServer(router)
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	file, err := form.CreateFormFile("f", "f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = file.Write(make([]byte, 1<<20))
+	_ = form.Close()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+"/files", &body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", form.FormDataContentType())
+	r.Header.Set("Authorization", "Bearer "+issuer.Sign(testissuer.Token{Claims: map[string]any{"tenant": "acme"}}))
+	response, err := server.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	server.Close() // waits for what follows the response
+	if left, _ := os.ReadDir(dir); response.StatusCode != http.StatusOK || kept != 1 || len(left) != 0 {
+		t.Errorf("%d, %d files while the handler ran, %d afterwards", response.StatusCode, kept, len(left))
 	}
 }
