@@ -52,9 +52,13 @@ var Fetching = Subject{
 		if err != nil {
 			return nil, err
 		}
+		v, err := newValidator(m, func(c *validator.Config) { c.Issuers[0].Keys = jwkscache.URL(url) })
+		if err != nil {
+			return nil, err
+		}
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		return sallyportIn(ctx, func(c *validator.Config) { c.Issuers[0].Keys = jwkscache.URL(url) })(m)
+		return m.each(validating(ctx, v)), nil
 	},
 }
 
@@ -79,20 +83,20 @@ func prepareRepeat(m *Material) (Run, error) {
 
 // sallyport prepares validator.Validate with static keys, after change.
 func sallyport(change func(*validator.Config)) func(m *Material) (Run, error) {
-	return sallyportIn(context.Background(), change)
-}
-
-// sallyportIn is sallyport with a context for every token.
-func sallyportIn(ctx context.Context, change func(*validator.Config)) func(m *Material) (Run, error) {
 	return func(m *Material) (Run, error) {
 		v, err := newValidator(m, change)
 		if err != nil {
 			return nil, err
 		}
-		return m.each(func(token string) error {
-			_, err := v.Validate(ctx, validator.Presentation{Scheme: validator.Bearer, Token: token})
-			return err
-		}), nil
+		return m.each(validating(context.Background(), v)), nil
+	}
+}
+
+// validating makes a function that judges one token by validator.Validate.
+func validating(ctx context.Context, v *validator.Validator) func(token string) error {
+	return func(token string) error {
+		_, err := v.Validate(ctx, validator.Presentation{Scheme: validator.Bearer, Token: token})
+		return err
 	}
 }
 

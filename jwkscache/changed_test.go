@@ -104,7 +104,7 @@ func TestSlowBudgets(t *testing.T) {
 		keys := bindTo(t, jwkscache.URL(siteURL), told.keep, over(late{s, fetchTime}.RoundTrip))
 		must(t, keys.Warm(t.Context()))
 		advance(time.Minute)
-		defer goOn(50*time.Millisecond, func(context.Context) { _ = find(t, keys, fmt.Sprint(time.Now().UnixNano())) })()
+		defer goOn(50*time.Millisecond, func(ctx context.Context) { _ = ask(ctx, keys, fmt.Sprint(time.Now().UnixNano())) })()
 		known, without := headerOf(t, "a"), headerText(t, noKid)
 		var all sync.WaitGroup
 		for range 5 * 60 * 100 {
@@ -154,7 +154,7 @@ func TestFindChanged(t *testing.T) {
 		"no kid, and several": {
 			noKid, func(k string) string { return setOf(k, strings.Replace(k, `"a"`, `"b"`, 1), jwk(t, "c")) }, func(k string) string { return setOf(k) }, jose.ErrUnknownKey,
 		},
-		"no kid, and an empty set": {noKid, func(string) string { return setOf() }, func(k string) string { return setOf(k) }, jose.ErrUnknownKey},
+		"no kid, and an empty set":         {noKid, func(string) string { return setOf() }, func(k string) string { return setOf(k) }, jose.ErrUnknownKey},
 		"a known kid of another algorithm": {edDSA, func(string) string { return setOf(ecKey) }, func(k string) string { return setOf(k) }, jose.ErrAlgorithm},
 	} {
 		t.Run(name, func(t *testing.T) {

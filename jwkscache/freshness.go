@@ -24,11 +24,8 @@ func (l *Limits) freshness(header http.Header, now time.Time, stored lifetime) (
 	if life.by < byMaxAge && stored.by > life.by {
 		life = stored
 	}
-	switch life.by {
-	case notTold:
+	if life.by == notTold {
 		return max(l.MinFresh, min(l.DefaultFresh, l.MaxFresh)), life
-	case byNoStore:
-		return l.MinFresh, life
 	}
 	spent := time.Duration(0)
 	if text := header.Get("Age"); text != "" {
@@ -65,8 +62,8 @@ type telling uint8
 const (
 	notTold telling = iota
 	byExpires
-	byMaxAge // overrides Expires (RFC 9111 §5.3)
-	byNoStore
+	byMaxAge  // overrides Expires (RFC 9111 §5.3)
+	byNoStore // or no-cache; overrides max-age
 )
 
 // expiry is Expires less Date, or less now where the response has no Date.

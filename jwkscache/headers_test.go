@@ -109,17 +109,17 @@ func openSite(t *testing.T, s *site, changes ...func(*jwkscache.Binding)) *jwksc
 }
 
 // bindTo opens a source, with changes to the binding.
-func bindTo(t testing.TB, source jwkscache.Source, changes ...func(*jwkscache.Binding)) *jwkscache.Keys {
-	t.Helper()
+func bindTo(tb testing.TB, source jwkscache.Source, changes ...func(*jwkscache.Binding)) *jwkscache.Keys {
+	tb.Helper()
 	binding := jwkscache.Binding{Issuer: issuer, Algorithms: []jose.Algorithm{jose.EdDSA}}
 	for _, change := range changes {
 		change(&binding)
 	}
 	keys, err := jwkscache.Open(source, binding)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { runtime.KeepAlive(keys) }) // for handles
+	tb.Cleanup(func() { runtime.KeepAlive(keys) }) // for handles
 	return keys
 }
 

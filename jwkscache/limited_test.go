@@ -16,6 +16,7 @@ import (
 // others with these fields.
 type limiting struct {
 	*site
+
 	document string
 	most     int
 	refusal  func() *http.Response
@@ -87,7 +88,7 @@ func TestProvokedRetryAfter(t *testing.T) {
 // then for an interval that doubles from five seconds up to 30; and that this ends with
 // the first success.
 func TestHoldOfRetryAfter(t *testing.T) {
-	for after, pauses := range map[string][]time.Duration{
+	for after, pauses := range map[string][]int{
 		"300": {30, 10, 20, 30, 30},
 		"7":   {7, 10, 20, 30, 30},
 		"2":   {5, 10, 20, 30, 30},
@@ -107,7 +108,7 @@ func TestHoldOfRetryAfter(t *testing.T) {
 					wants(t, "refused", find(t, keys, "x"), jwkscache.ErrUnavailable)
 					for i, want := range pauses {
 						got := s.firstAfter(t, func() { wants(t, "refused", find(t, keys, fmt.Sprint("x", i)), jwkscache.ErrUnavailable) })
-						wantSpan(t, fmt.Sprint("pause ", i+1), got, want*time.Second)
+						wantSpan(t, fmt.Sprint("pause ", i+1), got, time.Duration(want)*time.Second)
 					}
 				}
 				row()

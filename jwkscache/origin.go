@@ -58,7 +58,8 @@ func (r *remote) fetch(ctx context.Context, ask inquiry) (answer, error) {
 		return answer{}, err
 	}
 	a, err := r.get(ctx, location, ask.have)
-	if r.relocate == nil || ask.failing || !isGone(err) && !(err == nil && ask.doubted && a.repeats(ask.have)) {
+	lacks := err == nil && ask.doubted && a.repeats(ask.have)
+	if r.relocate == nil || ask.failing || !lacks && !isGone(err) {
 		return a, err
 	}
 	moved, relocated := r.relocate(ctx)

@@ -15,6 +15,7 @@ import (
 // another one later, with what stands there.
 type moving struct {
 	site
+
 	first, later func() *http.Response // nil is a connection that fails
 	relocations  int
 	named        string // by the metadata, when asked again
@@ -23,7 +24,7 @@ type moving struct {
 
 const laterURL = "https://issuer.test/later"
 
-func openMoving(t *testing.T, m *moving, changes ...func(*jwkscache.Binding)) *jwkscache.Keys {
+func openMoving(t *testing.T, m *moving) *jwkscache.Keys {
 	t.Helper()
 	m.answersBy(func(r *http.Request) *http.Response {
 		answer := map[string]func() *http.Response{siteURL: m.first, laterURL: m.later}[r.URL.String()]
@@ -33,10 +34,10 @@ func openMoving(t *testing.T, m *moving, changes ...func(*jwkscache.Binding)) *j
 		return answer()
 	})
 	m.named = siteURL
-	return bindTo(t, jwkscache.Discovered(), append([]func(*jwkscache.Binding){over(m.RoundTrip), func(b *jwkscache.Binding) {
+	return bindTo(t, jwkscache.Discovered(), over(m.RoundTrip), func(b *jwkscache.Binding) {
 		b.Locate = func(context.Context) (string, error) { return siteURL, nil }
 		b.Relocate = func(context.Context) (string, error) { m.relocations++; return m.named, m.failure }
-	}}, changes...)...)
+	})
 }
 
 func answer(status int, body string, fields ...string) func() *http.Response {
