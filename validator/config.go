@@ -41,8 +41,9 @@ type Config struct {
 	MaxTenants int
 	// SnapshotDir is a directory for what a restart needs while an issuer is
 	// down: the last keys of each issuer, and which of them were forbidden.
-	// It is made if it is not there, and must belong to this user alone; see
-	// [jwkscache.Binding]. "" keeps nothing.
+	// It is made if it is not there, and must belong to this user alone, as
+	// every directory above it to this user or root; see [jwkscache.Binding].
+	// "" keeps nothing.
 	SnapshotDir string
 	// Cache bounds the cache of verified tokens. The zero value keeps 10 000
 	// for at most five minutes each.
