@@ -22,6 +22,15 @@
 // PS256 before RS256 in its list, or alone. The choice is made once: the same
 // key never verifies both an RS256 and a PS256 token.
 //
+// # What a key may cost
+//
+// Anyone can make up a token that costs one signature check, so keys under which
+// a check costs more than four checks under ES256 are not used unless the
+// configuration asks for them: RSA keys over 4096 bits or with an exponent over
+// 65537 ([Limits]), and keys on P-384 and P-521 (ES384 and ES512 in the list of
+// [ParseSet]). Keys that share a kid and an algorithm are tried cheapest first,
+// as long as all of them together cost no more than that.
+//
 // The package does not check claims, types, times or revocation; see package
 // validator. Factors of weak RSA moduli (ROCA) are not looked for.
 package jose

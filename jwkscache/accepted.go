@@ -56,7 +56,11 @@ func (f *AcceptedFile) Load() ([]IssuerDigest, error) {
 
 func (f *AcceptedFile) load() ([]IssuerDigest, error) {
 	var record acceptedRecord
-	if err := f.store.read(acceptedFile, &record); err != nil {
+	doubt, err := f.store.read(acceptedFile, &record)
+	if err == nil {
+		err = doubt
+	}
+	if err != nil {
 		return nil, err
 	}
 	const size = len(IssuerDigest{})

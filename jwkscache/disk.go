@@ -36,8 +36,9 @@ var (
 
 // store keeps what a restart needs of one issuer in a directory: its last
 // fetched keys and the keys that were forbidden. Who can write to the directory
-// chooses the issuer's keys, so it is used only if that is the process's user
-// or root; access lists beyond the mode are not looked at.
+// chooses the issuer's keys, so keys are kept only if that is the process's user
+// or root, from / on; access lists beyond the mode are not looked at. What a
+// group can write to is used for the names of forbidden keys alone.
 //
 // It does not judge whether what it read is still of use. No method may be
 // called concurrently with itself; of two processes that save at once into one
@@ -94,7 +95,11 @@ func newStore(dir, issuer string) *store {
 // nothing, and else errSnapshot.
 func (s *store) load() (*saved, error) {
 	var r keysRecord
-	if err := s.read(keysFile, &r); err != nil {
+	doubt, err := s.read(keysFile, &r)
+	if err == nil {
+		err = doubt
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err := r.check(s.issuer); err != nil {
@@ -133,12 +138,15 @@ func (s *store) save(k *saved) error {
 }
 
 // loadForbidden reads what saveForbidden wrote last: nothing if there is no
-// file. With an error it is not known which keys are forbidden.
+// file. With an error it is not known which keys are forbidden, but for errGroup:
+// then there may have been more names than those that it comes with.
 func (s *store) loadForbidden() ([]KeyName, error) {
 	var r forbiddenRecord
-	if err := s.read(forbiddenFile, &r); errors.Is(err, errNoSnapshot) {
-		return nil, nil
-	} else if err != nil {
+	doubt, err := s.read(forbiddenFile, &r)
+	if errors.Is(err, errNoSnapshot) {
+		return nil, doubt
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err := r.check(s.issuer); err != nil {
@@ -148,10 +156,11 @@ func (s *store) loadForbidden() ([]KeyName, error) {
 	for i, name := range r.Names {
 		names[i] = KeyName(name)
 	}
-	return names, nil
+	return names, doubt
 }
 
-// saveForbidden replaces the list as [store.save] replaces the keys.
+// saveForbidden replaces the list as [store.save] replaces the keys. With
+// errGroup it is written.
 func (s *store) saveForbidden(names []KeyName) error {
 	r := forbiddenRecord{Issuer: s.issuer, Names: make([]forbiddenName, len(names))}
 	for i, name := range names {

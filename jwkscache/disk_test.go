@@ -24,7 +24,11 @@ const (
 // testStore is a store in a directory that does not exist yet.
 func testStore(tb testing.TB) *store {
 	tb.Helper()
-	return newStore(filepath.Join(tb.TempDir(), "a", "b"), storeIssuer)
+	dir := tb.TempDir()
+	if err := os.Chmod(dir, 0o700); err != nil { // whatever the umask
+		tb.Fatal(err)
+	}
+	return newStore(filepath.Join(dir, "a", "b"), storeIssuer)
 }
 
 // testSaved has in it what JSON text cannot hold.

@@ -1,6 +1,7 @@
 package jwkscache
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
@@ -19,6 +20,9 @@ const (
 	temporarySuffix = ".tmp"
 	checkMend       = "what was there stays"
 	writeMend       = "see that this process may write there and that there is room"
+
+	writableByOthers fs.FileMode = 0o002
+	writableByGroup  fs.FileMode = 0o020
 )
 
 // Causes of errSnapshot in the directory and its files.
@@ -27,7 +31,8 @@ var (
 	errNotRegular   = errors.New("is no regular file, and a symbolic link to one is not followed")
 	errReplaced     = errors.New("was replaced while it was opened")
 	errForeign      = errors.New("is owned by another user")
-	errWritable     = errors.New("can be written by its group or by others")
+	errWritable     = errors.New("can be written by others")
+	errGroup        = errors.New("can be written by its group")
 	errTooLarge     = errors.New("is larger than 4 MiB")
 	errFormat       = errors.New("is not of format 1; another version may have written it")
 	errChecksum     = errors.New("was cut off or changed since it was written")
@@ -38,13 +43,14 @@ var (
 // of all that follows it, and a record. The checksum finds accidents; against
 // intent there are the owner and the mode.
 type storeFile struct {
-	holds string // in the header and in the name of the file
-	mend  string
+	holds     string // in the header and in the name of the file
+	mend      string
+	withGroup bool // it is written where a group can write as well
 }
 
 var (
 	keysFile      = storeFile{holds: "keys", mend: "remove it, and the keys are fetched anew"}
-	forbiddenFile = storeFile{holds: "forbidden", mend: "mend it from a copy, or remove it and forbid the keys again"}
+	forbiddenFile = storeFile{holds: "forbidden", mend: "mend it from a copy, or remove it and forbid the keys again", withGroup: true}
 )
 
 func (s *store) path(f storeFile) string { return filepath.Join(s.dir, s.file(f)) }
@@ -62,38 +68,42 @@ func storeError(path string, cause error, mend string) error {
 	return fmt.Errorf("%w %s: %w; %s", errSnapshot, path, cause, mend)
 }
 
-// read decodes a file into record, which points to a struct.
-func (s *store) read(f storeFile, record any) error {
-	root, err := s.open()
+// read decodes a file into record, which points to a struct. The doubt is why a
+// group can have changed what was read, or removed it; see vetAbove.
+func (s *store) read(f storeFile, record any) (doubt, err error) {
+	root, doubt, err := s.open()
 	if errors.Is(err, fs.ErrNotExist) {
-		return errNoSnapshot
+		return doubt, errNoSnapshot
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { _ = root.Close() }()
 	content, err := s.readFile(root, s.file(f))
-	if errors.Is(err, fs.ErrNotExist) {
-		return errNoSnapshot
-	}
-	if err != nil {
-		return storeError(s.path(f), err, f.mend)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return doubt, errNoSnapshot
+	case errors.Is(err, errGroup):
+		doubt = cmp.Or(doubt, storeError(s.path(f), errGroup, groupMend(s.path(f))))
+	case err != nil:
+		return nil, storeError(s.path(f), err, f.mend)
 	}
 	line, body, _ := strings.Cut(content, "\n")
 	want, format := f.header(body)
 	if !strings.HasPrefix(line, format) {
-		return storeError(s.path(f), errFormat, f.mend)
+		return nil, storeError(s.path(f), errFormat, f.mend)
 	}
 	if line != want {
-		return storeError(s.path(f), errChecksum, f.mend)
+		return nil, storeError(s.path(f), errChecksum, f.mend)
 	}
 	if strictjson.UnmarshalKnown(body, record) != nil { // its text may quote the file
-		return storeError(s.path(f), errMembers, f.mend)
+		return nil, storeError(s.path(f), errMembers, f.mend)
 	}
-	return nil
+	return doubt, nil
 }
 
-// readFile is the content of a file whose content nobody else can have chosen.
+// readFile is the content of a file whose content nobody else can have chosen,
+// or, with errGroup, nobody but its group.
 func (s *store) readFile(root *os.Root, name string) (string, error) {
 	named, err := root.Lstat(name)
 	if err != nil {
@@ -108,54 +118,69 @@ func (s *store) readFile(root *os.Root, name string) (string, error) {
 	}
 	defer func() { _ = file.Close() }()
 	opened, err := file.Stat()
-	if err == nil {
-		err = s.vet(named, opened)
-	}
 	if err != nil {
 		return "", err
+	}
+	vetted := s.vet(named, opened)
+	if vetted != nil && !errors.Is(vetted, errGroup) {
+		return "", vetted
 	}
 	content, err := io.ReadAll(io.LimitReader(file, storeFileLimit+1))
 	if len(content) > storeFileLimit {
 		return "", errTooLarge
 	}
-	return string(content), err
+	return string(content), cmp.Or(err, vetted)
 }
 
-// open opens the directory. The error has fs.ErrNotExist if there is none.
-func (s *store) open() (*os.Root, error) {
+// open opens the directory. The error has fs.ErrNotExist if there is none. The
+// doubt is why a group can change what is there; see vetAbove.
+func (s *store) open() (root *os.Root, doubt, err error) {
 	named, err := lookAt(s.dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, storeError(s.dir, err, directoryMend)
+	}
+	doubt, errAbove := s.vetAbove()
+	if errAbove != nil {
+		return nil, nil, errAbove
+	}
 	if err != nil {
-		return nil, storeError(s.dir, err, directoryMend)
+		return nil, doubt, storeError(s.dir, err, directoryMend)
 	}
 	if !named.IsDir() {
-		return nil, storeError(s.dir, errNotDirectory, directoryMend)
+		return nil, nil, storeError(s.dir, errNotDirectory, directoryMend)
 	}
-	root, err := os.OpenRoot(s.dir)
+	root, err = os.OpenRoot(s.dir)
 	if err != nil {
-		return nil, storeError(s.dir, err, directoryMend)
+		return nil, nil, storeError(s.dir, err, directoryMend)
 	}
 	opened, err := root.Stat(".")
 	if err == nil {
 		err = s.vet(named, opened)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, errGroup):
+		doubt = cmp.Or(doubt, storeError(s.dir, errGroup, groupMend(s.dir)))
+	case err != nil:
 		_ = root.Close()
-		return nil, storeError(s.dir, err, directoryMend)
+		return nil, nil, storeError(s.dir, err, directoryMend)
 	}
-	return root, nil
+	return root, doubt, nil
 }
 
 // vet judges what was opened: it must be what was looked at before, and nobody
 // but its owner may be able to change it, who must be this process's user. A
-// directory may be root's, who can change everything anyway.
+// directory may be root's, who can change everything anyway. If the group is the
+// only fault, the error is errGroup.
 func (s *store) vet(named, opened fs.FileInfo) error {
 	switch {
 	case !os.SameFile(named, opened):
 		return errReplaced
 	case !s.owns(opened):
 		return errForeign
-	case opened.Mode().Perm()&0o022 != 0:
+	case opened.Mode()&writableByOthers != 0:
 		return errWritable
+	case opened.Mode()&writableByGroup != 0:
+		return errGroup
 	default:
 		return nil
 	}
@@ -166,7 +191,8 @@ func (s *store) owns(info fs.FileInfo) bool {
 	return ownedBy(info, s.user) || info.IsDir() && ownedBy(info, root)
 }
 
-// write replaces a file by record, which points to a struct.
+// write replaces a file by record, which points to a struct. Where a group can
+// change that, some files are written nevertheless, and the error is errGroup.
 func (s *store) write(f storeFile, record any) error {
 	body, err := strictjson.Marshal(record)
 	if err != nil { // only text can be wrong in a record
@@ -177,21 +203,30 @@ func (s *store) write(f storeFile, record any) error {
 	if len(content) > storeFileLimit {
 		return storeError(s.path(f), errTooLarge, checkMend)
 	}
-	root, err := s.open()
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := os.MkdirAll(s.dir, 0o700); err != nil {
-			return storeError(s.dir, err, writeMend)
-		}
-		root, err = s.open()
-	}
+	root, doubt, err := s.openOrMake()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = root.Close() }()
+	if doubt != nil && !f.withGroup {
+		return doubt
+	}
 	if err := replaceFile(root, s.file(f), content); err != nil {
 		return storeError(s.path(f), err, writeMend)
 	}
-	return nil
+	return doubt
+}
+
+// openOrMake opens the directory, and makes it if it is not there.
+func (s *store) openOrMake() (root *os.Root, doubt, err error) {
+	root, doubt, err = s.open()
+	if !errors.Is(err, fs.ErrNotExist) {
+		return root, doubt, err
+	}
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return nil, nil, storeError(s.dir, err, writeMend)
+	}
+	return s.open()
 }
 
 // replaceFile gives the file name new content, as a whole or not at all, and

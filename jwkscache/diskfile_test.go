@@ -111,16 +111,11 @@ func TestStoreRefusesDirectory(t *testing.T) {
 		{"pipe", func(t *testing.T, s *store) { do(t, os.RemoveAll(s.dir), syscall.Mkfifo(s.dir, 0o600)) }, errNotDirectory},
 		{"below a file", func(_ *testing.T, s *store) { s.dir = filepath.Join(s.path(keysFile), "d") }, syscall.ENOTDIR},
 		{"name too long", func(_ *testing.T, s *store) { s.dir = filepath.Join(s.dir, strings.Repeat("d", 5000)) }, syscall.ENAMETOOLONG},
-		{"for the group to write", func(t *testing.T, s *store) { do(t, os.Chmod(s.dir, 0o720)) }, errWritable},
 		{"for others to write", func(t *testing.T, s *store) { do(t, os.Chmod(s.dir, 0o702)) }, errWritable},
 		{"sticky", func(t *testing.T, s *store) { do(t, os.Chmod(s.dir, 0o777|fs.ModeSticky)) }, errWritable},
 		{"of another user", func(t *testing.T, s *store) {
 			asRoot(t)
 			do(t, os.Chown(s.dir, someoneElse, -1))
-		}, errForeign},
-		{"of this user, for another", func(t *testing.T, s *store) {
-			asUser(t)
-			s.user = someoneElse
 		}, errForeign},
 		{"closed", func(t *testing.T, s *store) {
 			asUser(t)
@@ -204,7 +199,6 @@ func TestStoreRefusesFile(t *testing.T) {
 			do(t, err)
 			time.AfterFunc(time.Second, func() { writer.Close() })
 		}, errNotRegular},
-		{"for the group to write", func(t *testing.T, _ *store, path string) { do(t, os.Chmod(path, 0o620)) }, errWritable},
 		{"for others to write", func(t *testing.T, _ *store, path string) { do(t, os.Chmod(path, 0o602)) }, errWritable},
 		{"of another user", func(t *testing.T, _ *store, path string) {
 			asRoot(t)
@@ -318,7 +312,7 @@ func TestStoreFailingWrite(t *testing.T) {
 			var before syscall.Rlimit
 			do(t, syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before))
 			small := before
-			small.Cur = 1 << 12
+			small.Cur = 1 << 20 // of which what go test records itself takes a part
 			do(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &small))
 			defer func() { do(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before)) }()
 			k := testSaved()

@@ -64,8 +64,9 @@ func (k *Keys) forbidsID(kid string) bool {
 // a later refresh brings; their tokens are refused as those of unknown keys. If
 // there is a SnapshotDir, the name is written there before Forbid returns, so
 // that a restart does not forget it. An error after that of a bad name, also
-// that of a nil ctx, means that the name could not be written: it is forbidden
-// all the same, until the process ends.
+// that of a nil ctx, means that the name could not be written, or was written
+// where a group can remove it: it is forbidden all the same, until the process
+// ends.
 func (k *Keys) Forbid(ctx context.Context, name KeyName) error {
 	if err := name.Check(); err != nil {
 		return err

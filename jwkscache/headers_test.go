@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"runtime"
 	"strconv"
 	"strings"
@@ -132,6 +133,7 @@ func traced(trace *jwkscache.Trace) func(*jwkscache.Binding) {
 func snapshots(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
+	must(t, os.Chmod(dir, 0o700)) // whatever the umask
 	t.Cleanup(synctest.Wait)
 	return dir
 }

@@ -1,6 +1,7 @@
 package jwkscache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,13 +33,14 @@ var (
 )
 
 // readStore finds out which keys are forbidden, which must be possible, and
-// what the last keys were.
+// what the last keys were. A store that a group can write to gives names of
+// forbidden keys and no keys, and is told as an error.
 func (k *Keys) readStore(context.Context) (catch, error) {
 	forbidden, err := k.store.loadForbidden()
-	if err != nil {
+	if err != nil && !errors.Is(err, errGroup) {
 		return catch{store: &contents{}}, fmt.Errorf("which keys are forbidden cannot be read: %w", err)
 	}
-	found := &contents{forbidden: forbidden, empty: true}
+	found := &contents{forbidden: forbidden, empty: true, err: err}
 	if !k.remembers {
 		return catch{store: found}, nil
 	}
@@ -50,7 +52,7 @@ func (k *Keys) readStore(context.Context) (catch, error) {
 	if err == nil {
 		found.version, err = k.restored(kept)
 	}
-	found.err = err
+	found.err = cmp.Or(err, found.err)
 	return catch{store: found}, nil
 }
 

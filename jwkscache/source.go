@@ -41,9 +41,12 @@ type Binding struct {
 	Limits Limits
 	// SnapshotDir is a directory for what a restart needs while the issuer
 	// is down: its last keys, and which of them were forbidden. It is made if
-	// it is not there, and must belong to this user alone. What it says of
-	// forbidden keys must be readable: otherwise tokens of the issuer are
-	// neither accepted nor refused. "" keeps nothing. Unix only.
+	// it is not there. It and every directory above must belong to this user
+	// or root, and others may not write there, unless a directory above is
+	// sticky. What it says of forbidden keys must be readable. Otherwise tokens
+	// of the issuer are neither accepted nor refused. Where a group may write,
+	// the names of forbidden keys alone are read and written, and
+	// [Status].SnapshotError says so. "" keeps nothing. Unix only.
 	SnapshotDir string
 	// Forbidden are keys that are forbidden from the start; see
 	// [Keys.Forbid].

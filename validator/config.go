@@ -52,8 +52,9 @@ type Config struct {
 	// down: the last keys of each issuer, and which of them were forbidden. It
 	// also has the digests of the issuers that Tenants found and of which a
 	// token was accepted, which are asked for first after a restart.
-	// It is made if it is not there, and must belong to this user alone; see
-	// [jwkscache.Binding]. "" keeps nothing.
+	// It is made if it is not there, and must belong to this user alone, as
+	// every directory above it to this user or root; see [jwkscache.Binding].
+	// "" keeps nothing.
 	SnapshotDir string
 	// Cache bounds the cache of verified tokens. The zero value keeps 10 000
 	// for at most five minutes each.

@@ -305,7 +305,7 @@ func TestKeyMemoryOfALetInTenant(t *testing.T) {
 		defer signer.Close()
 		d, h := newDirectory(), newHosts(signer.JWKS())
 		h.takes = time.Second
-		tenants := fetching(signer, d, h, 4)
+		tenants := fetchedTenants(signer, d, h, 4)
 		large, filler, other, small := tenants[0], tenants[1], tenants[2], tenants[3]
 		h.set(large.URL, padded(signer.JWKS(), 480<<10))
 		for _, tenant := range []*validator.Issuer{&filler, &other} {
