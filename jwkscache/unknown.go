@@ -43,13 +43,17 @@ func (k *Keys) findUnknown(ctx context.Context, h jose.Header, v *version, seen 
 	}
 	const rounds = 3 // reading the store, the fetch that was under way, and the one after it
 	for range rounds {
-		f := k.begin(ctx, causeUnknownKid, kid)
+		var f *flight
+		unchanged := k.current.Load() == v
+		if unchanged { // or no fetch is needed: one has ended since the set was read
+			f = k.begin(ctx, causeUnknownKid, kid)
+		}
 		if f != nil {
 			if err := f.wait(ctx, k.limits.Waiters); err != nil {
 				return Found{}, err
 			}
 		}
-		v = k.current.Load() // also without a fetch: one may have ended since the set was read
+		v = k.current.Load()
 		if v == nil {
 			return Found{}, k.unready(nil)
 		}
@@ -59,7 +63,7 @@ func (k *Keys) findUnknown(ctx context.Context, h jose.Header, v *version, seen 
 			return Found{keys, k, v}, nil
 		case !v.set.MightGain(h) || v.number > seen:
 			return Found{}, err
-		case f == nil:
+		case f == nil && unchanged:
 			return Found{}, k.failedOr(errNotYet)
 		}
 	}
