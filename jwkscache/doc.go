@@ -28,7 +28,15 @@
 // An issuer that fails is asked again after one second, two, four and so on up
 // to a minute, each time at random within the second half of that pause, and
 // after Retry-After if it says so. Requests that find no usable keys at all may
-// ask every five seconds.
+// ask every five seconds. Where the URL of the keys comes from metadata, these
+// are asked again when the key set is gone (404, 410 or a redirect), and when
+// fetches have failed for a minute.
+//
+// A set without any usable key is believed for MinFresh, counted from the first
+// such set in a row. After that, no token is accepted or refused until the issuer
+// publishes a usable key. If such a set lists keys that cannot be read, and says
+// nothing of the keys that are in use, it counts as a fetch that failed: the
+// keys serve on within their bound.
 //
 // A key that a refresh does not bring any more, and one that was forbidden by
 // [Keys.Forbid], stops at once, also for verdicts that were kept: they ask their
@@ -42,30 +50,45 @@
 //
 // One fetch is allowed a second after the one before, whatever that was for. Once
 // ten of them in a row were in vain, it is one in five seconds, until one brings
-// a new key or none was in vain for five minutes. In between, unknown kids are
-// answered from what the last fetch said: unknown if it succeeded, unavailable
-// if it failed. Bad signatures under a known kid never cause a fetch.
+// a new key or there was none for five minutes.
 //
-// No flood can starve a new key: it does not need a fetch of its own. Whoever
-// causes the next fetch, it brings the whole set, and with it the new key, whose
-// tokens then need neither a fetch nor a place among those who wait. As the
+// A token whose kid is not in the set waits for the next fetch, also when that is
+// not allowed yet: a kid is unknown only if a fetch that began after the token
+// came does not bring it. So no token of a published key is told that its key is
+// unknown, whenever the key was published. The answer is [ErrUnavailable] if that
+// fetch fails, if the last one failed and the next is not allowed yet, if
+// Limits.Waiters tokens wait already, and if the next fetch is more than 30
+// seconds away.
+//
+// No flood can starve a new key: it does not need a fetch of its own. Every fetch
+// returns the whole set, so any token's fetch makes the new key known, whose
+// tokens then need neither a fetch nor a place among those that wait. As the
 // interval runs from the start of the last fetch and is never prolonged by being
 // asked, a fetch that begins after the key was published begins at most one
 // interval later, and flood or not the key verifies within that interval (one
 // second; five in a flood) and the time of one fetch. The flood itself helps:
-// somebody always asks. Only the issuer can ask for more time, by Retry-After.
+// its tokens always ask.
 //
-// Nor can it take more: fetches are bounded as said, those who wait by
-// Limits.Waiters (the others hear at once that the keys are unavailable, which a
-// client may retry), and memory since what is remembered is one number for each
-// kid that a fetch was spent on, and at most 1 024 in all.
+// A flood may make the issuer ask for more time, by Retry-After. That holds
+// fetches for unknown kids for 30 seconds at most. If the issuer refuses again,
+// they are ten seconds apart, then twenty, then thirty, until one succeeds.
+//
+// Nor can a flood take more: fetches are bounded as said, waiting tokens by
+// Limits.Waiters, and memory since one number is kept for each kid that a fetch
+// was spent on, and at most 1 024 in all.
 //
 // That memory is there for kids that keep being asked for: tokens under a key
-// that was retired, or of another environment. A kid that was missed is not
-// asked for again, and its tokens do not wait, for five seconds, and its further
-// misses are not counted as fetches in vain, so that old tokens do not slow down
-// a rotation for new ones. A key whose tokens came before it was published may
-// so take five seconds, as in a flood. What is remembered is never a verdict:
-// the set is looked up first, and any fetch that brings the key, whoever asked,
-// makes it known.
+// that was retired, or of another environment. A fetch for a kid that was missed
+// before is allowed five seconds after the last fetch, and its further misses are
+// not counted as fetches in vain, so that old tokens do not slow down a rotation
+// for new ones. What is remembered is never a verdict.
+//
+// # Changed keys
+//
+// An issuer that was reinstalled may use an old kid for a new key, and an issuer
+// may have no kids. A token whose signature no key verifies may cause a fetch,
+// and so may one without kid, and one whose kid's keys have another algorithm:
+// one fetch in 30 seconds for tokens with kid, and one for those without. Unknown
+// kids do not use these up. The token that causes the fetch waits for it; others
+// are answered from the set in use.
 package jwkscache

@@ -16,6 +16,8 @@ import (
 // header fields, must say that it is JSON, and is never decompressed; the keys
 // that may be tried for one token cost four checks under ES256 together (see
 // [jose.Set.Find]); at most 1 024 kids are remembered as asked for in vain;
+// bad signatures cause one fetch in 30 seconds, and tokens without kid another;
+// Retry-After keeps fetches that tokens cause away for 30 seconds at most;
 // a transport that does not return when its time is over has at most four
 // fetches abandoned in it before no more are begun. Documents of a file are read
 // under the same limits; asking costs nothing there, so that FilePoll replaces

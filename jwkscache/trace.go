@@ -21,9 +21,9 @@ type Trace struct {
 	// FetchDone is called when that has ended, and whenever else the set in
 	// use has changed.
 	FetchDone func(issuer string, done FetchDone)
-	// UnknownKid is called whenever a token wishes for a fetch because its kid
+	// UnknownKid is called whenever a token asks for a fetch because its kid
 	// is not in the set: with every such token, and twice where the fetch
-	// that it joined was not enough.
+	// that it joined had begun before it came.
 	UnknownKid func(issuer string, asked UnknownKid)
 	// Moved is called when metadata names another URL for the keys than
 	// before: who can change that can mint tokens (RFC 8414 §6).
@@ -36,8 +36,10 @@ type Trace struct {
 // has changed otherwise.
 type FetchDone struct {
 	// Cause is "missing" (a token came, and there were no usable keys),
-	// "schedule", "stale" (a token came, and the keys were stale) or
-	// "unknown_kid"; without a fetch, "start" (static, fallback or snapshot
+	// "schedule", "stale" (a token came, and the keys were stale),
+	// "unknown_kid", "bad_signature" (a token with a known kid came whose
+	// signature or algorithm does not fit the key) or "no_kid" (the same
+	// without kid); without a fetch, "start" (static, fallback or snapshot
 	// keys), "forbid" or "permit".
 	Cause     string
 	Err       error             // nil if what was fetched is now in use
@@ -45,16 +47,16 @@ type FetchDone struct {
 	Took      time.Duration     // 0 without a fetch
 	Unchanged bool              // it answered with what was in use, or 304
 	Keys      int               // usable keys now
-	Ignored   []jose.IgnoredKey // keys of the set that are not used, and why
+	Ignored   []jose.IgnoredKey // keys of the set that are not used, and why; also of a set that is not believed
 	Added     []*jose.Key       // in use since
 	Removed   []*jose.Key       // no more
 }
 
-// UnknownKid is what became of the wish to ask for an unknown kid.
+// UnknownKid is what became of a token's request for a fetch.
 type UnknownKid struct {
-	// Decision is "starts" a fetch, "joins" the one under way, "waits" since
-	// the last fetch is too short a time ago, or "just_asked", in vain, for
-	// this kid.
+	// Decision is "starts" if a fetch begins, "joins" if one is under way,
+	// "waits" if the token waits until one is allowed, and "refuses" if it
+	// does not: the last fetch failed, or the next one is too far away.
 	Decision string
 	// Interval is how far fetches for this kid must be apart at present.
 	Interval time.Duration
