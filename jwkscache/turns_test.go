@@ -20,6 +20,17 @@ func testShared(t *testing.T, limits SharedLimits) *Shared {
 	return s
 }
 
+// TestSharedDefaults shows what a zero field of SharedLimits means.
+func TestSharedDefaults(t *testing.T) {
+	var limits SharedLimits
+	if err := limits.checked(); err != nil {
+		t.Fatal(err)
+	}
+	if want := (SharedLimits{Waiters: 4000, Fetches: 64, UnknownKids: 50, Missing: 100, KeyBytes: 256 << 20}); limits != want {
+		t.Errorf("%+v, want %+v", limits, want)
+	}
+}
+
 // ask lets a fetch wait for its turn. The channel gets the turn.
 func ask(t *testing.T, s *Shared, kind int, accepted bool) <-chan *turn {
 	t.Helper()

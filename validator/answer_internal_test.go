@@ -62,6 +62,9 @@ func TestTenantsSuspended(t *testing.T) {
 				if _, err := ts.issuer(t.Context(), url); !errors.Is(err, row.first) {
 					t.Fatal(err)
 				}
+				if now := time.Now(); ts.moment(now) != (moment{now.Sub(ts.born), now.UnixNano()}) {
+					t.Fatal("a moment is not by both clocks")
+				}
 				calls, result = 0, row.then
 				suspend(ts, row.d)
 				_, err := ts.issuer(t.Context(), url)
