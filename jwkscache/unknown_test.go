@@ -206,11 +206,18 @@ func TestFarFetchIsNotAwaited(t *testing.T) {
 		keys := openSite(t, s, within(jwkscache.Limits{UnknownInterval: time.Minute, FruitlessInterval: time.Minute}))
 		must(t, keys.Warm(t.Context()))
 		atOnce(t, "a minute away", func() { wants(t, "a minute away", find(t, keys, "b"), jwkscache.ErrUnavailable) })
+		s.wantVisits(t, "a minute away", 1)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		s := new(site)
+		s.answers(200, setOf(jwk(t, "a")))
+		keys := openSite(t, s)
+		must(t, keys.Warm(t.Context()))
 		advance(time.Minute)
 		s.down()
-		for range 2 {
+		for range 3 {
 			atOnce(t, "a failure", func() { wants(t, "a failure", find(t, keys, "b"), errRefused) })
 		}
-		s.wantVisits(t, "in all", 2)
+		s.wantVisits(t, "a failure", 2)
 	})
 }
