@@ -1,6 +1,7 @@
 package jose
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -171,9 +172,13 @@ func (s *Set) candidates(id string, algorithm Algorithm) []*Key {
 // Keys are the keys that are used, in the order of the document.
 func (s *Set) Keys() []*Key { return append([]*Key(nil), s.tried...) }
 
-// Ignored tells which keys of the document are not used, and why: those that
-// cannot be used, and then those that are more than may be tried for a token.
-func (s *Set) Ignored() []IgnoredKey { return slices.Concat(s.ignored, s.excess) }
+// Ignored tells which keys of the document are not used, and why, in the order of
+// the document.
+func (s *Set) Ignored() []IgnoredKey {
+	all := slices.Concat(s.ignored, s.excess)
+	slices.SortFunc(all, func(a, b IgnoredKey) int { return cmp.Compare(a.Index, b.Index) })
+	return all
+}
 
 // MightGain reports whether a newer version of the set could have a key for a
 // token with header h: whether h has a kid that can be looked up and that no
