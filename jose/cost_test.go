@@ -180,6 +180,21 @@ func parseAlone(t *testing.T, text string, limits jose.Limits) *jose.Key {
 	return set.Keys()[0]
 }
 
+// TestIgnoredInOrder checks that keys in excess are told among the others.
+func TestIgnoredInOrder(t *testing.T) {
+	var texts []string
+	for i := range int64(3) {
+		texts = append(texts, rsaOf(4096, 65537, i).with("kid", "a").String(), "null")
+	}
+	var got []int
+	for _, ignored := range parseSet(t, all, texts...).Ignored() {
+		got = append(got, ignored.Index)
+	}
+	if !slices.Equal(got, []int{1, 2, 3, 4, 5}) {
+		t.Errorf("ignored %v", got)
+	}
+}
+
 // TestExcessTakesOver checks that a key that was in excess is tried once another
 // of its kid is gone, and that a kid-less token has no single key all along.
 func TestExcessTakesOver(t *testing.T) {

@@ -1,6 +1,7 @@
 package jose
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -187,11 +188,13 @@ func (s *Set) candidates(id string, algorithm Algorithm) []*Key {
 // Keys are the keys that are used, in the order of the document.
 func (s *Set) Keys() []*Key { return append([]*Key(nil), s.read().tried...) }
 
-// Ignored tells which keys of the document are not used, and why: those that
-// cannot be used, and then those that are more than may be tried for a token.
+// Ignored tells which keys of the document are not used, and why, in the order of
+// the document.
 func (s *Set) Ignored() []IgnoredKey {
 	s = s.read()
-	return slices.Concat(s.ignored, s.excess)
+	all := slices.Concat(s.ignored, s.excess)
+	slices.SortFunc(all, func(a, b IgnoredKey) int { return cmp.Compare(a.Index, b.Index) })
+	return all
 }
 
 // Len returns how many keys are usable.
