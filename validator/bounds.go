@@ -44,8 +44,8 @@ func (l *bounding) checked(f *faults) bound {
 	return set
 }
 
-// needBounds reports what several issuers of one API have to say, so that none
-// speaks for another: the scopes and the roles that each may give.
+// needBounds reports the bounds that an issuer beside others lacks: Grants, and
+// Roles if a Mapping makes a role of every value.
 func (c *Issuer) needBounds(field string, f *faults) {
 	if c.Grants == nil {
 		f.addf("%s: Grants is nil, and there are other issuers or Tenants; list the scopes that this issuer may grant, or AllScopes", field)

@@ -113,11 +113,11 @@ func (is *issuer) tellCaller(c *claims, members []strictjson.Member) *Error {
 // provesUser reports whether a subject other than the client, which that claim
 // names, is a user's for an issuer without ClientOnly.
 //
-// If ClientClaim says which claim it is, it is, unless there is client_id, too:
-// Keycloak adds it to tokens of service accounts, whose subject is an account.
-// Otherwise it is for client_id, and for cid if there is the user's id, uid; and
-// never with azp or appid, since Keycloak, Auth0 and Entra ID give subjects of
-// their own to tokens without a user.
+// With ClientClaim the operator says so. The exception is a token that also has
+// client_id: Keycloak adds that to the tokens of service accounts, whose subject is
+// an account. Without ClientClaim, client_id proves a user, and so does cid if the
+// token has uid, the user's id. Neither does beside azp or appid, since the tokens
+// without a user of Keycloak, Auth0 and Entra ID have a subject of their own.
 func (is *issuer) provesUser(claim string, members []strictjson.Member) bool {
 	if is.clientClaim != "" {
 		return claim == claimClientID || !hasClaim(members, claimClientID)

@@ -127,8 +127,8 @@ type Issuer struct {
 	// ACRs are the values of acr that count of this issuer's tokens; the
 	// others are absent from [Token.ACR], so that a policy that asks for them
 	// refuses with a step-up challenge. nil means all, for an issuer that is
-	// the only one, and none with several Issuers or with Tenants: one issuer's
-	// gold is not another's.
+	// the only one, and none with several Issuers or with Tenants, since two
+	// issuers may mean different things by one value.
 	ACRs []string
 	// Tenant says which tenant the tokens speak for. The zero rule: there are
 	// no tenants.
@@ -138,10 +138,10 @@ type Issuer struct {
 	// appid (Entra ID version 1, AD FS) or one of the issuer's own. A token in
 	// which it is not a string, or empty, is refused ([BadClaims]).
 	//
-	// "" means client_id. Under [ProfileLegacy], "" is for tokens without
-	// client_id the one of cid, azp and appid that is there; if several are
-	// there and differ, the client cannot be told. [ProfileRFC9068] needs
-	// client_id, so that any other claim is refused there.
+	// "" means client_id. Under [ProfileLegacy] a token without client_id then
+	// names its client in the one of cid, azp and appid that it has; if it has
+	// several that differ, the client cannot be told. [ProfileRFC9068]
+	// requires client_id in tokens, so that [New] refuses any other claim.
 	//
 	// Set it, or ClientOnly, where routes ask for users: see [Token.HasUser].
 	// With ClientClaim and without ClientOnly, a subject that is not the

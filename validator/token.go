@@ -113,9 +113,9 @@ func (t *Token) NotBefore() time.Time { return t.read().notBefore }
 // or zero.
 func (t *Token) AuthTime() time.Time { return t.read().authTime }
 
-// ACR is acr, the authentication context class, or empty: also if the value is
-// not one that counts of the token's issuer, by Issuer.ACRs. [Token.Claims] has
-// it as the token says.
+// ACR is acr, the authentication context class, or empty. It is also empty if
+// Issuer.ACRs does not let the value count; [Token.Claims] returns it as it is in
+// the token.
 func (t *Token) ACR() string { return t.read().acr }
 
 // AMR is amr, the authentication methods (RFC 8176).
