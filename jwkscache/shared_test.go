@@ -81,8 +81,14 @@ func TestSharedAbandoned(t *testing.T) {
 			<-gate
 			return nil, errRefused
 		})}
+		var done jwkscache.FetchDone
+		trace := &jwkscache.Trace{FetchDone: func(_ string, d jwkscache.FetchDone) {
+			if d.Err == nil {
+				done = d
+			}
+		}}
 		open := func(client *http.Client) *jwkscache.Keys {
-			keys, err := jwkscache.Open(jwkscache.URL("https://issuer.test/jwks"), jwkscache.Binding{Shared: shared, HTTPClient: client})
+			keys, err := jwkscache.Open(jwkscache.URL("https://issuer.test/jwks"), jwkscache.Binding{Shared: shared, HTTPClient: client, Trace: trace})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -98,6 +104,10 @@ func TestSharedAbandoned(t *testing.T) {
 		wants(t, "another issuer", open(serving(&set)).Warm(t.Context()), nil)
 		if took := time.Since(start); took != 6*time.Second {
 			t.Errorf("another issuer waited for %v", took)
+		}
+		synctest.Wait()
+		if done.Keys == 0 || done.Took != 0 {
+			t.Errorf("the fetch took %v beside its wait, and brought %d keys", done.Took, done.Keys)
 		}
 		cancel()
 		close(gate)

@@ -176,6 +176,25 @@ func TestKinds(t *testing.T) {
 	}
 }
 
+// TestEverAccepted shows which issuers have the share of those of which a token was
+// accepted: those that the binding names, and those whose key verified one.
+func TestEverAccepted(t *testing.T) {
+	for _, before := range []bool{true, false} {
+		keys, err := Open(Static([]byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`)), Binding{Accepted: before})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := keys.current.Load()
+		if got := keys.everAccepted.Load(); got != before {
+			t.Errorf("%v at first, want %v", got, before)
+		}
+		Found{owner: keys, version: v}.Handle(v.set.Keys()[0])
+		if !keys.everAccepted.Load() {
+			t.Error("not after a key verified a token")
+		}
+	}
+}
+
 // TestMemory shows what is counted of the sets of several issuers, and what is
 // refused.
 func TestMemory(t *testing.T) {

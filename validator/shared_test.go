@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -184,6 +185,48 @@ func TestFirstKeysOfAllTenants(t *testing.T) {
 	}
 }
 
+// TestFirstKeysOfAcceptedTenants shows that after a restart the keys of a tenant of
+// which a token was accepted before come ahead of those of strangers that came
+// earlier.
+func TestFirstKeysOfAcceptedTenants(t *testing.T) {
+	for accepted, want := range map[bool]time.Duration{true: time.Second, false: 2 * time.Second} {
+		dir := filepath.Join(t.TempDir(), "keys")
+		synctest.Test(t, func(t *testing.T) {
+			signer := startIssuer(t, "")
+			defer signer.Close()
+			d, h := newDirectory(), newHosts(signer.JWKS())
+			tenants := fetching(signer, d, h, 300)
+			last := tenants[299].URL
+			if accepted {
+				noError(t, jwkscache.NewAcceptedFile(dir, nil).Save([]jwkscache.IssuerDigest{jwkscache.DigestIssuer(last)}))
+			}
+			v := configured(t, func(c *validator.Config) { c.SnapshotDir, c.Tenants = dir, d.find })
+			wantReason(t, "which reads the file", judged(t, v, signer, madeUp("https://made-up.test")), validator.UnknownIssuer)
+			var all sync.WaitGroup
+			for _, tenant := range tenants[:299] {
+				all.Go(func() { _, _ = v.Validate(t.Context(), bearer(junk(tenant.URL, "k"))) })
+			}
+			// Before they are asked for keys, each reads what is forbidden, which is no
+			// waiting that the bubble knows of.
+			for h.fetched() < 100 || waitingFor(v) < 199 {
+				synctest.Wait()
+			}
+			start := time.Now()
+			wantReason(t, "good", judgedAs(t, v, signer, last), "")
+			wantTook(t, fmt.Sprintf("the first keys, accepted: %v", accepted), start, want)
+			all.Wait()
+		})
+	}
+}
+
+// waitingFor is how many requests wait for keys.
+func waitingFor(v *validator.Validator) (n int) {
+	for _, s := range v.Status() {
+		n += s.Waiting
+	}
+	return n
+}
+
 // TestWaitersOfAllTenants shows that those who wait are bounded over all tenants,
 // and that there is room for those of one more.
 func TestWaitersOfAllTenants(t *testing.T) {
@@ -202,11 +245,7 @@ func TestWaitersOfAllTenants(t *testing.T) {
 			}
 			synctest.Wait()
 		}
-		waiting := 0
-		for _, s := range v.Status() {
-			waiting += s.Waiting
-		}
-		if waiting < 250 || waiting > 400 {
+		if waiting := waitingFor(v); waiting < 250 || waiting > 400 {
 			t.Errorf("%d wait", waiting)
 		}
 		wantReason(t, "one more tenant", judgedAs(t, v, signer, tenants[20].URL), "")

@@ -165,3 +165,20 @@ func TestNow(t *testing.T) {
 		}
 	})
 }
+
+// TestAlone shows that nothing of a context is left but the instant.
+func TestAlone(t *testing.T) {
+	type key struct{}
+	ctx, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, 1))
+	cancel()
+	instant := time.Unix(7, 0)
+	for name, ctx := range map[string]context.Context{"without": ctx, "with": clock.At(ctx, instant)} {
+		alone := clock.Alone(ctx)
+		if alone.Value(key{}) != nil || alone.Err() != nil {
+			t.Errorf("%s an instant: a value or the end is left", name)
+		}
+		if got := clock.Now(alone); (name == "with") != got.Equal(instant) {
+			t.Errorf("%s an instant: %v", name, got)
+		}
+	}
+}
