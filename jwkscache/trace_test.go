@@ -462,6 +462,8 @@ func TestHooksThatAsk(t *testing.T) {
 			defer mu.Unlock()
 			keys = k
 		})
+		mu.Lock()
+		defer mu.Unlock()
 		if calls < 20 {
 			t.Errorf("%d calls", calls)
 		}
