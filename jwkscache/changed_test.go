@@ -204,11 +204,15 @@ func TestSlowFetchFails(t *testing.T) {
 
 		s.answers(429, "", "Retry-After: 60")
 		advance(30 * time.Second)
-		for range 59 {
+		_, err = keys.Find(t.Context(), time.Now(), headerText(t, noKid))
+		wants(t, "no kid", err, jwkscache.ErrUnavailable)
+		for range 30 {
+			s.wantVisits(t, "after Retry-After", 4)
 			_ = refuted(t, keys, headerOf(t, "a"))
-			advance(500 * time.Millisecond)
+			advance(time.Second)
 		}
-		s.wantVisits(t, "after Retry-After", 4)
+		_ = refuted(t, keys, headerOf(t, "a"))
+		s.wantVisits(t, "30 seconds after Retry-After", 5)
 	})
 }
 

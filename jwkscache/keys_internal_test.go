@@ -64,6 +64,9 @@ func TestFreshIsNeverAfterUsable(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if serves := restored.usable.at.Sub(now); serves > max(time.Minute, limits.MinFresh) {
+			t.Errorf("an empty set of a snapshot serves for %v", serves)
+		}
 		for name, v := range map[string]*version{"static": static.current.Load(), "fetched": fetched.version, "restored": restored} {
 			if v.fresh.at.After(v.usable.at) || v.fresh.wall > v.usable.wall {
 				t.Errorf("%s: fresh until %v, usable until %v", name, v.fresh.at, v.usable.at)

@@ -36,8 +36,20 @@ func openMoving(t *testing.T, m *moving) *jwkscache.Keys {
 	m.named = siteURL
 	return bindTo(t, jwkscache.Discovered(), over(m.RoundTrip), func(b *jwkscache.Binding) {
 		b.Locate = func(context.Context) (string, error) { return siteURL, nil }
-		b.Relocate = func(context.Context) (string, error) { m.relocations++; return m.named, m.failure }
+		b.Relocate = func(context.Context) (string, error) {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			m.relocations++
+			return m.named, m.failure
+		}
 	})
+}
+
+// asked is how often the metadata were asked again.
+func (m *moving) asked() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.relocations
 }
 
 func answer(status int, body string, fields ...string) func() *http.Response {
@@ -69,8 +81,8 @@ func TestGoneKeysAreLookedForElsewhere(t *testing.T) {
 				advance(time.Second)
 				wants(t, "the metadata name another URL", find(t, keys, "b"), nil)
 				m.wantVisits(t, "with another URL", 5)
-				if got := m.last(t).url; got != laterURL || m.relocations != 3 || keys.Status().Location != laterURL {
-					t.Errorf("asked %s after %d relocations; %s", got, m.relocations, keys.Status().Location)
+				if got := m.last(t).url; got != laterURL || m.asked() != 3 || keys.Status().Location != laterURL {
+					t.Errorf("asked %s after %d relocations; %s", got, m.asked(), keys.Status().Location)
 				}
 			})
 		})
@@ -95,17 +107,19 @@ func TestFailingKeysAreLookedForElsewhere(t *testing.T) {
 				keys := openMoving(t, &m)
 				go keys.Run(t.Context())
 				advance(time.Second)
+				m.mu.Lock()
 				m.first, m.named = fails, laterURL
+				m.mu.Unlock()
 				for keys.Status().LastFailure.IsZero() {
 					advance(time.Second)
 				}
-				if m.relocations > 0 {
+				if m.asked() > 0 {
 					t.Error("the metadata are asked after the first failure")
 				}
 				advance(2 * time.Minute)
 				wants(t, "two minutes later", find(t, keys, "b"), nil)
-				if m.relocations != 1 {
-					t.Errorf("%d relocations", m.relocations)
+				if n := m.asked(); n != 1 {
+					t.Errorf("%d relocations", n)
 				}
 			})
 		})
@@ -127,7 +141,7 @@ func TestOldKeysAtTheOldPlace(t *testing.T) {
 				}
 				advance(11 * time.Minute)
 				must(t, keys.Warm(t.Context()))
-				if m.relocations > 0 {
+				if m.asked() > 0 {
 					t.Error("a refresh asks the metadata again")
 				}
 				advance(time.Second)

@@ -368,10 +368,11 @@ func liveThrough(t *testing.T, trace *jwkscache.Trace, opened func(*jwkscache.Ke
 	t.Helper()
 	s := new(site)
 	s.answers(200, setOf(jwk(t, "a"), jwk(t, "b")))
-	at := siteURL
+	var at atomic.Pointer[string]
+	at.Store(new(siteURL))
 	keys := bindTo(t, jwkscache.Discovered(), traced(trace), func(b *jwkscache.Binding) {
 		b.HTTPClient = &http.Client{Transport: s}
-		b.Locate = func(context.Context) (string, error) { return at, nil }
+		b.Locate = func(context.Context) (string, error) { return *at.Load(), nil }
 		b.SnapshotDir = snapshots(t)
 	})
 	opened(keys)
@@ -381,7 +382,7 @@ func liveThrough(t *testing.T, trace *jwkscache.Trace, opened func(*jwkscache.Ke
 	must(t, keys.Forbid(t.Context(), jwkscache.KeyName{KeyID: "b"}))
 	wants(t, "a forbidden kid", find(t, keys, "b"), jose.ErrUnknownKey)
 	must(t, keys.Permit(t.Context(), jwkscache.KeyName{KeyID: "b"}))
-	at = "https://issuer.test/other"
+	at.Store(new("https://issuer.test/other"))
 	advance(11 * time.Minute)
 	h := held(t, keys, "b")
 	wants(t, "a handle", h.check(t), nil)
@@ -462,6 +463,8 @@ func TestHooksThatAsk(t *testing.T) {
 			defer mu.Unlock()
 			keys = k
 		})
+		mu.Lock()
+		defer mu.Unlock()
 		if calls < 20 {
 			t.Errorf("%d calls", calls)
 		}
