@@ -195,7 +195,7 @@ func TestFirstKeysOfAcceptedTenants(t *testing.T) {
 			signer := startIssuer(t, "")
 			defer signer.Close()
 			d, h := newDirectory(), newHosts(signer.JWKS())
-			tenants := fetching(signer, d, h, 300)
+			tenants := fetchedTenants(signer, d, h, 300)
 			last := tenants[299].URL
 			if accepted {
 				noError(t, jwkscache.NewAcceptedFile(dir, nil).Save([]jwkscache.IssuerDigest{jwkscache.DigestIssuer(last)}))
