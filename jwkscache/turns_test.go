@@ -229,3 +229,24 @@ func TestMemory(t *testing.T) {
 		t.Errorf("without a bound: %v", err)
 	}
 }
+
+// TestMemoryOfStaticKeys shows that keys which are not fetched count as well, as
+// long as they are in use.
+func TestMemoryOfStaticKeys(t *testing.T) {
+	s := testShared(t, SharedLimits{})
+	keys, err := Open(Static([]byte(`{"keys":[]}`)), Binding{Shared: s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := keys.current.Load().bytes()
+	for _, counts := range []bool{true, false, true} {
+		keys.Count(counts)
+		if want := map[bool]int{true: size}[counts]; s.memory.used != want {
+			t.Errorf("%d are used, want %d", s.memory.used, want)
+		}
+	}
+	second, err := Open(Static([]byte(`{"keys":[]}`)), Binding{Shared: s})
+	if err != nil || s.memory.used != size+second.current.Load().bytes() {
+		t.Errorf("%d are used by two sets of %d, %v", s.memory.used, size, err)
+	}
+}

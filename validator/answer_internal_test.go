@@ -3,9 +3,12 @@ package validator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/sallyport-auth/sallyport/jwkscache"
 )
 
 // suspend makes ts believe that the machine was suspended for d: the wall clock
@@ -106,4 +109,16 @@ func TestTenantsQueueEnds(t *testing.T) {
 			t.Errorf("%d calls wait, %d are under way, %d are asked for", len(l.queue), len(l.underWay), len(ts.asked))
 		}
 	})
+}
+
+// TestAcceptedIssuersMemory shows that no more issuers are remembered than the file
+// can hold.
+func TestAcceptedIssuersMemory(t *testing.T) {
+	accepted := newAcceptedIssuers("", nil)
+	for i := range jwkscache.MaxAcceptedIssuers + 5 {
+		accepted.add(fmt.Sprint(i))
+	}
+	if n := len(accepted.known); n != jwkscache.MaxAcceptedIssuers {
+		t.Errorf("%d are remembered", n)
+	}
 }
