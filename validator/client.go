@@ -102,9 +102,9 @@ func (is *issuer) tellCaller(c *claims, members []strictjson.Member) *Error {
 		c.clientID = client.id
 	}
 	switch {
-	case c.clientID != "" && isOfClient(c, members), rule && is.clientOnly.holds(members), legacy && isMachine(members):
+	case c.clientID != "" && isOfClient(c), rule && is.clientOnly.holds(members), legacy && isMachine(members):
 		c.caller = callerClient
-	case c.clientID != "" && proven:
+	case c.clientID != "" && proven && !namesServiceAccount(c, members):
 		c.caller = callerUser
 	}
 	return nil
@@ -113,14 +113,15 @@ func (is *issuer) tellCaller(c *claims, members []strictjson.Member) *Error {
 // provesUser reports whether a subject other than the client, which that claim
 // names, is a user's for an issuer without ClientOnly.
 //
-// With ClientClaim the operator says so. The exception is a token that also has
-// client_id: Keycloak adds that to the tokens of service accounts, whose subject is
-// an account. Without ClientClaim, client_id proves a user, and so does cid if the
-// token has uid, the user's id. Neither does beside azp or appid, since the tokens
-// without a user of Keycloak, Auth0 and Entra ID have a subject of their own.
+// With another ClientClaim than client_id the operator says so. The exception is a
+// token that also has client_id: Keycloak adds that to the tokens of service
+// accounts, whose subject is an account. Otherwise client_id proves a user, and so
+// does cid if the token has uid, the user's id. Neither does beside azp or appid,
+// since the tokens without a user of Keycloak, Auth0 and Entra ID have a subject of
+// their own.
 func (is *issuer) provesUser(claim string, members []strictjson.Member) bool {
-	if is.clientClaim != "" {
-		return claim == claimClientID || !hasClaim(members, claimClientID)
+	if is.clientClaim != "" && is.clientClaim != claimClientID {
+		return !hasClaim(members, claimClientID)
 	}
 	if hasClaim(members, claimAuthorizedParty) || hasClaim(members, claimApplication) {
 		return false
@@ -129,12 +130,16 @@ func (is *issuer) provesUser(claim string, members []strictjson.Member) bool {
 }
 
 // isOfClient reports whether the subject is the client itself: by its id (RFC
-// 9068 §2.2), by its id with the suffix of Auth0, or as the service account that
-// Keycloak makes for it.
-func isOfClient(c *claims, members []strictjson.Member) bool {
-	if id, found := strings.CutSuffix(c.subject, "@clients"); c.subject == c.clientID || found && id == c.clientID {
-		return true
-	}
+// 9068 §2.2), or by its id with the suffix of Auth0.
+func isOfClient(c *claims) bool {
+	id, found := strings.CutSuffix(c.subject, "@clients")
+	return c.subject == c.clientID || found && id == c.clientID
+}
+
+// namesServiceAccount reports whether the user name is that of the service account
+// that Keycloak makes for the client. It proves no client, since users may choose
+// their name (OpenID Connect Core §5.7), but no user either.
+func namesServiceAccount(c *claims, members []strictjson.Member) bool {
 	id, found := strings.CutPrefix(textOf(members, "preferred_username"), "service-account-")
 	return found && strings.EqualFold(id, c.clientID) // user names are in lower case there
 }

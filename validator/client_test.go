@@ -108,7 +108,7 @@ func TestCallerByRFC9068(t *testing.T) {
 			{"a marker without a rule", baseClaims.with("gty", `"client-credentials"`), "client-1", isUser},
 			{"Auth0's client", baseClaims.with("sub", `"client-1@clients"`), "client-1", isClient},
 			{"Auth0's other client", baseClaims.with("sub", `"client-2@clients"`), "client-1", isUser},
-			{"Keycloak's client", baseClaims.with("preferred_username", `"service-account-client-1"`), "client-1", isClient},
+			{"Keycloak's client, or a user of that name", baseClaims.with("preferred_username", `"service-account-client-1"`), "client-1", isUnknown},
 			{"Keycloak's user", baseClaims.with("preferred_username", `"service-account-client-2"`), "client-1", isUser},
 		})
 		checkCallers(t, baseConfig(), claim, gtyRule, []callerRow{
@@ -116,6 +116,7 @@ func TestCallerByRFC9068(t *testing.T) {
 			{"marker", baseClaims.with("gty", `"client-credentials"`), "client-1", isClient},
 			{"another value", baseClaims.with("gty", `"password"`), "client-1", isUser},
 			{"another type", baseClaims.with("gty", `["client-credentials"]`), "client-1", isUser},
+			{"a user of that name", baseClaims.with("preferred_username", `"service-account-client-1"`), "client-1", isUnknown},
 			{"sub is client_id", client, "client-1", isClient},
 		})
 		checkCallers(t, baseConfig(), claim, idtypRule, []callerRow{
@@ -152,7 +153,7 @@ func TestCallerOfLegacyTokens(t *testing.T) {
 		{"Entra ID version 1, user", version1(entraUser), "spa", isUnknown},
 		{"Entra ID version 1, machine", version1(entraMachine), "daemon", isClient},
 		{"Keycloak, user", keycloakUser, "spa", isUnknown},
-		{"Keycloak, machine", keycloakMachine, "Batch", isClient},
+		{"Keycloak, machine", keycloakMachine, "Batch", isUnknown},
 		{"Keycloak, machine without profile", keycloakBare, "batch", isUnknown},
 
 		{"sub is azp", legacyClaims.with("azp", `"user-1"`), "user-1", isClient},
@@ -181,7 +182,7 @@ func TestCallerByRule(t *testing.T) {
 		{"Entra ID, user", entraUser, "spa", isUser},
 		{"Entra ID, machine", entraMachine, "daemon", isClient},
 		{"Keycloak, user", keycloakUser, "spa", isUser},
-		{"Keycloak, machine", keycloakMachine, "Batch", isClient},
+		{"Keycloak, machine", keycloakMachine, "Batch", isUnknown},
 		{"clients that differ", legacyClaims.with("cid", `"a"`).with("azp", `"b"`), "", isUnknown},
 	})
 	checkCallers(t, legacyConfig(), "", idtypRule, []callerRow{
@@ -200,9 +201,12 @@ func TestCallerByRule(t *testing.T) {
 // and no other claim has.
 func TestClientClaim(t *testing.T) {
 	checkCallers(t, legacyConfig(), "client_id", noRule, []callerRow{
-		{"user", legacyClaims.with("client_id", `"c"`).with("azp", `"c"`), "c", isUser},
+		{"user", legacyClaims.with("client_id", `"c"`), "c", isUser},
 		{"client", legacyClaims.with("client_id", `"user-1"`), "user-1", isClient},
 		{"absent", oktaUser, "", isUnknown},
+		{"Keycloak, user", keycloakUser, "", isUnknown},
+		{"Keycloak, machine", keycloakMachine, "Batch", isUnknown},
+		{"Keycloak, machine without profile", keycloakBare, "batch", isUnknown},
 	})
 	checkCallers(t, legacyConfig(), "cid", noRule, []callerRow{
 		{"user", oktaUser, "0oa1", isUser},
@@ -212,7 +216,7 @@ func TestClientClaim(t *testing.T) {
 	})
 	checkCallers(t, legacyConfig(), "azp", noRule, []callerRow{
 		{"Keycloak, user", keycloakUser, "spa", isUser},
-		{"Keycloak, machine", keycloakMachine, "Batch", isClient},
+		{"Keycloak, machine", keycloakMachine, "Batch", isUnknown},
 		{"Keycloak, machine without profile", keycloakBare, "batch", isUnknown},
 		{"Auth0, user", auth0User, "spa", isUser},
 		{"Auth0, machine", auth0Machine, "m2m", isClient},

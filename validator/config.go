@@ -144,8 +144,9 @@ type Issuer struct {
 	// requires client_id in tokens, so that [New] refuses any other claim.
 	//
 	// Set it, or ClientOnly, where routes ask for users: see [Token.HasUser].
-	// With ClientClaim and without ClientOnly, a subject that is not the
-	// client's counts as a user.
+	// With another ClientClaim than client_id and without ClientOnly, a
+	// subject that is not the client's counts as a user, unless the token also
+	// has client_id.
 	ClientClaim string
 	// ClientOnly is a marker of tokens that a client got for itself, without
 	// a user: such as gty equal to client-credentials of Auth0, or idtyp equal

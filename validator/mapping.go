@@ -86,10 +86,9 @@ func Auth0Mappings() []Mapping {
 // Mapping if realm roles are not meant for this API.
 //
 // Set Issuer.ClientClaim to azp. The sub of a service account is that of an account,
-// like a user's: what tells them apart is preferred_username, service-account- and
-// the client's id, which needs the client scope profile, or client_id, which Keycloak
-// adds for service accounts alone unless a mapper does: name it in
-// Issuer.ClientOnly.
+// like a user's: what tells them apart is client_id, which Keycloak adds for service
+// accounts alone unless a mapper does. Name it in Issuer.ClientOnly. A token whose
+// preferred_username is service-account- and the client's id has no known user.
 func KeycloakMappings(clientID string) []Mapping {
 	return []Mapping{
 		{Claim: []string{"realm_access", "roles"}, To: ToRole},
