@@ -138,8 +138,8 @@ func (s *store) save(k *saved) error {
 }
 
 // loadForbidden reads what saveForbidden wrote last: nothing if there is no
-// file. With an error it is not known which keys are forbidden, but for errGroup:
-// then there may have been more names than those that it comes with.
+// file. If the error is errGroup, the names are valid, but the group may have
+// removed some. With any other error, the names are unknown.
 func (s *store) loadForbidden() ([]KeyName, error) {
 	var r forbiddenRecord
 	doubt, err := s.read(forbiddenFile, &r)

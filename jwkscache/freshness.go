@@ -38,8 +38,8 @@ func (l *Limits) freshness(header http.Header, now time.Time, stored lifetime) (
 
 // told is the lifetime that the fields of a response give it. The strictest of
 // several directives counts, and one that cannot be read allows nothing.
-// must-revalidate and the like do not bind: that a set serves on while its
-// issuer is down has bounds of its own.
+// must-revalidate and the like are ignored: Limits.Stale bounds how long a stale
+// set serves.
 func told(header http.Header, now time.Time) lifetime {
 	t := expiry(header, now)
 	for field := range strings.SplitSeq(strings.Join(header.Values("Cache-Control"), ","), ",") {

@@ -25,7 +25,7 @@ type origin interface {
 type inquiry struct {
 	have    *version // what there is already, or nil
 	failing bool     // fetches have failed for a while
-	doubted bool     // a token says that have is outdated
+	doubted bool     // a token suggests that have is outdated
 }
 
 // answer is what an origin says.

@@ -130,9 +130,9 @@ func (g *Guard) forwarded(header http.Header, a *Arrival) error {
 	return nil
 }
 
-// agreed returns what two hops say, of which each may be nil, or an error if they
-// say different things. With a PublicURL, they can differ in the client only, and
-// one that does not tell it says nothing.
+// agreed merges what Forwarded and X-Forwarded-* say about one hop; either may be
+// nil. It returns an error if they differ. With a PublicURL only the client is
+// compared, and a hop without a client is ignored.
 func (g *Guard) agreed(standard, custom *hop) (*hop, error) {
 	switch {
 	case custom == nil:

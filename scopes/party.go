@@ -99,7 +99,7 @@ type userOnly struct{}
 var (
 	errNoUser      = errors.New("scopes: UserOnly() is not met: the client got the token for itself")
 	errUnknownUser = errors.New("scopes: UserOnly() is not met: it cannot be told whether a user is behind the token; " +
-		"set Issuer.ClientClaim to the claim that names the client, or Issuer.ClientOnly to what only tokens without a user have")
+		"set Issuer.ClientOnly to what only tokens without a user have, or Issuer.ClientClaim to the claim that names the client if none is set")
 
 	noUser      = &Refusal{Reason: validator.Forbidden, cause: errNoUser}
 	unknownUser = &Refusal{Reason: validator.Forbidden, cause: errUnknownUser}

@@ -86,10 +86,10 @@ const (
 	callerClient // alone
 )
 
-// tellCaller sets the client of the token and who is behind it. A subject that
-// is not the client's proves a user only where the issuer's tokens without a user
-// are known to have the client as subject; otherwise it takes Issuer.ClientOnly or
-// Issuer.ClientClaim, the operator's word.
+// tellCaller sets the client and the kind of caller. A subject other than the
+// client means a user only if the provider always uses the client as subject of
+// tokens without a user. For other providers, Issuer.ClientOnly or
+// Issuer.ClientClaim must be configured.
 func (is *issuer) tellCaller(c *claims, members []strictjson.Member) *Error {
 	legacy, rule := is.profile == ProfileLegacy, is.clientOnly.Name != ""
 	proven := rule || !legacy
@@ -110,8 +110,8 @@ func (is *issuer) tellCaller(c *claims, members []strictjson.Member) *Error {
 	return nil
 }
 
-// provesUser reports whether a subject other than the client, which that claim
-// names, is a user's for an issuer without ClientOnly.
+// provesUser reports whether a subject that differs from the client counts as a
+// user, for an issuer without ClientOnly. claim is the claim that named the client.
 //
 // With another ClientClaim than client_id the operator says so. The exception is a
 // token that also has client_id: Keycloak adds that to the tokens of service

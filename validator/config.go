@@ -151,9 +151,9 @@ type Issuer struct {
 	// ClientOnly is a marker of tokens that a client got for itself, without
 	// a user: such as gty equal to client-credentials of Auth0, or idtyp equal
 	// to app of Entra ID, where it has to be switched on. Tokens whose subject
-	// is the client itself are such tokens in any case. The zero rule: only
-	// those. A token without the marker has a user, if its client can be told.
-	// See [Token.ClientOnly].
+	// is the client itself are such tokens in any case. The zero ClaimRule
+	// adds no marker. With a rule, every other token whose client is known
+	// counts as a user's. See [Token.ClientOnly].
 	ClientOnly ClaimRule
 	// MultiFactor are the values of amr by which this issuer tells that the
 	// user authenticated by several factors, such as mfa (RFC 8176 §2). nil:

@@ -134,8 +134,8 @@ func (v *Validator) usable(ctx context.Context) error {
 	return nil
 }
 
-// survive is judge, repeated if the issuer's configuration changed meanwhile. A
-// panic, such as one in a method of ctx, is a refusal.
+// survive calls judge, and calls it again if the issuer's configuration changed
+// meanwhile. A panic, such as one in a method of ctx, is a refusal.
 func (v *Validator) survive(ctx context.Context, p *Presentation) (token *Token, is *issuer, refused *Error) {
 	defer func() {
 		if cause := recover(); cause != nil { // its text may hold what must not be logged

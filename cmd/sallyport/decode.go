@@ -47,8 +47,8 @@ func decodeJSON(text []byte, file *configFile) (faults []error, err error) {
 	return faults, nil
 }
 
-// emptyAt is the fault of a key or an element without a value. Left out, most
-// mean a default; written down, somebody may have meant an empty list.
+// emptyAt is the fault of a key or an element without a value. A missing key means
+// its default; a key without a value could mean that or an empty list.
 func emptyAt(place string) error {
 	return fmt.Errorf("%s has no value; give it one ([] for an empty list), or leave it out", place)
 }

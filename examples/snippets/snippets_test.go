@@ -131,6 +131,25 @@ var all = []snippet{
 		return ordersBehind(guard, err)
 	}},
 	{
+		name: "docs/policy.md, what an issuer may give", url: placeholder, claims: map[string]any{"org": "acme"},
+		api: func(_ *testing.T, is *testissuer.Issuer) http.Handler {
+			// snippet
+			issuer := validator.Issuer{
+				URL:       "https://login.example.com",
+				Audiences: []string{"https://api.example.com"},
+				Grants:    []string{"orders:read", "orders:write"},
+				Mappings: []validator.Mapping{{
+					Claim:  []string{"groups"},
+					To:     validator.ToRole,
+					Values: map[string][]string{"warehouse-staff": {"picker"}},
+				}},
+				Tenant: validator.TenantRule{Claim: "org", Owned: []string{"acme", "globex"}},
+			}
+			// end of snippet
+			return ordersBehind(guards{is}.For(issuer))
+		},
+	},
+	{
 		name: "docs/policy.md, the client's claim", url: "https://example.okta.com/oauth2/default", audience: "api://default",
 		claims: map[string]any{"cid": "0oa1", "uid": "00u1"}, api: func(_ *testing.T, is *testissuer.Issuer) http.Handler {
 			// snippet

@@ -205,8 +205,8 @@ func (c *Client) noteOverdue(err error) {
 // takes too long.
 //
 // A transport that hides CloseIdleConnections is told by request.Close that the
-// connection is for one request. HTTP/2 heeds that for the connection that it
-// uses already, so that the dead one is left with the next fetch but one.
+// connection is for one request. With HTTP/2 that applies to the connection in
+// use, so that the dead one is dropped by the fetch after the next.
 func (c *Client) renewConnections(request *http.Request) {
 	if c.overdue.Swap(false) {
 		c.http.CloseIdleConnections()
