@@ -45,7 +45,7 @@ func TestIssuersAndClients(t *testing.T) {
 // TestUserOnly covers R-CL-13: only a token that is known to have a user behind
 // it is permitted, and the cause says which of the two is missing.
 func TestUserOnly(t *testing.T) {
-	const alone, unknown = "the client got the token for itself", "cannot be told whether a user is behind the token; set Issuer.ClientClaim"
+	const alone, unknown = "the client got the token for itself", "cannot be told whether a user is behind the token; set Issuer.ClientOnly"
 	legacy := func(with claims) claims {
 		maps.Copy(with, claims{"iss": legacyIssuer, "client_id": nil})
 		return with
