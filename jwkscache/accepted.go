@@ -35,6 +35,7 @@ type acceptedRecord struct {
 
 var (
 	acceptedFile = storeFile{holds: "accepted", mend: "remove it, and it is written anew"}
+	errNoFile    = errors.New("jwkscache: the AcceptedFile was not made by NewAcceptedFile")
 	errDigests   = errors.New("does not list digests of 16 bytes in order, at most 10000")
 )
 
@@ -45,13 +46,34 @@ func NewAcceptedFile(dir string, trace *Trace) *AcceptedFile {
 }
 
 // Load reads what Save wrote last: nothing if there is no file.
-func (f *AcceptedFile) Load() ([]IssuerDigest, error) {
+func (f *AcceptedFile) Load() (digests []IssuerDigest, err error) {
+	err = f.LoadTo(func(read []IssuerDigest) { digests = read })
+	return digests, err
+}
+
+// LoadTo is Load for a function that gets what was read, unless there is an
+// error. It is called before Trace.Stored, which may take long.
+func (f *AcceptedFile) LoadTo(take func([]IssuerDigest)) error {
+	if err := f.check(); err != nil {
+		return err
+	}
 	digests, err := f.load()
 	if errors.Is(err, errNoSnapshot) {
 		err = nil
 	}
+	if err == nil {
+		take(digests)
+	}
 	f.trace.stored("", Stored{Use: "load", Err: err})
-	return digests, err
+	return err
+}
+
+// check reports whether f was made by NewAcceptedFile.
+func (f *AcceptedFile) check() error {
+	if f == nil || f.store == nil {
+		return errNoFile
+	}
+	return nil
 }
 
 func (f *AcceptedFile) load() ([]IssuerDigest, error) {
@@ -79,6 +101,9 @@ func (f *AcceptedFile) load() ([]IssuerDigest, error) {
 
 // Save replaces the file. Digests beyond [MaxAcceptedIssuers] are left out.
 func (f *AcceptedFile) Save(digests []IssuerDigest) error {
+	if err := f.check(); err != nil {
+		return err
+	}
 	digests = slices.SortedFunc(slices.Values(digests[:min(len(digests), MaxAcceptedIssuers)]), IssuerDigest.compare)
 	var record acceptedRecord
 	for _, digest := range digests {

@@ -227,9 +227,6 @@ func (k *Keys) fetch(ctx context.Context, f *flight) (catch, error) {
 	} else if v.published, err = k.parse(a.document); err != nil {
 		return catch{location: a.location}, fmt.Errorf("%s: %w", a.location, err)
 	}
-	if err := k.account.reserve(v.bytes()); err != nil {
-		return catch{location: a.location}, err
-	}
 	fresh := min(a.fresh, k.limits.MaxAge)
 	v.renewal = until(now.Add(renewalAfter(fresh)))
 	v.fresh = until(now.Add(fresh))
@@ -296,11 +293,14 @@ func (k *Keys) drop() change {
 
 // land publishes what a flight brought, lets its waiters go and tells the hooks.
 func (k *Keys) land(f *flight, c catch, err error) {
+	k.mu.Lock()
+	if err == nil {
+		c, err = k.reserve(c)
+	}
 	if err != nil {
 		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	done := FetchDone{Cause: f.cause, Err: err, Location: c.location, Ignored: c.ignored, Unchanged: c.same, Took: time.Since(f.start)}
-	k.mu.Lock()
 	moved := k.moved(c.location)
 	var changed change
 	if c.store != nil {
@@ -318,6 +318,23 @@ func (k *Keys) land(f *flight, c catch, err error) {
 	k.mu.Unlock()
 	f.Land(err)
 	k.tell(done, moved, c)
+}
+
+// reserve returns c if there is memory for its version. Of the store, it returns
+// the rest otherwise. The memory is counted here and not where the fetch ends, so
+// that a version which never comes into use is not counted. The lock is held.
+func (k *Keys) reserve(c catch) (catch, error) {
+	switch {
+	case c.version != nil:
+		if err := k.account.reserve(c.version.bytes()); err != nil {
+			return catch{location: c.location}, err
+		}
+	case c.store != nil && c.store.version != nil:
+		if err := k.account.reserve(c.store.version.bytes()); err != nil {
+			c.store.version, c.store.err = nil, err
+		}
+	}
+	return c, nil
 }
 
 // landFetch is what a fetch changes. The lock is held.

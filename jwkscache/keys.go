@@ -47,7 +47,7 @@ type Keys struct {
 	queued    atomic.Bool   // somebody waits to write the set in use
 
 	current      atomic.Pointer[version]
-	everAccepted atomic.Bool               // a key of these verified a token
+	everAccepted atomic.Bool               // a key of these verified a token, or the issuer is configured
 	retry        atomic.Pointer[time.Time] // schedule.retry, or far off while a flight is under way
 
 	begun atomic.Uint64 // fetches so far, with the one under way
@@ -79,8 +79,9 @@ func newKeys(binding Binding) *Keys {
 		forbidden: make(map[KeyName]bool),
 	}
 	k.self = weak.Make(k)
-	k.account.shared = binding.Shared
-	k.everAccepted.Store(binding.Accepted)
+	familiar := binding.Accepted || binding.Configured
+	k.account.shared, k.account.familiar = binding.Shared, familiar
+	k.everAccepted.Store(familiar)
 	k.schedule = schedule{limits: &k.limits, cap: k.limits.MaxBackoff}
 	k.budget = newBudget(&k.limits)
 	k.patience = k.limits.FetchTimeout
@@ -202,6 +203,7 @@ func (f Found) Handle(key *jose.Key) Handle {
 	}
 	if !f.owner.everAccepted.Load() {
 		f.owner.everAccepted.Store(true)
+		f.owner.account.accept()
 	}
 	return Handle{f.owner.self, f.version.lives[key]}
 }

@@ -52,11 +52,15 @@ type Binding struct {
 	// [Keys.Forbid].
 	Forbidden []KeyName
 	// Shared bounds what the keys of several issuers cost together, all of
-	// which have the same here. nil: there is no such bound.
+	// which have the same here, made by [NewShared]. nil: there is no such
+	// bound.
 	Shared *Shared
 	// Accepted says that a token of the issuer was accepted before, which
-	// gives its fetches a share of what Shared allows; see [SharedLimits].
+	// gives it a share of what Shared allows; see [SharedLimits].
 	Accepted bool
+	// Configured says that the issuer is named by a configuration and not by
+	// a token, which gives it a larger share than Accepted does.
+	Configured bool
 	// Trace gets hooks for observation. It may be nil.
 	Trace *Trace
 }
@@ -66,7 +70,7 @@ var errNoSource = errors.New("jwkscache: no key source")
 // Open binds source to one issuer. It does no I/O and starts no goroutine. The
 // error tells every fault of both.
 func Open(source Source, binding Binding) (*Keys, error) {
-	faults := []error{binding.Limits.checked()}
+	faults := []error{binding.Limits.checked(), binding.Shared.check()}
 	for _, name := range binding.Forbidden {
 		faults = append(faults, name.Check())
 	}

@@ -16,13 +16,27 @@ const (
 )
 
 const (
-	// maxTurns is how many fetches of a kind wait for their turn, of issuers of
-	// which a token was accepted; of others, maxStrangers.
+	// maxTurns is how many fetches of a kind wait for their turn, of configured
+	// issuers and of those of which a token was accepted, each; of others,
+	// maxStrangers.
 	maxTurns     = 20_000
 	maxStrangers = 1000
 	// strangersShare is how many of the turns, one in so many, issuers get of
 	// which no token was accepted, while others wait as well.
 	strangersShare = 4
+	// configuredShare is how many of the fetches under way, one in so many, are
+	// for configured issuers alone.
+	configuredShare = 8
+)
+
+// standing is what is known of an issuer, apart from its tokens of the moment.
+type standing int
+
+const (
+	stranger   standing = iota
+	accepted            // a token of it was accepted
+	configured          // it is named by a configuration
+	standings
 )
 
 var (
@@ -37,8 +51,7 @@ var (
 type turns struct {
 	mu       sync.Mutex
 	limit    int // fetches under way at once
-	underWay int
-	others   int // of them, for issuers of which no token was accepted
+	underWay [standings]int
 	arrived  int // fetches, ever
 	classes  [turnKinds]turnClass
 	timer    *time.Timer // set while a rate keeps fetches waiting
@@ -48,15 +61,15 @@ type turns struct {
 type turnClass struct {
 	begun   []time.Time // the last ones, in a ring; nil: there is no rate
 	oldest  int         // of them
-	granted int         // turns while both queues had somebody
-	queues  [2][]*turn  // of issuers of which no token was accepted, and of others
+	granted int         // turns while strangers waited, and others
+	queues  [standings][]*turn
 }
 
 // turn is a fetch that waits for its turn, or is under way.
 type turn struct {
-	accepted bool // a token of the issuer was accepted
-	arrival  int
-	ready    chan struct{} // closed when it is its turn
+	of      standing
+	arrival int
+	ready   chan struct{} // closed when it is its turn
 }
 
 // kindOf returns the kind of a fetch with that cause.
@@ -72,20 +85,20 @@ func kindOf(cause string) int {
 }
 
 // await waits for the turn of a fetch, which is then under way until done.
-func (s *turns) await(kind int, accepted bool) (*turn, error) {
-	queue, limit := 0, maxStrangers
-	if accepted {
-		queue, limit = 1, maxTurns
+func (s *turns) await(kind int, of standing) (*turn, error) {
+	limit := maxTurns
+	if of == stranger {
+		limit = maxStrangers
 	}
 	s.mu.Lock()
 	class := &s.classes[kind]
-	if len(class.queues[queue]) >= limit {
+	if len(class.queues[of]) >= limit {
 		s.mu.Unlock()
 		return nil, errTurns
 	}
 	s.arrived++
-	t := &turn{accepted: accepted, arrival: s.arrived, ready: make(chan struct{})}
-	class.queues[queue] = append(class.queues[queue], t)
+	t := &turn{of: of, arrival: s.arrived, ready: make(chan struct{})}
+	class.queues[of] = append(class.queues[of], t)
 	s.grant()
 	s.mu.Unlock()
 	<-t.ready
@@ -96,26 +109,20 @@ func (s *turns) await(kind int, accepted bool) (*turn, error) {
 func (s *turns) done(t *turn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.underWay--
-	if !t.accepted {
-		s.others--
-	}
+	s.underWay[t.of]--
 	s.grant()
 }
 
 // grant gives turns as long as somebody may have one. The lock is held.
 func (s *turns) grant() {
 	now := time.Now()
-	for s.underWay < s.limit {
-		class, queue := s.next(now)
+	for {
+		class, of := s.next(now)
 		if class == nil {
 			break
 		}
-		t := class.take(queue, now)
-		s.underWay++
-		if !t.accepted {
-			s.others++
-		}
+		t := class.take(of, now)
+		s.underWay[of]++
 		close(t.ready)
 	}
 	s.wake(now)
@@ -123,45 +130,53 @@ func (s *turns) grant() {
 
 // next returns whose turn it is: of the kinds that may begin, the one that came
 // first.
-func (s *turns) next(now time.Time) (class *turnClass, queue int) {
-	others := s.others < s.limit-s.limit/strangersShare
+func (s *turns) next(now time.Time) (class *turnClass, of standing) {
+	room := s.room()
 	var first *turn
 	for i := range s.classes {
 		c := &s.classes[i]
 		if c.pause(now) > 0 {
 			continue
 		}
-		if q, found := c.pick(others); found && (first == nil || c.queues[q][0].arrival < first.arrival) {
-			class, queue, first = c, q, c.queues[q][0]
+		if q, found := c.pick(room); found && (first == nil || c.queues[q][0].arrival < first.arrival) {
+			class, of, first = c, q, c.queues[q][0]
 		}
 	}
-	return class, queue
+	return class, of
 }
 
-// pick returns the queue that has the next turn. Issuers of which no token was
-// accepted have none unless others is set.
-func (c *turnClass) pick(others bool) (queue int, found bool) {
-	strangers, accepted := len(c.queues[0]) > 0 && others, len(c.queues[1]) > 0
-	if strangers && accepted {
-		if c.granted%strangersShare == strangersShare-1 {
-			return 0, true
+// room tells for whom a fetch more may be under way.
+func (s *turns) room() (room [standings]bool) {
+	others := s.underWay[stranger] + s.underWay[accepted]
+	room[configured] = others+s.underWay[configured] < s.limit
+	room[accepted] = room[configured] && others < s.limit-s.limit/configuredShare
+	room[stranger] = room[accepted] && s.underWay[stranger] < s.limit-s.limit/strangersShare
+	return room
+}
+
+// pick returns whose turn is next, of those for whom there is room: of configured
+// issuers and those of which a token was accepted the one that came first, and a
+// stranger from time to time.
+func (c *turnClass) pick(room [standings]bool) (of standing, found bool) {
+	for _, q := range []standing{accepted, configured} {
+		if len(c.queues[q]) > 0 && room[q] && (!found || c.queues[q][0].arrival < c.queues[of][0].arrival) {
+			of, found = q, true
 		}
-		return 1, true
 	}
-	if strangers {
-		return 0, true
+	if len(c.queues[stranger]) > 0 && room[stranger] && (!found || c.granted%strangersShare == strangersShare-1) {
+		return stranger, true
 	}
-	return 1, accepted
+	return of, found
 }
 
 // take removes the first of a queue.
-func (c *turnClass) take(queue int, now time.Time) *turn {
-	if len(c.queues[0]) > 0 && len(c.queues[1]) > 0 {
+func (c *turnClass) take(of standing, now time.Time) *turn {
+	if len(c.queues[stranger]) > 0 && len(c.queues[accepted])+len(c.queues[configured]) > 0 {
 		c.granted++
 	}
-	t := c.queues[queue][0]
-	c.queues[queue][0] = nil
-	c.queues[queue] = c.queues[queue][1:]
+	t := c.queues[of][0]
+	c.queues[of][0] = nil
+	c.queues[of] = c.queues[of][1:]
 	if c.begun != nil {
 		c.begun[c.oldest] = now
 		c.oldest = (c.oldest + 1) % len(c.begun)
@@ -184,13 +199,12 @@ func (s *turns) wake(now time.Time) {
 		s.timer.Stop()
 		s.timer = nil
 	}
-	if s.underWay >= s.limit {
-		return
-	}
 	soonest := time.Duration(0)
+	room := s.room()
 	for i := range s.classes {
 		c := &s.classes[i]
-		if pause := c.pause(now); pause > 0 && len(c.queues[0])+len(c.queues[1]) > 0 && (soonest == 0 || pause < soonest) {
+		_, found := c.pick(room)
+		if pause := c.pause(now); pause > 0 && found && (soonest == 0 || pause < soonest) {
 			soonest = pause
 		}
 	}
@@ -211,7 +225,7 @@ func (k *Keys) turn(f *flight) (done func(), err error) {
 	if shared == nil || !k.remembers {
 		return func() {}, nil
 	}
-	t, err := shared.turns.await(kindOf(f.cause), k.everAccepted.Load())
+	t, err := shared.turns.await(kindOf(f.cause), k.standing())
 	if err != nil {
 		return nil, err
 	}
@@ -220,4 +234,16 @@ func (k *Keys) turn(f *flight) (done func(), err error) {
 	f.start, k.schedule.started = now, now
 	k.mu.Unlock()
 	return func() { shared.turns.done(t) }, nil
+}
+
+// standing returns whose share the fetches have.
+func (k *Keys) standing() standing {
+	switch {
+	case k.binding.Configured:
+		return configured
+	case k.everAccepted.Load():
+		return accepted
+	default:
+		return stranger
+	}
 }

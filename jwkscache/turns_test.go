@@ -32,11 +32,11 @@ func TestSharedDefaults(t *testing.T) {
 }
 
 // ask lets a fetch wait for its turn. The channel gets the turn.
-func ask(t *testing.T, s *Shared, kind int, accepted bool) <-chan *turn {
+func ask(t *testing.T, s *Shared, kind int, of standing) <-chan *turn {
 	t.Helper()
 	turns := make(chan *turn, 1)
 	go func() {
-		got, err := s.turns.await(kind, accepted)
+		got, err := s.turns.await(kind, of)
 		if err != nil {
 			t.Error(err)
 		}
@@ -52,12 +52,12 @@ func ask(t *testing.T, s *Shared, kind int, accepted bool) <-chan *turn {
 func TestTurnsShares(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testShared(t, SharedLimits{Fetches: 4})
-		busy := []*turn{<-ask(t, s, turnRefresh, true), <-ask(t, s, turnRefresh, true), <-ask(t, s, turnRefresh, true), <-ask(t, s, turnRefresh, true)}
+		busy := []*turn{<-ask(t, s, turnRefresh, configured), <-ask(t, s, turnRefresh, configured), <-ask(t, s, turnRefresh, configured), <-ask(t, s, turnRefresh, configured)}
 		var order []string
 		for i := range 8 {
-			for name, accepted := range map[string]bool{"stranger": false, "accepted": true} {
+			for name, of := range map[string]standing{"stranger": stranger, "accepted": accepted} {
 				go func() {
-					got, err := s.turns.await(turnRefresh, accepted)
+					got, err := s.turns.await(turnRefresh, of)
 					if err != nil {
 						t.Error(err)
 						return
@@ -70,7 +70,7 @@ func TestTurnsShares(t *testing.T) {
 		}
 		s.turns.done(busy[0])
 		synctest.Wait()
-		var strangers, accepted []string
+		var strangers, others []string
 		for i, name := range order {
 			if strings.HasPrefix(name, "stranger") {
 				strangers = append(strangers, name)
@@ -78,40 +78,48 @@ func TestTurnsShares(t *testing.T) {
 					t.Errorf("turn %d is for a stranger", i)
 				}
 			} else {
-				accepted = append(accepted, name)
+				others = append(others, name)
 			}
 		}
-		if len(strangers) != 8 || len(accepted) != 8 || !slices.IsSorted(strangers) || !slices.IsSorted(accepted) {
+		if len(strangers) != 8 || len(others) != 8 || !slices.IsSorted(strangers) || !slices.IsSorted(others) {
 			t.Errorf("the order was %v", order)
 		}
 	})
 }
 
-// TestTurnsReserved shows that strangers never take all the fetches under way, and
-// that the others may.
+// TestTurnsReserved shows that strangers never take all the fetches under way, that
+// issuers of which a token was accepted leave some to configured ones, which come
+// at once whoever else waits, and that those may take all.
 func TestTurnsReserved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := testShared(t, SharedLimits{Fetches: 8})
-		var strangers []<-chan *turn
-		for range 20 {
-			strangers = append(strangers, ask(t, s, turnRefresh, false))
+		s := testShared(t, SharedLimits{Fetches: 16})
+		all := make(map[standing][]<-chan *turn)
+		for _, step := range []struct {
+			of       standing
+			asked    int
+			underWay [standings]int
+		}{
+			{stranger, 20, [standings]int{12, 0, 0}},
+			{accepted, 20, [standings]int{12, 2, 0}},
+			{configured, 1, [standings]int{12, 2, 1}},
+			{configured, 20, [standings]int{12, 2, 2}},
+		} {
+			for range step.asked {
+				all[step.of] = append(all[step.of], ask(t, s, turnRefresh, step.of))
+			}
+			if s.turns.underWay != step.underWay {
+				t.Errorf("%v fetches are under way, want %v", s.turns.underWay, step.underWay)
+			}
 		}
-		if s.turns.underWay != 6 {
-			t.Errorf("%d fetches for strangers are under way", s.turns.underWay)
+		for _, of := range []standing{stranger, accepted, configured} {
+			for _, turns := range all[of] {
+				all[of] = all[of][1:]
+				go func() { s.turns.done(<-turns) }()
+			}
 		}
-		<-ask(t, s, turnRefresh, true)
-		<-ask(t, s, turnRefresh, true)
-		waiting := ask(t, s, turnRefresh, true)
-		if s.turns.underWay != 8 {
-			t.Errorf("%d fetches are under way", s.turns.underWay)
-		}
-		s.turns.done(<-strangers[0])
-		s.turns.done(<-waiting)
-		for _, turns := range strangers[1:] {
-			s.turns.done(<-turns)
-		}
-		if s.turns.underWay != 2 || s.turns.others != 0 {
-			t.Errorf("%d fetches are under way in the end, %d for strangers", s.turns.underWay, s.turns.others)
+		synctest.Wait()
+		if s.turns.underWay != [standings]int{} {
+			t.Errorf("%v fetches are under way in the end", s.turns.underWay)
 		}
 	})
 }
@@ -123,7 +131,7 @@ func TestTurnsRates(t *testing.T) {
 		s := testShared(t, SharedLimits{UnknownKids: 4, Missing: 8, Fetches: 1000})
 		begin := func(kind, n int) {
 			for range n {
-				s.turns.done(<-ask(t, s, kind, true))
+				s.turns.done(<-ask(t, s, kind, accepted))
 			}
 		}
 		begin(turnMissing, 8)
@@ -134,8 +142,8 @@ func TestTurnsRates(t *testing.T) {
 		if took := time.Since(start); took != 0 {
 			t.Errorf("refreshes waited for %v", took)
 		}
-		unknown := ask(t, s, turnUnknownKid, true) // first, so that its pause is known when the other comes
-		s.turns.done(<-ask(t, s, turnMissing, true))
+		unknown := ask(t, s, turnUnknownKid, accepted) // first, so that its pause is known when the other comes
+		s.turns.done(<-ask(t, s, turnMissing, accepted))
 		if took := time.Since(start); took != 500*time.Millisecond {
 			t.Errorf("a fetch without keys waited for %v", took)
 		}
@@ -153,12 +161,12 @@ func TestTurnsBounded(t *testing.T) {
 		s := testShared(t, SharedLimits{Fetches: 4})
 		var all []<-chan *turn
 		for range 3 + maxStrangers {
-			all = append(all, ask(t, s, turnRefresh, false))
+			all = append(all, ask(t, s, turnRefresh, stranger))
 		}
-		if _, err := s.turns.await(turnRefresh, false); !errors.Is(err, errTurns) || !errors.Is(err, ErrUnavailable) {
+		if _, err := s.turns.await(turnRefresh, stranger); !errors.Is(err, errTurns) || !errors.Is(err, ErrUnavailable) {
 			t.Errorf("%v, want %v", err, errTurns)
 		}
-		s.turns.done(<-ask(t, s, turnRefresh, true))
+		s.turns.done(<-ask(t, s, turnRefresh, configured))
 		for _, turns := range all {
 			s.turns.done(<-turns)
 		}
@@ -199,7 +207,7 @@ func TestEverAccepted(t *testing.T) {
 // refused.
 func TestMemory(t *testing.T) {
 	s := testShared(t, SharedLimits{KeyBytes: 16 << 20})
-	one, two := account{shared: s}, account{shared: s}
+	one, two := account{shared: s, familiar: true}, account{shared: s, familiar: true}
 	for _, step := range []struct {
 		name    string
 		account *account

@@ -28,6 +28,8 @@ type acceptedIssuers struct {
 	mu      sync.Mutex // never held across I/O
 	known   map[jwkscache.IssuerDigest]struct{}
 	loading *detached.Flight // nil before the first use
+	over    chan struct{}    // closed when the first reading has ended, which may be later; nil before
+	loaded  bool             // known has what the file has
 	changed bool             // since the file was written
 	saving  bool             // the file is written, or will be
 }
@@ -48,8 +50,8 @@ func (a *acceptedIssuers) load(ctx context.Context, shared *jwkscache.Shared) er
 	}
 	a.mu.Lock()
 	if a.loading == nil {
-		a.loading = detached.NewFlight()
-		go a.read(ctx, a.loading)
+		a.loading, a.over = detached.NewFlight(), make(chan struct{})
+		go a.read(ctx, a.loading, a.over)
 	}
 	loading := a.loading
 	a.mu.Unlock()
@@ -61,15 +63,25 @@ func (a *acceptedIssuers) load(ctx context.Context, shared *jwkscache.Shared) er
 	}
 }
 
-// read reads the file and lands the flight.
-func (a *acceptedIssuers) read(ctx context.Context, loading *detached.Flight) {
-	defer loading.Land(nil)
-	digests, _, err := detached.Do(ctx, acceptedLoadTimeout, func(context.Context) ([]jwkscache.IssuerDigest, error) { return a.file.Load() })
-	if err != nil {
-		return // the hook was told
-	}
+// read reads the file, and lands the flight once that is done or takes too long.
+// Digests that come later are taken as well.
+func (a *acceptedIssuers) read(ctx context.Context, loading *detached.Flight, over chan struct{}) {
+	land := sync.OnceFunc(func() { loading.Land(nil) })
+	defer land()
+	_, _, _ = detached.Do(ctx, acceptedLoadTimeout, func(context.Context) (struct{}, error) {
+		defer close(over)
+		return struct{}{}, a.file.LoadTo(func(digests []jwkscache.IssuerDigest) { // the hook is told of an error
+			a.take(digests)
+			land()
+		})
+	})
+}
+
+// take adds what the file has.
+func (a *acceptedIssuers) take(digests []jwkscache.IssuerDigest) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.loaded = true
 	for _, digest := range digests {
 		a.put(digest)
 	}
@@ -78,6 +90,9 @@ func (a *acceptedIssuers) read(ctx context.Context, loading *detached.Flight) {
 // put adds a digest, and forgets any other if there are too many. The lock is
 // held.
 func (a *acceptedIssuers) put(digest jwkscache.IssuerDigest) {
+	if _, found := a.known[digest]; found {
+		return
+	}
 	if len(a.known) >= jwkscache.MaxAcceptedIssuers {
 		for other := range a.known {
 			delete(a.known, other)
@@ -136,8 +151,32 @@ func (a *acceptedIssuers) write() {
 		return
 	}
 	a.changed = false
+	a.mu.Unlock()
+	a.merge()
+	a.mu.Lock()
 	digests := slices.Collect(maps.Keys(a.known))
 	a.mu.Unlock()
-	_ = a.file.Save(digests) // the hook was told
+	if a.file.Save(digests) == nil { // the hook is told of an error
+		a.mu.Lock()
+		a.loaded = true
+		a.mu.Unlock()
+	}
 	time.AfterFunc(acceptedSaveInterval, a.write)
+}
+
+// merge reads the file if that failed before or is still under way, so that what
+// it has is not lost when it is replaced. A file that cannot be read is.
+func (a *acceptedIssuers) merge() {
+	a.mu.Lock()
+	over := a.over
+	a.mu.Unlock()
+	if over != nil {
+		<-over
+	}
+	a.mu.Lock()
+	loaded := a.loaded
+	a.mu.Unlock()
+	if !loaded {
+		_ = a.file.LoadTo(a.take) // the hook is told of an error
+	}
 }

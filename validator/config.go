@@ -222,7 +222,7 @@ type commonParts struct {
 	leeway      Leeway
 	sole        bool // there is one issuer, and no Config.Tenants
 	dynamic     bool // the issuers are those of Config.Tenants
-	accepted    bool // the issuers are configured, or a token of them was accepted before
+	accepted    bool // a token of the issuers was accepted before
 }
 
 // faults collects what is wrong with a configuration, so that all of it is
@@ -367,6 +367,7 @@ func (is *issuer) open(c *Issuer, algorithms []jose.Algorithm, common commonPart
 		Forbidden:         c.ForbiddenKeys,
 		Shared:            common.shared,
 		Accepted:          common.accepted,
+		Configured:        !common.dynamic,
 		Trace:             common.trace.keys(),
 	})
 	if err != nil {

@@ -94,13 +94,16 @@ func newTenants(config *Config, common commonParts) *tenants {
 	return ts
 }
 
-// open makes an issuer of a configuration.
+// open makes an issuer of a configuration. Its keys do not count in the shared
+// memory before insert lets a tenant in with them, since the answer may come to
+// nothing.
 func (ts *tenants) open(c *Issuer) (*issuer, error) {
 	var f faults
 	field := "Tenants: " + strconv.Quote(c.URL)
 	common := ts.common
 	common.dynamic, common.accepted = true, ts.accepted.has(c.URL)
 	is := c.checked(field, common, &f)
+	is.keys.Count(false)
 	is.self = weak.Make(is)
 	return is, f.err()
 }
@@ -119,7 +122,7 @@ func (ts *tenants) issuer(ctx context.Context, url string) (*issuer, error) {
 	}
 	call, err := ts.ask(ctx, url, t != nil)
 	if err == nil {
-		err = ts.common.shared.Wait(ctx, call.Flight, maxAskedWaiters)
+		err = ts.wait(ctx, call)
 	}
 	if err == nil {
 		return call.issuer, nil
@@ -133,6 +136,14 @@ func (ts *tenants) issuer(ctx context.Context, url string) (*issuer, error) {
 		}
 	}
 	return nil, err
+}
+
+// wait waits for a call within the bounds of its lane.
+func (ts *tenants) wait(ctx context.Context, call *asking) error {
+	if call.lane == &ts.lanes[strangers] {
+		return ts.common.shared.WaitForStranger(ctx, call.Flight, maxAskedWaiters)
+	}
+	return ts.common.shared.Wait(ctx, call.Flight, maxAskedWaiters)
 }
 
 // fresh answers what is known of a tenant, or nil if somebody has to wait for an

@@ -37,7 +37,7 @@ func New(config Config) (*Validator, error) {
 	config.MaxTenants = checkedMaxTenants(config.MaxTenants, &f)
 	common := commonParts{
 		snapshotDir: config.SnapshotDir, trace: trace, shared: config.checkedShared(&f), leeway: config.Leeway.checked(&f),
-		sole: len(config.Issuers) == 1 && config.Tenants == nil, accepted: true,
+		sole: len(config.Issuers) == 1 && config.Tenants == nil,
 	}
 	v := &Validator{
 		leeway:   common.leeway,

@@ -8,12 +8,17 @@ import (
 // Waiters bounds how many wait for several flights together. A nil Waiters has
 // no bound.
 type Waiters struct {
+	all     *Waiters // of which these are a part, or nil
 	limit   int64
 	waiting atomic.Int64
 }
 
 // NewWaiters returns Waiters of which at most limit wait at once.
 func NewWaiters(limit int) *Waiters { return &Waiters{limit: int64(limit)} }
+
+// Part returns Waiters of which at most limit wait at once, and which count as
+// those of w as well.
+func (w *Waiters) Part(limit int) *Waiters { return &Waiters{all: w, limit: int64(limit)} }
 
 const (
 	// reserved is the part of the places, one in so many, that is for flights
@@ -36,7 +41,7 @@ func (w *Waiters) Wait(ctx context.Context, f *Flight, limit int) error {
 	if left < 0 {
 		return ErrWaiters
 	}
-	return f.Wait(ctx, min(limit, int(max(left-w.limit/reserved, few))))
+	return w.all.Wait(ctx, f, min(limit, int(max(left-w.limit/reserved, few))))
 }
 
 // Waiting returns how many wait now.
