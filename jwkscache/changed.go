@@ -48,17 +48,20 @@ func (k *Keys) FindAgain(ctx context.Context, h jose.Header, tried Found) (Found
 	return found, len(found.Keys) > 0
 }
 
-// findChanged looks a token up that the set has no key for, with refused as the
-// reason, although its kid is known or absent.
+// findChanged looks up a token that the set has no key for, with refused as the
+// reason, although its kid is known or absent. A kid is known too if its keys are
+// forbidden by thumbprint: the issuer may have replaced them.
 func (k *Keys) findChanged(ctx context.Context, h jose.Header, refused error) (Found, error) {
-	_, hasID := h.KeyID()
-	unknown := errors.Is(refused, jose.ErrUnknownKey)
-	if !h.Algorithm().Valid() || hasID && unknown { // a forbidden kid, or one too long
+	kid, hasID := h.KeyID()
+	if !h.Algorithm().Valid() || len(kid) > maxKeyID || k.forbidsID(kid) {
 		return Found{}, refused
 	}
+	unknown := errors.Is(refused, jose.ErrUnknownKey)
 	switch err := k.refetch(ctx, h); {
 	case err == nil:
 		return k.findNow(h)
+	case hasID && unknown: // forbidden, as far as is known: as certain as a bad signature
+		return Found{}, refused
 	case !errors.Is(err, errNotNow):
 		return Found{}, err
 	case unknown:

@@ -23,6 +23,9 @@ func headerText(t *testing.T, text string) jose.Header {
 
 const noKid = `{"alg":"EdDSA"}`
 
+// ecKey is a key for ES256 (RFC 7517, appendix A.1) of the kid a.
+const ecKey = `{"kty":"EC","crv":"P-256","kid":"a","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}`
+
 // withoutKid is a JWK without its kid.
 func withoutKid(jwk string) string { return strings.Replace(jwk, `"kid":"a",`, "", 1) }
 
@@ -144,7 +147,6 @@ func TestSlowBudgets(t *testing.T) {
 // algorithm.
 func TestFindChanged(t *testing.T) {
 	const edDSA = `{"alg":"EdDSA","kid":"a"}`
-	ecKey := `{"kty":"EC","crv":"P-256","kid":"a","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}`
 	for name, row := range map[string]struct {
 		header        string
 		before, after func(edKey string) string
@@ -175,6 +177,44 @@ func TestFindChanged(t *testing.T) {
 				advance(30 * time.Second)
 				wants(t, "after 30 seconds", find(), nil)
 				s.wantVisits(t, "after 30 seconds", 3)
+			})
+		})
+	}
+}
+
+// TestForbiddenKeyIsReplaced covers R-OP-06: a key that is forbidden by thumbprint
+// costs one fetch in 30 seconds for tokens of its kid, which are refused, during an
+// outage too. The key that the issuer puts in its place, under the same kid, is
+// found with the first token after that.
+func TestForbiddenKeyIsReplaced(t *testing.T) {
+	for name, row := range map[string]struct {
+		header string
+		after  func(leaked, edKey string) string
+	}{
+		"by one of the same algorithm":  {`{"alg":"EdDSA","kid":"a"}`, func(_, k string) string { return setOf(k) }},
+		"by one of another algorithm":   {`{"alg":"ES256","kid":"a"}`, func(_, _ string) string { return setOf(ecKey) }},
+		"and stays published beside it": {`{"alg":"EdDSA","kid":"a"}`, func(leaked, k string) string { return setOf(leaked, k) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := new(site)
+				leaked := jwk(t, "a")
+				s.answers(200, setOf(leaked, jwk(t, "b")), dayFresh)
+				keys, h := openSite(t, s), headerText(t, row.header)
+				find := func() error { _, err := keys.Find(t.Context(), time.Now(), h); return err }
+				must(t, keys.Forbid(t.Context(), jwkscache.KeyName{Thumbprint: thumbprintOf(t, keys, "a")}))
+				for range 3 {
+					for range 100 {
+						wants(t, "forbidden", find(), jose.ErrUnknownKey)
+					}
+					s.down()
+					advance(30 * time.Second)
+				}
+				s.wantVisits(t, "forbidden", 4)
+
+				s.answers(200, row.after(leaked, jwk(t, "a")), dayFresh)
+				wants(t, "replaced", find(), nil)
+				s.wantVisits(t, "replaced", 5)
 			})
 		})
 	}
@@ -233,11 +273,15 @@ func TestNoSlowFetch(t *testing.T) {
 		s.answers(200, setOf(jwk(t, "a"), jwk(t, "b"), jwk(t, "c")))
 		keys := openSite(t, s)
 		must(t, keys.Warm(t.Context()))
+		thumbprint := thumbprintOf(t, keys, "c")
 		must(t, keys.Forbid(t.Context(), jwkscache.KeyName{KeyID: "b"}))
-		must(t, keys.Forbid(t.Context(), jwkscache.KeyName{Thumbprint: thumbprintOf(t, keys, "c")}))
-		wants(t, "forbidden by kid", find(t, keys, "b"), jose.ErrUnknownKey)
-		wants(t, "forbidden by thumbprint", find(t, keys, "c"), jose.ErrUnknownKey)
+		must(t, keys.Forbid(t.Context(), jwkscache.KeyName{KeyID: "c"}), keys.Forbid(t.Context(), jwkscache.KeyName{Thumbprint: thumbprint}))
+		for _, kid := range []string{"b", "c"} {
+			wants(t, "forbidden by kid", find(t, keys, kid), jose.ErrUnknownKey)
+		}
 		s.wantVisits(t, "forbidden", 1)
+		wants(t, "a kid that is too long", find(t, keys, strings.Repeat("k", 257)), jose.ErrUnknownKey)
+		s.wantVisits(t, "a kid that is too long", 1)
 
 		tried, err := keys.Find(t.Context(), time.Now(), headerOf(t, "a"))
 		must(t, err)

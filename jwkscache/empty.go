@@ -37,13 +37,20 @@ func (k *Keys) boundEmpty(v, before *version) error {
 
 // isUnreadable reports whether set, which has no usable key, lists a key that
 // cannot be read and says nothing of the keys of before. A private key says
-// that they are worthless, and another use of a kid that its key is withdrawn.
+// that they are worthless, and another use of a kid that its key is withdrawn,
+// unless before had a key of that kid for another use beside it.
 func isUnreadable(set, before *jose.Set) bool {
 	ids := make(map[string]bool)
 	for _, key := range before.Keys() {
 		id, _ := key.ID()
 		ids[id] = true
 	}
+	for _, key := range before.Ignored() {
+		if key.OtherUse {
+			delete(ids, key.KeyID)
+		}
+	}
+	delete(ids, "") // of keys without kid, and of ignored ones without
 	unreadable := false
 	for _, key := range set.Ignored() {
 		if key.Private || key.OtherUse && ids[key.KeyID] {

@@ -95,49 +95,78 @@ func TestEmptySetAndRun(t *testing.T) {
 	})
 }
 
+// encryptionKey is a key to encrypt with; member is its kid, or none.
+func encryptionKey(member string) string {
+	return `{"kty":"OKP","crv":"Ed25519",` + member + `"use":"enc","x":"AA"}`
+}
+
 // TestUnreadableSet covers R-JK-05 and R-JK-12: a refresh whose keys cannot be
 // read leaves those of before in use within their bound, as an issuer that is
-// down does, and then the keys are unavailable.
+// down does, and then the keys are unavailable. So it is where keys for another use
+// stand beside them, of other kids, or of none, or as before.
 func TestUnreadableSet(t *testing.T) {
-	for name, set := range map[string]string{
-		"the same kid":                setOf(unreadable("a")),
-		"another kid":                 setOf(unreadable("b")),
-		"no kid":                      setOf(`{"kty":"AKP"}`),
-		"no member is right":          setOf(`{}`, `7`),
-		"and a key to encrypt with":   setOf(unreadable("a"), `{"kty":"OKP","crv":"Ed25519","kid":"e","use":"enc","x":"AA"}`),
-		"a certificate of no use":     setOf(`{"kty":"OKP","crv":"Ed25519","kid":"a","x":""}`),
-		"and one that is for nothing": setOf(`{"kty":"OKP","crv":"Ed25519","use":"enc","x":"AA"}`, unreadable("a")),
+	const withKid = `{"alg":"EdDSA","kid":"a"}`
+	same := func(jwk string) string { return setOf(jwk) }
+	kidless := func(jwk string) string { return setOf(withoutKid(jwk)) }
+	beside := func(other string) func(string) string {
+		return func(jwk string) string { return setOf(jwk, other) }
+	}
+	for name, row := range map[string]struct {
+		header string
+		before func(jwk string) string
+		set    string
+	}{
+		"the same kid":                                {withKid, same, setOf(unreadable("a"))},
+		"another kid":                                 {withKid, same, setOf(unreadable("b"))},
+		"no kid":                                      {withKid, same, setOf(`{"kty":"AKP"}`)},
+		"no member is right":                          {withKid, same, setOf(`{}`, `7`)},
+		"and a key to encrypt with":                   {withKid, same, setOf(unreadable("a"), encryptionKey(`"kid":"e",`))},
+		"a certificate of no use":                     {withKid, same, setOf(`{"kty":"OKP","crv":"Ed25519","kid":"a","x":""}`)},
+		"and one that is for nothing":                 {withKid, same, setOf(encryptionKey(""), unreadable("a"))},
+		"and one that had the kid":                    {withKid, beside(encryptionKey(`"kid":"a",`)), setOf(unreadable("a"), encryptionKey(`"kid":"a",`))},
+		"of no kid before":                            {noKid, kidless, setOf(`{"kty":"AKP"}`)},
+		"of no kid before, and a key to encrypt with": {noKid, kidless, setOf(`{"kty":"AKP"}`, encryptionKey(`"kid":"e",`))},
+		"of no kid before, and one to encrypt with, of none": {noKid, kidless, setOf(`{"kty":"AKP"}`, encryptionKey(""))},
+		"of an empty kid before, and one to encrypt with": {
+			`{"alg":"EdDSA","kid":""}`, func(jwk string) string { return setOf(strings.Replace(jwk, `"a"`, `""`, 1)) }, setOf(`{"kty":"AKP"}`, encryptionKey("")),
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var told journal
 				s := new(site)
-				s.answers(200, setOf(jwk(t, "a")))
-				keys := openSite(t, s, told.keep)
-				must(t, keys.Warm(t.Context()))
-				handle, usable := held(t, keys, "a"), keys.Status().UsableUntil
+				key := jwk(t, "a")
+				s.answers(200, row.before(key))
+				keys, h := openSite(t, s, told.keep), headerText(t, row.header)
+				lookUp := func() (jwkscache.Found, error) { return keys.Find(t.Context(), time.Now(), h) }
+				found, err := lookUp()
+				must(t, err)
+				handle, usable := holding{found.Keys[0], found.Handle(found.Keys[0])}, keys.Status().UsableUntil
 				if got := time.Until(usable); got != 70*time.Minute {
 					t.Fatalf("usable for %v", got)
 				}
-				s.answers(200, set, dayFresh)
+				s.answers(200, row.set, dayFresh)
 				advance(11 * time.Minute)
 				wants(t, "an unknown kid", find(t, keys, "x"), jwkscache.ErrUnavailable)
 				if d := told.last(); d.Err == nil || len(d.Ignored) == 0 || len(d.Removed) > 0 {
 					t.Errorf("told as %+v", d)
 				}
 				for time.Now().Before(usable) {
-					wants(t, "within the bound", find(t, keys, "a"), nil)
+					_, err := lookUp()
+					wants(t, "within the bound", err, nil)
 					wants(t, "a kept verdict", handle.check(t), nil)
 					advance(time.Minute)
 				}
 				for range 3 {
-					wants(t, "after the bound", find(t, keys, "a"), jwkscache.ErrUnavailable)
+					_, err := lookUp()
+					wants(t, "after the bound", err, jwkscache.ErrUnavailable)
 					wants(t, "a kept verdict", handle.check(t), jwkscache.ErrUnavailable)
 					advance(time.Minute)
 				}
-				s.answers(200, setOf(jwk(t, "a")))
+				s.answers(200, row.before(key))
 				advance(time.Minute)
-				wants(t, "mended", find(t, keys, "a"), nil)
+				_, err = lookUp()
+				wants(t, "mended", err, nil)
 			})
 		})
 	}

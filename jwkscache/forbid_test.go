@@ -82,7 +82,7 @@ func TestForbid(t *testing.T) {
 					check(what)
 				}
 				check("at once")
-				s.wantVisits(t, "no fetch for what is forbidden", 1)
+				s.wantVisits(t, "at once", map[string]int{"kid": 1, "thumbprint": 2}[by]) // another key may have its kid by now
 				s.answers(304, "")
 				refreshed("a 304")
 				s.answers(200, setOf(a, b))
@@ -134,7 +134,8 @@ func TestForbidDuringFetch(t *testing.T) {
 
 // TestForbidWhatIsNotThere shows that a name holds before the key is published:
 // before anything was fetched, and in a later set. A kid that is forbidden costs
-// no fetch, which others do.
+// no fetch, which others do. Those of a key that is forbidden by thumbprint cost
+// one in 30 seconds.
 func TestForbidWhatIsNotThere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		early, late, stolen := jwk(t, "early"), jwk(t, "late"), jwk(t, "stolen")
@@ -152,20 +153,21 @@ func TestForbidWhatIsNotThere(t *testing.T) {
 		for _, kid := range []string{"stolen", "alias"} {
 			wants(t, "the same key under another kid", find(t, keys, kid), jose.ErrUnknownKey)
 		}
+		s.wantVisits(t, "the same key under another kid", 2)
 		advance(time.Minute)
 		for range 100 {
 			for _, kid := range []string{"early", "late", "stolen", "alias"} {
 				wants(t, kid, find(t, keys, kid), jose.ErrUnknownKey)
 			}
 		}
-		s.wantVisits(t, "nothing but what is forbidden was asked for", 1)
+		s.wantVisits(t, "nothing but what is forbidden was asked for", 3)
 		wants(t, "another kid", find(t, keys, "x"), jose.ErrUnknownKey)
-		s.wantVisits(t, "another kid", 2)
+		s.wantVisits(t, "another kid", 4)
 		s.answers(200, setOf(late, jwk(t, "good")))
 		advance(10 * time.Second)
 		wants(t, "a good kid", find(t, keys, "good"), nil)
 		wants(t, "late", find(t, keys, "late"), jose.ErrUnknownKey)
-		s.wantVisits(t, "it was published", 3)
+		s.wantVisits(t, "it was published", 5)
 	})
 }
 

@@ -39,7 +39,10 @@ func junk(issuer, kid string) string {
 
 func (f *flood) run(t *testing.T) {
 	t.Helper()
-	f.never = make(map[int]bool)
+	f.never = make(map[int]bool, len(f.tenants))
+	for i := range f.tenants {
+		f.never[i] = true
+	}
 	start := time.Now()
 	var all sync.WaitGroup
 	all.Go(func() {
@@ -54,7 +57,6 @@ func (f *flood) run(t *testing.T) {
 	})
 	advance(200 * time.Millisecond)
 	for i, tenant := range f.tenants {
-		f.never[i] = true
 		token := f.signer.Sign(testissuer.Token{Claims: map[string]any{"iss": tenant.URL}, Lifetime: time.Hour})
 		all.Go(func() {
 			advance(time.Duration(i) * time.Second / time.Duration(len(f.tenants)))

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -211,9 +212,9 @@ func TestEmptyKeySet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		issuer := startIssuer(t, "")
 		defer issuer.Close()
-		var fetched []jwkscache.FetchDone
+		var last atomic.Pointer[jwkscache.FetchDone]
 		v := trusting(t, &validator.Trace{Keys: &jwkscache.Trace{
-			FetchDone: func(_ string, done jwkscache.FetchDone) { fetched = append(fetched, done) },
+			FetchDone: func(_ string, done jwkscache.FetchDone) { last.Store(&done) },
 		}}, issuer)
 		p := bearer(issuer.Sign(testissuer.Token{Lifetime: time.Hour}))
 		_, err := v.Validate(t.Context(), p)
@@ -231,8 +232,9 @@ func TestEmptyKeySet(t *testing.T) {
 			}
 		}
 		wantReason(t, "in the end", want, validator.Unavailable)
-		if last := fetched[len(fetched)-1]; last.Err == nil {
-			t.Errorf("the last fetch is told as %+v", last)
+		synctest.Wait()
+		if done := last.Load(); done == nil || done.Err == nil {
+			t.Errorf("the last fetch is told as %+v", done)
 		}
 	})
 }
