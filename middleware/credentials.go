@@ -3,7 +3,6 @@ package middleware
 import (
 	"errors"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/sallyport-auth/sallyport/validator"
@@ -96,7 +95,7 @@ func tokenInURL(query string) bool {
 		var pair string
 		pair, query, _ = strings.Cut(query, "&")
 		name, _, _ := strings.Cut(pair, "=")
-		if decoded, _ := url.QueryUnescape(name); decoded == "access_token" {
+		if parameterName(name) == "access_token" {
 			return true
 		}
 	}

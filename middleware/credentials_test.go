@@ -135,6 +135,9 @@ func TestTokenInURL(t *testing.T) {
 		{"access_token=bad", false, 200, 1},
 		{"a=b&access_token", false, 200, 1},
 		{"a=b&access%5Ftoken=bad&c", false, 200, 1},
+		{"+access_token%00%=bad", false, 200, 1},
+		{"access%5Ftoken%00%zz=bad", true, 400, 1},
+		{"access_token%=bad", true, 200, 0},
 		{"access_token=bad", true, 400, 1},
 		{"a=b", true, 200, 0},
 	} {

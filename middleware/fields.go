@@ -48,6 +48,7 @@ var fieldTable = []field{
 	{"X-Original-Method", overrideField, "Authelia, backends of ingress-nginx external authentication"},
 	{"SCRIPT_NAME", overrideField, "Gunicorn (forwarder_headers)"},
 	{"PATH_INFO", overrideField, "Gunicorn (forwarder_headers)"},
+	{"X-Middleware-Subrequest", overrideField, "Next.js (CVE-2025-29927: middleware is skipped)"},
 
 	{"X-Original-*", originField, "ASP.NET Core forwarded headers (X-Original-Host, -Proto, -For), ingress-nginx (X-Original-Forwarded-For)"},
 	{"X-Envoy-Original-*", originField, "Envoy (X-Envoy-Original-Path), and its access logs and authorization services"},
@@ -57,6 +58,8 @@ var fieldTable = []field{
 	{"X-ARR-SSL", originField, "IIS Application Request Routing, Azure App Service"},
 	{"CF-Visitor", originField, "Cloudflare"},
 	{"CloudFront-Forwarded-Proto", originField, "Amazon CloudFront"},
+	{"X-Sendfile-Type", originField, "Rack::Sendfile, as nginx sets it up"},
+	{"X-Accel-Mapping", originField, "Rack::Sendfile, as nginx sets it up"},
 
 	{"Forwarded", addressField, "RFC 7239: Spring, Quarkus, vibe.d"},
 	{"X-Forwarded-*", addressField, "most frameworks; also users (oauth2-proxy) and client certificates (Envoy, Traefik)"},
@@ -125,6 +128,22 @@ var fieldTable = []field{
 	{"SM_*", userField, "SiteMinder (SM_USER)"},
 	{"OAM_*", userField, "Oracle Access Manager (OAM_REMOTE_USER)"},
 	{"OIDC_*", userField, "mod_auth_openidc (OIDC_CLAIM_sub)"},
+	{"X-Proxy-User", userField, "OpenSearch Security proxy authentication"},
+	{"X-Proxy-Roles", userField, "OpenSearch Security proxy authentication"},
+	{"X-Proxy-Ext-*", userField, "OpenSearch Security extended proxy authentication"},
+	{"es-security-runas-user", userField, "Elasticsearch (run as)"},
+	{"X-Auth-CouchDB-*", userField, "CouchDB proxy authentication (X-Auth-CouchDB-UserName, -Roles, -Token)"},
+	{"X-Scope-OrgID", userField, "Grafana Loki, Mimir and Tempo"},
+	{"X-Trino-User", userField, "Trino"},
+	{"X-RStudio-Username", userField, "RStudio Server proxied authentication"},
+	{"X-Amzn-Ava-*", userField, "AWS Verified Access"},
+	{"Ngrok-Auth-User-*", userField, "ngrok"},
+	{"Sf-Context-*", userField, "Snowpark Container Services (Sf-Context-Current-User)"},
+	{"X-Replit-User-*", userField, "Replit"},
+	{"X-Sandstorm-*", userField, "Sandstorm (X-Sandstorm-User-Id, -Username, -Permissions)"},
+	{"X-Token-User-*", userField, "caddy-security (X-Token-User-Name, -Email, -Roles)"},
+	{"X-Token-Subject", userField, "caddy-security"},
+	{"$WS*", userField, "IBM WebSphere plug-in ($WSRU; also the certificate in $WSCC)"},
 
 	{"Client-Cert", certificateField, "RFC 9440"},
 	{"Client-Cert-*", certificateField, "RFC 9440 (Client-Cert-Chain)"},
@@ -220,11 +239,18 @@ func foldByte(c byte) byte {
 }
 
 // spells reports whether name has no other separators than the field is spelled
-// with, which is - unless the product uses _.
+// with, which is - unless the product uses _, and begins with a $ if the field
+// does.
 func (f *field) spells(name string) bool {
 	separator := byte('-')
 	if strings.Contains(f.name, "_") {
 		separator = '_'
+	}
+	if f.name[0] == '$' {
+		var ok bool
+		if name, ok = strings.CutPrefix(name, "$"); !ok {
+			return false
+		}
 	}
 	for i := range len(name) {
 		if !isAlphanumeric(name[i]) && name[i] != separator {

@@ -130,6 +130,7 @@ func TestOrdinaryFields(t *testing.T) {
 		"Signature-Input", "Te", "Traceparent", "Tracestate", "Trailer", "Transfer-Encoding", "Upgrade", "User-Agent", "Via", "Want-Content-Digest", "X-Amzn-Trace-Id",
 		"X-Api-Key", "X-B3-Traceid", "X-Cloud-Trace-Context", "X-Correlation-Id", "X-Csrf-Token", "X-Request-Id", "X-Request_id", "X-Requested-With", "X-Scheme-Id",
 		"Forward", "Forwarded-", "Client-Certificate", "X-Real-Ips", "X-Real", "X-Http-Methods", "X-Forwarde", "Xforwarded-For", "True-Client-I", "True-Client-Ip2",
+		"X-Proxy", "X-Token", "X-Trino-Catalog", "X-Sendfile", "X-Accel-Expires", "X-Middleware", "X-Scope", "Ngrok-Trace-Id", "Ws", "$w",
 		"X", "", "-", "_", "\x00", "é", strings.Repeat("x", 100), "X-Real-Ip" + strings.Repeat("-", 64),
 	}
 	for _, peer := range []string{strangerPeer, proxyPeer} {
@@ -139,6 +140,25 @@ func TestOrdinaryFields(t *testing.T) {
 	}
 	if seen := seenFrom(t, behindProxy, strangerPeer, "X-Forwarded-"+strings.Repeat("x", 100)); len(seen) > 0 {
 		t.Errorf("a long name is seen: %q", seen)
+	}
+}
+
+// TestFieldsOfProducts covers R-BT-11 with names as products send them: the table's
+// own names could not show that a row is missing.
+func TestFieldsOfProducts(t *testing.T) {
+	trusted := []string{ // that a handler sees if a trusted proxy set them
+		"X-Proxy-User", "X-Proxy-Roles", "X-Proxy-Ext-Department", "Es-Security-Runas-User", "X-Auth-Couchdb-Username", "X-Auth-Couchdb-Roles",
+		"X-Auth-Couchdb-Token", "X-Scope-Orgid", "X-Trino-User", "X-Rstudio-Username", "X-Amzn-Ava-User-Context", "Ngrok-Auth-User-Email",
+		"Ngrok-Auth-User-Id", "Sf-Context-Current-User", "Sf-Context-Current-User-Token", "X-Replit-User-Id", "X-Replit-User-Name", "X-Replit-User-Roles",
+		"X-Sandstorm-User-Id", "X-Sandstorm-Permissions", "X-Token-User-Email", "X-Token-User-Roles", "X-Token-Subject", "$wsru", "$wscc", "$WSRA",
+		"X-Sendfile-Type", "X-Accel-Mapping",
+	}
+	never := []string{"X-Middleware-Subrequest", "X_middleware_subrequest", "X_proxy_user", "Ngrok_auth_user_email", "_WSRU", "-Wsru", "$ws$ru", "$WS_RU"}
+	if seen := seenFrom(t, behindProxy, strangerPeer, slices.Concat(trusted, never)...); len(seen) > 0 {
+		t.Errorf("a handler sees a stranger's %q", seen)
+	}
+	if seen := seenFrom(t, behindProxy, proxyPeer, slices.Concat(trusted, never)...); !slices.Equal(seen, trusted) {
+		t.Errorf("of a proxy's fields a handler sees %q, want %q", seen, trusted)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/sallyport-auth/sallyport/internal/hook"
 	"github.com/sallyport-auth/sallyport/scopes"
 	"github.com/sallyport-auth/sallyport/validator"
 )
@@ -21,8 +22,9 @@ import (
 // the user or the certificate of a client. docs/http.md has the list. A _method
 // in the body is out of sight.
 //
-// next gets a copy of the request. Forms, trailers, Pattern and path values, which
-// net/http keeps in its own Request, work as they do without the copy.
+// next gets a copy of the request. Forms, trailers and Pattern, which net/http
+// keeps in its own Request, work as they do without the copy. Path values that
+// next sets are not seen in front of the guard.
 //
 // Require panics if policy has a fault, see [scopes.Policy.Err], and if it looks
 // for a value of the path ([scopes.TenantFrom]) and Config.PathValue is nil.
@@ -101,22 +103,28 @@ type door struct {
 }
 
 func (d *door) ServeHTTP(w http.ResponseWriter, original *http.Request) {
+	if original.URL == nil {
+		denial := d.guard.deny(errNoURL, nil)
+		d.guard.denied(original.Context(), denial)
+		denial.ServeHTTP(w, original)
+		return
+	}
 	r := d.guard.screened(original)
 	if d.policy.IsPublic() {
-		passOn(d.next, w, r, original)
+		d.guard.passOn(d.next, w, r, original)
 		return
 	}
 	if d.optional {
 		w.Header().Add("Vary", "Authorization")
 		if isAnonymous(r.Header) {
 			d.guard.manner.exposeHeaders(w.Header())
-			passOn(d.next, w, r, original)
+			d.guard.passOn(d.next, w, r, original)
 			return
 		}
 	}
 	token, denial := d.check(r)
 	if denial != nil {
-		passOn(denial, w, r, original)
+		d.guard.passOn(denial, w, r, original)
 		return
 	}
 	if _, set := w.Header()["Cache-Control"]; !set {
@@ -124,7 +132,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, original *http.Request) {
 	}
 	d.guard.manner.exposeHeaders(w.Header())
 	r = r.WithContext(context.WithValue(r.Context(), tokenKey{}, token)) //nolint:contextcheck // r is the request, or a copy of it with its context
-	passOn(d.next, w, r, original)
+	d.guard.passOn(d.next, w, r, original)
 }
 
 // isAnonymous reports whether the request does not even try to authenticate.
@@ -140,11 +148,13 @@ type tokenKey struct{}
 // or nil: for an anonymous request, a public route, no Guard at all, or a nil
 // ctx. A nil token grants nothing. Where one Guard stands behind another, it is
 // the token that the inner one judged: the token of the outer one is hidden
-// behind public routes, from anonymous callers, and from hooks.
+// behind public routes, from anonymous callers, and from hooks. A ctx that
+// panics, such as a nil pointer, has no token.
 func TokenFrom(ctx context.Context) *validator.Token {
 	if ctx == nil {
 		return nil
 	}
+	defer hook.Recover()
 	token, _ := ctx.Value(tokenKey{}).(*validator.Token)
 	return token
 }

@@ -121,7 +121,47 @@ func TestCheckWithoutContext(t *testing.T) {
 	if len(told) != 1 || told[0] != nil {
 		t.Errorf("the hook was told %v", told)
 	}
-	if token := middleware.TokenFrom(nil); token != nil { //nolint:staticcheck // as above
-		t.Errorf("TokenFrom: %v", token)
+	for name, ctx := range map[string]context.Context{"nil": nil, "a nil pointer": (*requestContext)(nil)} {
+		if token := middleware.TokenFrom(ctx); token != nil {
+			t.Errorf("TokenFrom: %s: %v", name, token)
+		}
+	}
+}
+
+// requestContext is a context as frameworks have it: a nil pointer to it panics.
+type requestContext struct{ context.Context }
+
+func (c *requestContext) Value(key any) any { return c.Context.Value(key) }
+
+// TestRequestWithoutURL shows that a request that no server made, and that has no
+// URL, is answered with 400 and reaches no handler.
+func TestRequestWithoutURL(t *testing.T) {
+	issuer := testissuer.New(t)
+	var told []error
+	guard := guardFor(t, issuer, middleware.Config{Trace: &middleware.Trace{Denied: func(_ context.Context, d *middleware.Denial) {
+		told = append(told, d)
+	}}})
+	var h handler
+	mux := guard.NewMux()
+	mux.Handle("/", scopes.Public(), &h)
+	mux.Handle("/tree/", scopes.Authenticated(), &h)
+	doors := map[string]http.Handler{
+		"Mux": mux, "Require": guard.Require(scopes.Authenticated(), &h),
+		"Public": guard.Require(scopes.Public(), &h), "Optional": guard.Optional(scopes.Authenticated(), &h),
+	}
+	for name, door := range doors {
+		told = nil
+		r := request("Bearer " + issuer.Sign(testissuer.Token{}))
+		r.URL = nil
+		if response := serve(door, r); response.StatusCode != 400 || h.ran != 0 || len(told) != 1 || !errors.Is(told[0], validator.MalformedRequest) {
+			t.Errorf("%s: %d, %d calls, told %v", name, response.StatusCode, h.ran, told)
+		}
+	}
+	r := &http.Request{Method: http.MethodGet}
+	if _, listed, denial := mux.PolicyFor(r); listed || denial == nil || denial.Status != 400 {
+		t.Errorf("PolicyFor: listed %t, %v", listed, denial)
+	}
+	if methods := mux.AllowedMethods(r); methods != nil {
+		t.Errorf("AllowedMethods: %q", methods)
 	}
 }

@@ -248,6 +248,8 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (m *Mux) refuse(r *http.Request) *Denial {
 	var cause error
 	switch {
+	case r.URL == nil:
+		cause = errNoURL
 	case r.Method == http.MethodConnect: // ServeMux reads its host and path by other rules
 		cause = errConnect
 	case AmbiguousPath(r.URL.EscapedPath()):

@@ -2,12 +2,18 @@ package middleware
 
 import (
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"net/url"
 	"path"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/sallyport-auth/sallyport/validator"
 )
+
+// errNoURL refuses a request that no server made. There is no path to judge.
+var errNoURL = validator.Refuse(validator.MalformedRequest, errors.New("middleware: the request has no URL"))
 
 // AmbiguousPath reports whether the path of a request, as received and still
 // percent-encoded, could mean one thing to a router and another to what stands

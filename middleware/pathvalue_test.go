@@ -100,3 +100,58 @@ func TestPathValue(t *testing.T) {
 		}
 	}
 }
+
+// TestPathValuesOfCopies shows that a router behind a guard changes no path value
+// of a copy of the request: one that was made in front, or one that a goroutine
+// still reads which its handler left behind, as http.TimeoutHandler does. That
+// goroutine races with a change. It ends the process where the values are a map.
+func TestPathValuesOfCopies(t *testing.T) {
+	issuer := testissuer.New(t)
+	guard := guardFor(t, issuer, middleware.Config{})
+	for name, set := range map[string]func(http.Handler) http.Handler{
+		"a ServeMux in front": func(next http.Handler) http.Handler {
+			mux := http.NewServeMux()
+			mux.Handle("GET /{id}/{rest...}", next)
+			return mux
+		},
+		"SetPathValue in front": func(next http.Handler) http.Handler { // as chi does
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				r.SetPathValue("id", "acme")
+				r.SetPathValue("rest", "items/5")
+				next.ServeHTTP(w, r)
+			})
+		},
+	} {
+		for door, policy := range map[string]scopes.Policy{"Require": scopes.Authenticated(), "Public": scopes.Public()} {
+			left, id := make(chan struct{}), make(chan string)
+			inner := http.NewServeMux()
+			inner.HandleFunc("GET /acme/items/{id}", func(_ http.ResponseWriter, r *http.Request) {
+				if got := r.PathValue("id"); got != "5" {
+					t.Errorf("%s, %s: the handler's id is %q", name, door, got)
+				}
+				go func() {
+					_ = r.PathValue("rest") // not ordered with what the guard does
+					<-left
+					id <- r.PathValue("id")
+				}()
+			})
+			guarded := guard.Require(policy, inner)
+			r := request("Bearer " + issuer.Sign(testissuer.Token{}))
+			r.URL.Path = "/acme/items/5"
+			r.Header.Set("X-Forwarded-For", "192.0.2.1") // is removed, so the guard copies
+			set(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				copied := r.WithContext(r.Context()) // of a logger
+				guarded.ServeHTTP(w, r)
+				for which, seen := range map[string]*http.Request{"the request": r, "a copy": copied} {
+					if id, rest := seen.PathValue("id"), seen.PathValue("rest"); id != "acme" || rest != "items/5" {
+						t.Errorf("%s, %s: %s in front has %q and %q", name, door, which, id, rest)
+					}
+				}
+			})).ServeHTTP(httptest.NewRecorder(), r)
+			close(left)
+			if got := <-id; got != "5" {
+				t.Errorf("%s, %s: a goroutine that was left has %q", name, door, got)
+			}
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"encoding/hex"
 	"net/http"
 	"net/url"
 	"slices"
@@ -8,12 +9,13 @@ import (
 )
 
 // screened returns r as handlers may see it: r itself if there is nothing to
-// remove, otherwise a copy. The token of an outer guard is removed too: it was
+// remove and no trailer to come ([Guard.screenTrailer]), otherwise a copy. The
+// token of an outer guard is removed too: it was
 // not judged by the policy of this one.
 func (g *Guard) screened(r *http.Request) *http.Request {
 	header, query := g.screenedHeader(r), withoutMethod(r.URL.RawQuery)
 	ctx, hadToken := withoutToken(r.Context())
-	if header == nil && query == r.URL.RawQuery && !hadToken {
+	if header == nil && query == r.URL.RawQuery && !hadToken && !mayHaveTrailer(r) {
 		return r
 	}
 	copied := r.WithContext(ctx)
@@ -88,12 +90,42 @@ func withoutMethod(query string) string {
 }
 
 // isMethodParameter reports whether some framework takes the parameter for
-// _method: PHP drops spaces before a name and what follows a NUL, and reads a dot
-// as _.
+// _method: PHP reads a dot as _.
 func isMethodParameter(name string) bool {
-	decoded, _ := url.QueryUnescape(name)
-	decoded, _, _ = strings.Cut(strings.TrimLeft(decoded, " "), "\x00")
-	return len(decoded) == len("_method") && strings.IndexByte("_.", decoded[0]) >= 0 && strings.EqualFold(decoded[1:], "method")
+	name = parameterName(name)
+	return len(name) == len("_method") && strings.IndexByte("_.", name[0]) >= 0 && strings.EqualFold(name[1:], "method")
+}
+
+// parameterName decodes the name of a query parameter as PHP does, which drops
+// spaces before it and what follows a NUL.
+func parameterName(raw string) string {
+	name, _, _ := strings.Cut(strings.TrimLeft(unescapedQuery(raw), " "), "\x00")
+	return name
+}
+
+// unescapedQuery decodes a part of a query. A % without two hexadecimal digits
+// stays as it is: url.QueryUnescape returns nothing of a text that has one, and
+// many frameworks take the rest.
+func unescapedQuery(raw string) string {
+	if decoded, err := url.QueryUnescape(raw); err == nil {
+		return decoded
+	}
+	var decoded strings.Builder
+	for i := 0; i < len(raw); i++ {
+		if raw[i] == '+' {
+			decoded.WriteByte(' ')
+			continue
+		}
+		if raw[i] == '%' && len(raw)-i >= len("%41") {
+			if c, err := hex.DecodeString(raw[i+1 : i+len("%41")]); err == nil {
+				decoded.Write(c)
+				i += len("41")
+				continue
+			}
+		}
+		decoded.WriteByte(raw[i])
+	}
+	return decoded.String()
 }
 
 // withQuery exchanges the query of a request target.

@@ -85,6 +85,8 @@ func TestMethodOverride(t *testing.T) {
 			{"X-Method-Override", "_method=PUT&_method", ""},
 			{"", "+_method=PUT&%20_method=PUT&.method=PUT&%2Emethod=PUT&_method%00x=PUT&%20.Method", ""},
 			{"", "%20method=x&.methods=y&a.method=z&_method%zz=1&-method&_methof", "%20method=x&.methods=y&a.method=z&_method%zz=1&-method&_methof"},
+			{"", "_method%00%=PUT&_method%00%zz=PUT&_method%00%4&%5Fmethod%00%%=PUT&+%20.Method%00+%5=PUT&a=1", "a=1"},
+			{"", "%=x&%4=y&%zz=%&_method%=1&%_method=2&_%6method=3&+%=4", "%=x&%4=y&%zz=%&_method%=1&%_method=2&_%6method=3&+%=4"},
 			{"", "method=x&a_method=y", "method=x&a_method=y"},
 			{"", "a=%zz&b", "a=%zz&b"},
 		} {

@@ -18,6 +18,10 @@ import (
 // its own, and may still run when its request was answered if it does not heed
 // ctx: a principal with 100 such runs of one hook gets 503, without asking it
 // again, until one of them has ended.
+//
+// operation.Value returns "" once the decision no longer waits for the hook:
+// routers reuse the memory of a request for the next one. The same goes for what
+// a router keeps in ctx, which a hook must not read after ctx has ended.
 type Hook func(ctx context.Context, token *validator.Token, operation Operation) error
 
 // ErrForbidden is what a [Hook] returns to forbid.
@@ -93,6 +97,8 @@ func (c *check) run(ctx context.Context, q question) error {
 	if err := c.strays.admit(q.token); err != nil {
 		return err
 	}
+	operation, revoke := revocable(q.operation)
+	defer revoke()
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	answer, abandoned := make(chan error), make(chan uint64, 1)
@@ -108,7 +114,7 @@ func (c *check) run(ctx context.Context, q question) error {
 				c.strays.add(principal, -1)
 			}
 		}()
-		err = hook.CheckError(c.hook(ctx, q.token, q.operation))
+		err = hook.CheckError(c.hook(ctx, q.token, operation))
 	}()
 	var err error
 	select {

@@ -64,7 +64,8 @@ type Operation struct {
 	// name of a gRPC method.
 	Name string
 	// Value is the value of a path wildcard or a message field. It may be
-	// nil. What it returns is the caller's word, not the token's.
+	// nil. What it returns is the caller's word, not the token's. It must
+	// return quickly: a decision waits for a call that its hook has made.
 	Value func(name string) string
 }
 

@@ -40,7 +40,8 @@ func (s Scheme) String() string {
 //
 // It prints redacted, also in an exported field of another struct, but its fields
 // are the secrets themselves: fmt prints them where it stands in an unexported
-// field. Keep the result of [Presentation.Sealed] there.
+// field, and under the verbs %w and %p. Keep and print the result of
+// [Presentation.Sealed] there.
 type Presentation struct {
 	Scheme      Scheme            // under which the token was presented
 	Token       string            // as received, not decoded
@@ -55,7 +56,9 @@ func (p Presentation) redacted() string {
 	return fmt.Sprintf("Presentation(%s, %d bytes)", p.Scheme, len(p.Token))
 }
 
-// Format writes the scheme and the token's length under every verb.
+// Format writes the scheme and the token's length under every verb that fmt asks
+// it about. fmt does not ask under %w and %p, which are for errors and pointers,
+// and prints the fields. The result of [Presentation.Sealed] shows nothing there.
 func (p Presentation) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, p.redacted()) }
 
 // LogValue is the scheme and the token's length.

@@ -1,0 +1,69 @@
+package middleware
+
+import (
+	"io"
+	"net/http"
+)
+
+// mayHaveTrailer reports whether net/http may put a trailer into r when the body
+// ends. HTTP/1.1 has one only behind a body of unknown length, announced or not.
+// HTTP/2 takes announced fields only, and has them behind any body.
+func mayHaveTrailer(r *http.Request) bool {
+	if r.Body == nil || r.Body == http.NoBody {
+		return false
+	}
+	return r.Trailer != nil || r.ContentLength < 0 && r.ProtoMajor != 2
+}
+
+// screenTrailer gives r, a copy of original, a trailer of its own, without the
+// fields that handlers do not see in a header. net/http puts the values into its
+// own Request at the end of the body, so r gets a body that takes them from there.
+func (g *Guard) screenTrailer(r, original *http.Request) {
+	if !mayHaveTrailer(original) {
+		return
+	}
+	b := &trailerBody{ReadCloser: r.Body, guard: g, trusted: g.trustsPeer(original), r: r, original: original}
+	if original.Trailer != nil {
+		r.Trailer = make(http.Header)
+		b.takeTrailer()
+	}
+	r.Body = b
+}
+
+// trailerBody is the body of r, a copy of a request that may have a trailer.
+type trailerBody struct {
+	io.ReadCloser
+
+	guard       *Guard
+	trusted     bool // the peer is a trusted proxy
+	r, original *http.Request
+}
+
+func (b *trailerBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		b.takeTrailer()
+	}
+	return n, err //nolint:wrapcheck // readers compare with io.EOF
+}
+
+// Close takes the trailer too, since a server reads the rest of a body in Close.
+func (b *trailerBody) Close() error {
+	err := b.ReadCloser.Close()
+	b.takeTrailer()
+	return err //nolint:wrapcheck // the body's own error
+}
+
+// takeTrailer copies into the trailer of b.r what passes of the original's. The
+// map stays the same, since copies of b.r share it.
+func (b *trailerBody) takeTrailer() {
+	for name, values := range b.original.Trailer {
+		if !b.guard.passes(name, b.trusted) {
+			continue
+		}
+		if b.r.Trailer == nil {
+			b.r.Trailer = make(http.Header)
+		}
+		b.r.Trailer[name] = values
+	}
+}
