@@ -8,6 +8,11 @@ SHELL       := bash
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI         := $(CURDIR)/bin/tools/golangci-lint-$(GOLANGCI_VERSION)
 
+# The short flags of make are the first word of MAKEFLAGS.
+ifneq (,$(findstring i,$(filter-out --%,$(firstword -$(MAKEFLAGS)))))
+$(error with -i, make succeeds where a test fails; leave -i out, also of MAKEFLAGS)
+endif
+
 FUZZTIME ?= 60s
 ARGS     ?=
 

@@ -114,8 +114,11 @@ func New(config Config) (*Guard, error) {
 func (c *Config) check() (*url.URL, error) {
 	var faults []error
 	addf := func(format string, args ...any) { faults = append(faults, fmt.Errorf("middleware: "+format, args...)) }
-	if c.Validator == nil {
+	switch {
+	case c.Validator == nil:
 		addf("Validator is nil; make one with validator.New")
+	case len(c.Validator.Issuers()) == 0 && !c.Validator.ResolvesIssuers(): // validator.New wants either
+		addf("Validator was not made by validator.New; it would refuse every request")
 	}
 	if err := c.Hierarchy.Err(); err != nil {
 		addf("Hierarchy: %w", err)

@@ -60,7 +60,7 @@ func (e *entry) yieldTo(guarded *entry) {
 func rivals(public, guarded *entry) []*pattern {
 	p, g := public.pattern, guarded.pattern
 	if !public.isPublic() || guarded.isPublic() || g.method == "" || g.method == p.method ||
-		p.method == http.MethodOptions || p.host != "" && g.host == "" {
+		p.method == http.MethodOptions || p.goesFirst(g) {
 		return nil
 	}
 	var all []*pattern

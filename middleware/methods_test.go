@@ -117,6 +117,11 @@ func TestOtherMethods(t *testing.T) {
 		// A preflight has no token; a pattern for OPTIONS answers it.
 		{"GET /admin", "OPTIONS /; /", "OPTIONS /admin", fromPublic, fromPublic, ""},
 		{"GET /admin", "OPTIONS /; /", "PUT /admin", 401, 405, "GET, HEAD, OPTIONS"},
+		// A public pattern for OPTIONS alone lists no path.
+		{"GET /admin", "OPTIONS /", "PUT /nothing", 401, 404, ""},
+		{"GET /admin", "OPTIONS /; PUT /docs", "GET /docs", 401, 405, "OPTIONS, PUT"},
+		{"GET /admin", "OPTIONS /docs", "GET /docs", 401, 404, ""},
+		{"GET /admin; OPTIONS /docs", "", "GET /docs", 401, 405, "OPTIONS"},
 		// Hosts.
 		{"GET api.test/admin", "/", "PUT api.test/admin", 401, 405, head},
 		{"GET api.test/admin", "/", "PUT api.test:8443/admin", 401, 405, head},

@@ -77,7 +77,7 @@ func (m *Mux) register(e *entry) {
 	for _, other := range m.entries {
 		e.yieldTo(other)
 	}
-	m.mux.Handle(e.pattern.text, e)
+	m.handle(e)
 	for _, other := range m.entries {
 		other.yieldTo(e)
 	}
@@ -88,6 +88,24 @@ func (m *Mux) register(e *entry) {
 	if e.pattern.host != "" {
 		m.hosts.Store(true)
 	}
+}
+
+// handle gives e to ServeMux. Its panic names the line in this file as the place
+// where each pattern was registered, so handle panics anew, with the patterns.
+func (m *Mux) handle(e *entry) {
+	defer func() {
+		cause := recover()
+		if cause == nil {
+			return
+		}
+		for _, other := range m.entries {
+			if why, conflicts := conflictOf(e.pattern, other.pattern); conflicts {
+				panic(fmt.Sprintf("middleware: pattern %q: conflicts with pattern %q: %s", e.pattern.text, other.pattern.text, why))
+			}
+		}
+		panic(fmt.Sprintf("middleware: pattern %q: %v", e.pattern.text, cause))
+	}()
+	m.mux.Handle(e.pattern.text, e)
 }
 
 // made reports whether [Guard.NewMux] made m.
@@ -157,7 +175,9 @@ func (m *Mux) PolicyFor(r *http.Request) (policy scopes.Policy, listed bool, den
 }
 
 // AllowedMethods returns the methods under which the path of r is listed, sorted,
-// of those that the patterns of m name; with HEAD where GET is one.
+// of those that the patterns of m name; with HEAD where GET is one. A public
+// pattern for OPTIONS alone lists no path, so that one for the preflights of all
+// paths ("OPTIONS /") leaves the others unlisted.
 func (m *Mux) AllowedMethods(r *http.Request) []string {
 	named := map[string]bool{}
 	for _, e := range m.listed() {
@@ -167,12 +187,20 @@ func (m *Mux) AllowedMethods(r *http.Request) []string {
 	}
 	delete(named, "")
 	var allowed []string
+	listed := false
 	for _, method := range slices.Sorted(maps.Keys(named)) {
 		// The look-up reads nothing else of a request.
 		same := &http.Request{Method: method, Host: r.Host, URL: r.URL}
-		if m.refuse(same) == nil && m.find(same) != m.unlisted {
-			allowed = append(allowed, method)
+		if m.refuse(same) != nil {
+			continue
 		}
+		if d := m.find(same); d != m.unlisted {
+			allowed = append(allowed, method)
+			listed = listed || method != http.MethodOptions || !d.policy.IsPublic()
+		}
+	}
+	if !listed {
+		return nil
 	}
 	return allowed
 }

@@ -41,6 +41,36 @@ func TestMissingWildcard(t *testing.T) {
 	}
 }
 
+// TestPatternFaults shows that a pattern that ServeMux refuses is told with the
+// pattern that it conflicts with, and without lines of this package.
+func TestPatternFaults(t *testing.T) {
+	guard := guardFor(t, testissuer.New(t), middleware.Config{})
+	for _, row := range []struct{ first, second, want string }{
+		{"GET /a", "GET /a", `middleware: pattern "GET /a": conflicts with pattern "GET /a": GET /a matches the same requests as GET /a`},
+		{"/a/{x}", "/{y}/b", `middleware: pattern "/{y}/b": conflicts with pattern "/a/{x}": /{y}/b and /a/{x} both match some paths, like "/a/b". But neither`},
+		{"GET /{a}/b", "/x/{b}", `middleware: pattern "/x/{b}": conflicts with pattern "GET /{a}/b": `},
+		{"/a", "/{", `middleware: pattern "/{": parsing "/{": `},
+		{"/a", "", `middleware: pattern "": http: invalid pattern`},
+		{"/a", "GET", `middleware: pattern "GET": parsing "GET": `},
+	} {
+		mux := guard.NewMux()
+		mux.Handle("PUT /other", scopes.Public(), new(handler))
+		mux.Handle(row.first, scopes.Public(), new(handler))
+		func() {
+			defer func() {
+				got, _ := recover().(string)
+				if !strings.HasPrefix(got, row.want) || strings.Contains(got, ".go") || strings.Contains(got, "\n") {
+					t.Errorf("%q after %q: %q, want %q", row.second, row.first, got, row.want)
+				}
+			}()
+			mux.Handle(row.second, scopes.Authenticated(), new(handler))
+		}()
+		if routes := mux.Routes(); len(routes) != 2 {
+			t.Errorf("%q after %q: %v", row.second, row.first, routes)
+		}
+	}
+}
+
 func TestMux(t *testing.T) {
 	issuer := testissuer.New(t)
 	mux := guardFor(t, issuer, middleware.Config{}).NewMux()

@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -111,6 +112,42 @@ func (p *pattern) meets(other *pattern) bool {
 	}
 	return len(p.segments) == len(other.segments)
 }
+
+// within returns the pattern of the paths and hosts that both p, which has no
+// rest, and other, which p meets, match.
+func (p *pattern) within(other *pattern) *pattern {
+	both := p.withSegments(slices.Clone(p.segments))
+	for i, s := range other.segments {
+		if s.rest {
+			break
+		}
+		if both.segments[i].isWild() {
+			both.segments[i] = s
+		}
+	}
+	if both.host == "" {
+		both.host = other.host
+	}
+	return both
+}
+
+// conflictOf reports whether ServeMux refuses p beside other, which it took, and
+// how it explains that.
+func conflictOf(p, other *pattern) (why string, conflicts bool) {
+	both := http.NewServeMux()
+	both.Handle(other.text, http.NotFoundHandler())
+	defer func() {
+		if cause := recover(); cause != nil {
+			_, why, conflicts = strings.Cut(fmt.Sprint(cause), ":\n") // in front of it are the patterns, with lines of this file
+			why = strings.Join(strings.Fields(why), " ")
+		}
+	}()
+	both.Handle(p.text, http.NotFoundHandler())
+	return "", false
+}
+
+// goesFirst reports whether ServeMux tries p before other because p has a host.
+func (p *pattern) goesFirst(other *pattern) bool { return p.host != "" && other.host == "" }
 
 // serves reports whether p is for requests with method.
 func (p *pattern) serves(method string) bool {

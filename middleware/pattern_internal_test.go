@@ -6,6 +6,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/sallyport-auth/sallyport/scopes"
 )
 
 // randomPattern makes a path pattern of few segments, so that two of them often
@@ -164,4 +166,77 @@ func TestPatternSlashes(t *testing.T) {
 			t.Errorf("%s: %v, %v", text, with, without)
 		}
 	}
+}
+
+// TestWarningsAgreeWithMux shows that Warnings tells of the other spellings of a
+// guarded path that the Mux serves by a broader public pattern, and of no others.
+func TestWarningsAgreeWithMux(t *testing.T) {
+	random := rand.New(rand.NewPCG(7, 8))
+	paths := shortPaths()
+	seen := map[bool]int{}
+	for range 4000 {
+		host := func() string { return []string{"", "", "api.test"}[random.IntN(3)] }
+		method := func() string { return []string{"", "GET ", "HEAD ", "PUT "}[random.IntN(4)] }
+		public := method() + host() + randomPattern(random)
+		guarded := []string{method() + host() + randomPattern(random), method() + host() + randomPattern(random)}
+		m := muxOfPatterns(public, guarded)
+		if m == nil {
+			continue // the patterns conflict
+		}
+		p, g := m.entries[0], m.entries[1]
+		for i, spelling := range []*pattern{g.pattern.withSlash(), g.pattern.withoutSlash()} {
+			if spelling == nil || spelling.covers(p.pattern) {
+				continue
+			}
+			want := false
+			for _, path := range paths {
+				for _, host := range []string{"api.test", "www.test"} {
+					want = want || spelling.matches(host, path) && reaches(m, p, g.pattern.method, host, path)
+				}
+			}
+			if got := openings[i].serves(p, g, m.entries); got != want {
+				t.Errorf("%q public, %q guarded: %v, the paths say %v: %q", public, guarded, got, want, openings[i].advice)
+			}
+			seen[want]++
+		}
+	}
+	if len(seen) != 2 {
+		t.Errorf("not both answers occurred: %v", seen)
+	}
+}
+
+// muxOfPatterns makes a Mux with one public pattern, which comes first, and
+// guarded ones, or returns nil if they conflict.
+func muxOfPatterns(public string, guarded []string) (m *Mux) {
+	defer func() {
+		if recover() != nil {
+			m = nil
+		}
+	}()
+	m = &Mux{guard: new(Guard), mux: http.NewServeMux(), unlisted: new(door)}
+	m.register(&entry{mux: m, pattern: parsePattern(public), door: &door{policy: scopes.Public()}})
+	for _, text := range guarded {
+		m.register(&entry{mux: m, pattern: parsePattern(text), door: &door{policy: scopes.Authenticated()}})
+	}
+	return m
+}
+
+// reaches reports whether m serves path on host by e, under some method that method, of
+// another pattern, stands for.
+func reaches(m *Mux, e *entry, method, host, path string) bool {
+	served := []string{method}
+	switch method {
+	case "":
+		served = []string{"GET", "HEAD", "PUT", "POST"}
+	case http.MethodGet:
+		served = append(served, http.MethodHead)
+	}
+	for _, name := range served {
+		r := httptest.NewRequest(name, path, nil)
+		r.Host = host
+		if m.find(r) == e.door {
+			return true
+		}
+	}
+	return false
 }

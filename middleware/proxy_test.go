@@ -251,7 +251,7 @@ func TestPublicURLForwarding(t *testing.T) {
 
 // TestConfigFaults covers R-OP-01 for what the Guard is told.
 func TestConfigFaults(t *testing.T) {
-	v := new(validator.Validator)
+	v := middleware.AnyValidator()
 	body := func(http.ResponseWriter, *http.Request, *middleware.Denial) {}
 	for name, config := range map[string]middleware.Config{
 		"ResourceMetadata, http":      {ResourceMetadata: "http://api.test/x"},
@@ -288,6 +288,28 @@ func TestConfigFaults(t *testing.T) {
 		if _, err := middleware.New(config); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestUnmadeValidator shows that New takes no Validator that refuses everything, and
+// takes one whose issuers are all found by Tenants.
+func TestUnmadeValidator(t *testing.T) {
+	for want, v := range map[string]*validator.Validator{
+		"middleware: Validator is nil":                        nil,
+		"middleware: Validator was not made by validator.New": new(validator.Validator),
+	} {
+		if guard, err := middleware.New(middleware.Config{Validator: v}); guard != nil || err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%v, %v, want %q", guard, err, want)
+		}
+	}
+	v, err := validator.New(validator.Config{Tenants: func(context.Context, string) (validator.Issuer, error) {
+		return validator.Issuer{}, validator.ErrUnknownIssuer
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := middleware.New(middleware.Config{Validator: v}); err != nil {
+		t.Errorf("a Validator with Tenants alone: %v", err)
 	}
 }
 

@@ -15,10 +15,10 @@ import (
 // path, and nothing that the guard answers.
 func TestMuxWarnings(t *testing.T) {
 	guard := guardFor(t, testissuer.New(t), middleware.Config{})
-	const slash, methods = "with a slash more", "under all other methods"
+	const slash, bare, methods = "with a slash more", "without the slash at its end", "under all other methods"
 	for _, test := range []struct {
 		guarded, public string
-		want            []string // "pattern|other pattern|what"
+		want            []string // "pattern|other patterns|what"
 	}{
 		{"GET /admin", "/", []string{"/|GET /admin|" + slash}},
 		{"GET /admin", "/{rest...}", []string{"/{rest...}|GET /admin|" + slash}},
@@ -30,10 +30,29 @@ func TestMuxWarnings(t *testing.T) {
 		{"GET /admin; GET /x/{$}", "/", []string{"/|GET /admin|" + slash}},
 		{"GET a.test/admin", "/", []string{"/|GET a.test/admin|" + slash}},
 		{"GET /admin", "a.test/", []string{"a.test/|GET /admin|" + slash}},
-		{"GET /a; GET /b", "/", []string{"/|GET /a|" + slash, "/|GET /b|" + slash}},
+		{"GET /a; GET /b", "/", []string{`/|GET /a", "GET /b|` + slash}},
 		{"GET /admin", "/admin", []string{"/admin|GET /admin|" + methods}},
 		{"GET /admin/", "/admin/{rest...}", []string{"/admin/{rest...}|GET /admin/|" + methods}},
+		{"GET /admin", "/{page}/{$}", []string{"/{page}/{$}|GET /admin|" + slash}},
+		{"/admin", "GET /{page}/{$}", []string{"GET /{page}/{$}|/admin|" + slash}},
+		{"GET /admin/{id}", "/{a}/{b}/{$}", []string{"/{a}/{b}/{$}|GET /admin/{id}|" + slash}},
+		{"GET /admin/{id}", "/{a}/x/", []string{"/{a}/x/|GET /admin/{id}|" + slash}},
+		{"GET /admin/", "/{page}", []string{"/{page}|GET /admin/|" + bare}},
+		{"GET /admin/{$}", "/{page}", []string{"/{page}|GET /admin/{$}|" + bare}},
+		{"GET /admin/{rest...}", "GET /{page}", []string{"GET /{page}|GET /admin/{rest...}|" + bare}},
+		{"GET /admin/x/; GET /admin/{id}/", "/{a}/{b}", []string{`/{a}/{b}|GET /admin/x/", "GET /admin/{id}/|` + bare}},
+		{"GET a.test/admin/", "/{page}", []string{"/{page}|GET a.test/admin/|" + bare}},
+		{"GET /admin/; GET /b", "/{page}; /b/{$}", []string{"/{page}|GET /admin/|" + bare}},
 		// Nothing is open.
+		{"GET /admin; GET /admin/{$}", "/{page}/{$}", nil},
+		{"GET /admin; POST /admin/{$}", "/{page}/{$}", nil},
+		{"GET /admin", "/admin/{$}", nil},
+		{"GET /admin/{id}", "/admin/new/{$}", nil},
+		{"GET /admin/; GET /admin", "/{page}", nil},
+		{"GET /admin/; POST /admin", "/{page}", nil},
+		{"GET /admin/", "/admin", nil},
+		{"GET /admin/", "PUT /{page}", nil},
+		{"GET /admin/{x}/; GET /a/b", "/a/{y}", nil},
 		{"GET /admin", "", nil},
 		{"", "/", nil},
 		{"GET /admin; GET /admin/", "/", nil},
@@ -58,10 +77,27 @@ func TestMuxWarnings(t *testing.T) {
 			for i, want := range test.want {
 				parts := strings.Split(want, "|")
 				if !strings.HasPrefix(got[i], fmt.Sprintf("pattern %q is public", parts[0])) ||
-					!strings.Contains(got[i], fmt.Sprintf("path of %q %s", parts[1], parts[2])) {
+					!strings.Contains(got[i], fmt.Sprintf("path of \"%s\" %s", parts[1], parts[2])) {
 					t.Errorf("%s guarded, %s public: %q, want %q", test.guarded, test.public, got[i], want)
 				}
 			}
+		}
+	}
+}
+
+// TestMuxWarningsList shows that a public pattern beside many guarded ones is told
+// of once, with ten of them.
+func TestMuxWarningsList(t *testing.T) {
+	mux := guardFor(t, testissuer.New(t), middleware.Config{}).NewMux()
+	mux.Handle("/", scopes.Public(), new(handler))
+	for i := range 12 {
+		mux.Handle(fmt.Sprintf("GET /r%d", i), scopes.Authenticated(), new(handler))
+		got, rest := mux.Warnings(), " with a slash more"
+		if i >= 10 {
+			rest = fmt.Sprintf(` "GET /r9" and %d more with a slash more`, i-9)
+		}
+		if len(got) != 1 || strings.Count(got[0], `"GET /r`) != min(i+1, 10) || !strings.Contains(got[0], rest) {
+			t.Errorf("%d guarded patterns: %q", i+1, got)
 		}
 	}
 }

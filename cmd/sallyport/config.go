@@ -64,6 +64,9 @@ type scopesFile struct {
 	Any []string `json:"any" yaml:"any"`
 }
 
+// placeholder is a configuration without faults.
+var placeholder = validator.Config{Issuers: []validator.Issuer{{URL: "https://issuer.invalid", Audiences: []string{"https://api.invalid"}}}}
+
 // loadJudge reads the configuration at path; jwksPath, if given, replaces the
 // keys of its only issuer. The error is all faults.
 func loadJudge(path, jwksPath string) (*judge, error) {
@@ -80,7 +83,10 @@ func loadJudge(path, jwksPath string) (*judge, error) {
 	v, err := validator.New(config)
 	if err != nil {
 		faults = append(faults, inFileTerms(err))
-		v = new(validator.Validator) // never asked: it lets the routes be checked too
+		v, err = validator.New(placeholder) // never asked: it lets the routes be checked too
+		if err != nil {
+			return nil, prefixed(path, err)
+		}
 	}
 	guard, err := middleware.New(middleware.Config{Validator: v})
 	if err != nil {

@@ -20,7 +20,9 @@ func chiAPI(v *validator.Validator) (http.Handler, error) {
 	}
 	router := chi.NewRouter()
 	router.With(guard.Middleware(policy())).Get("/{tenant}/orders", listOrders)
-	router.NotFound(guard.Require(scopes.Authenticated(), http.NotFoundHandler()).ServeHTTP)
+	unlisted := guard.Require(scopes.Authenticated(), http.NotFoundHandler())
+	router.NotFound(unlisted.ServeHTTP)
+	router.MethodNotAllowed(unlisted.ServeHTTP) // or strangers learn which paths there are
 	return refuseAmbiguous(router), nil
 	// end of snippet
 }

@@ -19,6 +19,7 @@ func ginAPI(v *validator.Validator) (http.Handler, error) {
 		return nil, err
 	}
 	router := gin.New()
+	router.RedirectTrailingSlash = false // or strangers learn which paths there are
 	router.GET("/:tenant/orders", ginRequire(guard, policy()), gin.WrapF(listOrders))
 	router.NoRoute(ginRequire(guard, scopes.Authenticated()))
 	return refuseAmbiguous(router), nil

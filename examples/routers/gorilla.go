@@ -21,6 +21,8 @@ func gorillaAPI(v *validator.Validator) (http.Handler, error) {
 	}
 	router := mux.NewRouter()
 	router.Handle("/{tenant}/orders", guard.Require(policy(), http.HandlerFunc(listOrders))).Methods(http.MethodGet)
-	router.NotFoundHandler = guard.Require(scopes.Authenticated(), http.NotFoundHandler())
+	unlisted := guard.Require(scopes.Authenticated(), http.NotFoundHandler())
+	router.NotFoundHandler = unlisted
+	router.MethodNotAllowedHandler = unlisted // or strangers learn which paths there are
 	return refuseAmbiguous(router), nil
 }

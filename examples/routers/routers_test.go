@@ -47,8 +47,8 @@ func TestRouters(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, test := range []struct {
-			path, authorization string
-			status              int
+			target, authorization string
+			status                int
 		}{
 			{"/acme/orders", good, 200},
 			{"/acme/orders", "", 401},
@@ -62,8 +62,28 @@ func TestRouters(t *testing.T) {
 			{"/nothing", good, 404},
 			{"/other/../acme/orders", good, 400},
 			{"/acme%2Forders", good, 400},
+			// Another method or a slash more is as little listed as any other path.
+			{"POST /acme/orders", "", 401},
+			{"HEAD /acme/orders", "", 401},
+			{"OPTIONS /acme/orders", "", 401},
+			{"FOO /acme/orders", "", 401},
+			{"FOO /nothing", "", 401},
+			{"/acme/orders/", "", 401},
+			{"POST /acme/orders/", "", 401},
+			{"/acme", "", 401},
+			{"/acme/", "", 401},
+			{"/", "", 401},
+			{"POST /acme/orders", "Bearer bad", 401},
+			{"POST /acme/orders", good, 404},
+			{"HEAD /acme/orders", good, 404},
+			{"FOO /acme/orders", good, 404},
+			{"/acme/orders/", good, 404},
 		} {
-			r := httptest.NewRequest(http.MethodGet, test.path, nil)
+			method, path, named := strings.Cut(test.target, " ")
+			if !named {
+				method, path = http.MethodGet, test.target
+			}
+			r := httptest.NewRequest(method, path, nil)
 			if test.authorization != "" {
 				r.Header.Set("Authorization", test.authorization)
 			}
@@ -71,7 +91,10 @@ func TestRouters(t *testing.T) {
 			api.ServeHTTP(w, r)
 			ran := strings.Contains(w.Body.String(), "orders for")
 			if w.Code != test.status || ran != (test.status == 200) || ran && w.Body.String() != "orders for user-1\n" {
-				t.Errorf("%s: %s: %d %q, want %d", name, test.path, w.Code, w.Body, test.status)
+				t.Errorf("%s: %s: %d %q, want %d", name, test.target, w.Code, w.Body, test.status)
+			}
+			if header := w.Header(); header["Allow"] != nil || header["Location"] != nil || w.Code == 401 && header["Www-Authenticate"] == nil {
+				t.Errorf("%s: %s: %v", name, test.target, w.Header())
 			}
 		}
 	}

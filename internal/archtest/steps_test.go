@@ -183,6 +183,7 @@ func TestContinuousIntegrationCanFail(t *testing.T) {
 // What a program finds without failing itself is a failure too.
 func TestFindingsAreFailures(t *testing.T) {
 	const (
+		test     = "go test work"
 		fuzz     = "go test -run ^$ -fuzz ^FuzzTwo$"
 		list     = "go test -list "
 		vectors  = "go test -count=1 -v "
@@ -213,9 +214,20 @@ func TestFindingsAreFailures(t *testing.T) {
 		{name: "no RFC test", command: ci, plant: plant{call: vectors, text: strings.ReplaceAll(vectorOutput, "PASS: TestRFC", "")}},
 		{name: "no vector", command: ci, plant: plant{call: vectors, text: strings.ReplaceAll(vectorOutput, "vectors:", "")}},
 		{name: "no case of a file", command: ci, plant: plant{call: vectors, text: strings.ReplaceAll(vectorOutput, " 26 accepted, 361 refused", " 0 accepted, 0 refused")}},
+		{name: "failing test, failures ignored", command: "make -i test", plant: plant{call: test, status: 1}},
+		{name: "failing test, failures ignored", command: "make -ki --no-print-directory test", plant: plant{call: test, status: 1}},
+		{name: "failing test, failures ignored", command: "make --ignore-errors test", plant: plant{call: test, status: 1}},
+		{name: "failing test, failures ignored", command: "env MAKEFLAGS=i make test", plant: plant{call: test, status: 1}},
+		{name: "failing test, failures ignored", command: "env GNUMAKEFLAGS=-i make test", plant: plant{call: test, status: 1}},
+		{name: "failing test, failures ignored", command: "env MAKEFLAGS=i " + ci, plant: plant{call: test, status: 1}},
+		{name: "failing test, failures ignored", command: "env GNUMAKEFLAGS=-i " + ci, plant: plant{call: test, status: 1}},
+		{name: "failing test, failures ignored in another file", command: "env MAKEFILES=ignore.mk " + ci, plant: plant{call: test, status: 1}},
+		{name: "sound, failures ignored by the caller", command: "env MAKEFLAGS=i " + ci, plant: plant{call: "none"}, green: true},
+		{name: "sound, words with an i", command: "make -k --no-print-directory test ARGS=i", plant: plant{call: "none"}, green: true},
 		{name: "no claims case", command: ci, plant: plant{call: vectors, text: strings.ReplaceAll(vectorOutput, " 8 of 8", " 0 of 8")}},
 	}
 	w := newWorkshop(t)
+	w.write("ignore.mk", ".IGNORE:\n")
 	for _, tt := range tests {
 		if status, output, _ := w.run(tt.plant, strings.Fields(tt.command)...); (status == 0) != tt.green {
 			t.Errorf("%s: %s: exits with %d\n%s", tt.command, tt.name, status, output)
@@ -224,6 +236,19 @@ func TestFindingsAreFailures(t *testing.T) {
 	w.write("programs/git", "#!/bin/sh\nexit 0\n")
 	if status, output, _ := w.run(plant{}, strings.Fields(ci)...); status == 0 {
 		t.Errorf("git lists no Go file: exits with 0\n%s", output)
+	}
+}
+
+// .ci/run calls go with flags of its own only: with -run or -skip in GOFLAGS,
+// tests would be left out.
+func TestContinuousIntegrationSetsGoFlags(t *testing.T) {
+	w := newWorkshop(t)
+	w.write("standin/go", w.read("testdata/standin.sh"))
+	w.write("programs/go", "#!/bin/sh\necho \"$GOFLAGS\" >>\"$ROOT/flags\"\nexec \"$ROOT/standin/go\" \"$@\"\n")
+	status, output, _ := w.run(plant{}, append([]string{"env", "GOFLAGS=-run=^$ -skip=."}, strings.Fields(ci)...)...)
+	flags := slices.Compact(strings.Fields(w.read(filepath.Join(w.dir, "flags"))))
+	if status != 0 || !slices.Equal(flags, []string{"-buildvcs=false"}) {
+		t.Errorf("exits with %d, GOFLAGS %q\n%s", status, flags, output)
 	}
 }
 
