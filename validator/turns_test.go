@@ -17,6 +17,7 @@ import (
 // more.
 type hanging struct {
 	http.RoundTripper
+
 	now atomic.Bool
 }
 
