@@ -46,8 +46,9 @@ func NewAcceptedFile(dir string, trace *Trace) *AcceptedFile {
 }
 
 // Load reads what Save wrote last: nothing if there is no file.
-func (f *AcceptedFile) Load() (digests []IssuerDigest, err error) {
-	err = f.LoadTo(func(read []IssuerDigest) { digests = read })
+func (f *AcceptedFile) Load() ([]IssuerDigest, error) {
+	var digests []IssuerDigest
+	err := f.LoadTo(func(read []IssuerDigest) { digests = read })
 	return digests, err
 }
 

@@ -68,13 +68,14 @@ func (a *acceptedIssuers) load(ctx context.Context, shared *jwkscache.Shared) er
 func (a *acceptedIssuers) read(ctx context.Context, loading *detached.Flight, over chan struct{}) {
 	land := sync.OnceFunc(func() { loading.Land(nil) })
 	defer land()
-	_, _, _ = detached.Do(ctx, acceptedLoadTimeout, func(context.Context) (struct{}, error) {
+	_, _, err := detached.Do(ctx, acceptedLoadTimeout, func(context.Context) (struct{}, error) {
 		defer close(over)
-		return struct{}{}, a.file.LoadTo(func(digests []jwkscache.IssuerDigest) { // the hook is told of an error
+		return struct{}{}, a.file.LoadTo(func(digests []jwkscache.IssuerDigest) {
 			a.take(digests)
 			land()
 		})
 	})
+	_ = err // the hook is told
 }
 
 // take adds what the file has.

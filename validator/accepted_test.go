@@ -227,6 +227,52 @@ func TestAcceptedFileUnreadable(t *testing.T) {
 	})
 }
 
+// TestAcceptedFileOutlastsARestart shows that the issuers of the file are kept with
+// the first token that is accepted after a restart, although the hook is slow or
+// the file could not be read at first, and that no token waits for the hook.
+func TestAcceptedFileOutlastsARestart(t *testing.T) {
+	for name, row := range map[string]struct {
+		hook  time.Duration
+		start os.FileMode // of the file while the first token comes
+	}{
+		"a slow hook":                    {time.Minute, 0o600},
+		"a file that others may write":   {0, 0o602},
+		"that, and a slow hook":          {time.Minute, 0o602},
+		"nothing that is out of the way": {0, 0o600},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "keys")
+			synctest.Test(t, func(t *testing.T) {
+				tenant := startIssuer(t, "https://tenant.test")
+				defer tenant.Close()
+				d := newDirectory()
+				d.set(tenant.URL(), answering(pinned(tenant)))
+				noError(t, jwkscache.NewAcceptedFile(dir, nil).Save([]jwkscache.IssuerDigest{jwkscache.DigestIssuer("https://other.test")}))
+				noError(t, os.Chmod(acceptedPath(t, dir), row.start))
+				v := configured(t, func(c *validator.Config) {
+					c.SnapshotDir, c.Tenants = dir, d.find
+					c.Trace = &validator.Trace{Keys: &jwkscache.Trace{Stored: func(issuer string, stored jwkscache.Stored) {
+						if issuer != "" {
+							return
+						}
+						if stored.Use == "load" { // the first time it has been read
+							noError(t, os.Chmod(acceptedPath(t, dir), 0o600))
+						}
+						time.Sleep(row.hook)
+					}}}
+				})
+				start := time.Now()
+				wantReason(t, "good", judged(t, v, tenant, testissuer.Token{}), "")
+				if row.start == 0o600 {
+					wantTook(t, "the first token", start, 0)
+				}
+				advance(10 * time.Minute)
+				wantCount(t, "issuers in the file", acceptedDigests(t, dir), 2)
+			})
+		})
+	}
+}
+
 // TestTenantSlowCalls shows that slow calls for strangers are given up only where
 // others wait, and that their contexts then end.
 func TestTenantSlowCalls(t *testing.T) {

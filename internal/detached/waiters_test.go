@@ -65,3 +65,45 @@ func TestWaiters(t *testing.T) {
 		all.Wait()
 	})
 }
+
+// TestWaitersPart shows that a part has a bound of its own, that who waits in it
+// counts in the whole, and that the rest has room.
+func TestWaitersPart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		whole := detached.NewWaiters(30)
+		part := whole.Part(20)
+		var all sync.WaitGroup
+		var flights []*detached.Flight
+		for _, step := range []struct {
+			name              string
+			waiters           *detached.Waiters
+			flights           int
+			inPart, wantWhole int
+		}{
+			{"the part", part, 20, 20, 20},
+			{"the whole beside it", whole, 20, 20, 30},
+			{"the part again", part, 20, 20, 30},
+		} {
+			for range step.flights {
+				f := detached.NewFlight()
+				flights = append(flights, f)
+				all.Go(func() {
+					if err := step.waiters.Wait(t.Context(), f, 1); err != nil && !errors.Is(err, detached.ErrWaiters) {
+						t.Error(err)
+					}
+				})
+				synctest.Wait()
+			}
+			if part.Waiting() != step.inPart || whole.Waiting() != step.wantWhole {
+				t.Errorf("%s: %d wait in the part, %d in all, want %d, %d", step.name, part.Waiting(), whole.Waiting(), step.inPart, step.wantWhole)
+			}
+		}
+		for _, f := range flights {
+			f.Land(nil)
+		}
+		all.Wait()
+		if part.Waiting() != 0 || whole.Waiting() != 0 {
+			t.Errorf("%d wait in the part, %d in all in the end", part.Waiting(), whole.Waiting())
+		}
+	})
+}
