@@ -127,6 +127,30 @@ func canaryPresentation() validator.Presentation {
 	}
 }
 
+// TestPresentationVerbs (R-OB-02): a Presentation prints redacted under every verb
+// but %w and %p, under which fmt asks no Formatter, as its documentation says. %T
+// writes the type.
+func TestPresentationVerbs(t *testing.T) {
+	p := canaryPresentation()
+	for verb := '!'; verb <= '~'; verb++ {
+		if strings.ContainsRune("!#%*+-.0123456789[Tpw", verb) { // flags, and what is said above
+			continue
+		}
+		for name, v := range map[string]any{"value": p, "pointer": &p, "exported field": struct{ P validator.Presentation }{p}, "slice": []validator.Presentation{p}} {
+			text := fmt.Sprintf("%"+string(verb), v)
+			noCanary(t, map[string]string{"%" + string(verb) + " of a " + name: text})
+			if !strings.Contains(text, "Presentation(Bearer, 11 bytes)") {
+				t.Errorf("%%%c of a %s writes %s", verb, name, text)
+			}
+		}
+	}
+	for _, verb := range []string{"%w", "%p"} {
+		if text := fmt.Sprintf(verb, p); !strings.Contains(text, canary) {
+			t.Errorf("%s writes %s: the documentation says otherwise", verb, text)
+		}
+	}
+}
+
 // TestSealedRedaction (R-OB-02): a Sealed shows no more than the scheme and a
 // length wherever it stands, also where fmt can call no method.
 func TestSealedRedaction(t *testing.T) {
