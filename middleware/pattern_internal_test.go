@@ -174,7 +174,7 @@ func TestWarningsAgreeWithMux(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 8))
 	paths := shortPaths()
 	seen := map[bool]int{}
-	for range 4000 {
+	for range 1500 {
 		host := func() string { return []string{"", "", "api.test"}[random.IntN(3)] }
 		method := func() string { return []string{"", "GET ", "HEAD ", "PUT "}[random.IntN(4)] }
 		public := method() + host() + randomPattern(random)

@@ -11,8 +11,9 @@ import (
 )
 
 // Warnings tells what of the routes works and deserves a second look, for
-// start-up logs: routes that refuse every token because of the audience or the
-// sender constraint that they demand ([validator.Validator.CanMeet]), and public
+// start-up logs: routes that refuse every token because of the audience, the
+// sender constraint or the acr value that they demand
+// ([validator.Validator.CanMeet], [validator.Validator.CanMeetACR]), and public
 // patterns that serve more than they may be meant to. Those are a public subtree
 // or wildcard that serves the path of a guarded pattern with a slash more, or
 // without the slash at its end, which a handler may take for the same, and a
@@ -21,7 +22,7 @@ func (m *Mux) Warnings() []string {
 	all := m.listed()
 	var told []string
 	for _, e := range all {
-		if err := m.guard.validator.CanMeet(e.door.policy.Demands()); err != nil {
+		if err := m.guard.canMeet(e.door.policy); err != nil {
 			told = append(told, fmt.Sprintf("pattern %q: %v", e.pattern.text, err))
 		}
 	}
@@ -113,9 +114,9 @@ func servesOtherMethods(public, guarded *entry, _ []*entry) bool {
 
 // Warnings tells which policies of [Guard.Require], [Guard.Optional],
 // [Guard.Middleware] and [Guard.Compile] refuse every token because of the
-// audience or the sender constraint that they demand
-// ([validator.Validator.CanMeet]), for start-up logs: each once, and the first
-// 100. Those of a [Mux] are told by [Mux.Warnings].
+// audience, the sender constraint or the acr value that they demand, for start-up
+// logs: each once, and the first 100. Those of a [Mux] are told by
+// [Mux.Warnings].
 func (g *Guard) Warnings() []string {
 	if g == nil {
 		return nil
@@ -123,6 +124,17 @@ func (g *Guard) Warnings() []string {
 	g.notes.mu.Lock()
 	defer g.notes.mu.Unlock()
 	return slices.Clone(g.notes.all)
+}
+
+// canMeet returns nil, or an error that says why no token of the configured
+// issuers is permitted. It finds what the policy asks of validation, and the acr
+// values that it asks for without an alternative.
+func (g *Guard) canMeet(policy scopes.Policy) error {
+	if err := g.validator.CanMeet(policy.Demands()); err != nil {
+		return err //nolint:wrapcheck // it is of this module
+	}
+	required := scopes.NewContract([]scopes.Route{{Policy: policy}}).Routes[0].Requires
+	return g.validator.CanMeetACR(required.ACRValues) //nolint:wrapcheck // as above
 }
 
 // maxNotes bounds what a program that compiles policies for each request keeps.
@@ -136,7 +148,7 @@ type notes struct {
 
 // note keeps what is to be told of a policy.
 func (g *Guard) note(policy scopes.Policy) {
-	err := g.validator.CanMeet(policy.Demands())
+	err := g.canMeet(policy)
 	if err == nil {
 		return
 	}

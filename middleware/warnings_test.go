@@ -9,6 +9,7 @@ import (
 	"github.com/sallyport-auth/sallyport/middleware"
 	"github.com/sallyport-auth/sallyport/scopes"
 	"github.com/sallyport-auth/sallyport/testissuer"
+	"github.com/sallyport-auth/sallyport/validator"
 )
 
 // TestMuxWarnings shows which routes are told of: what is open beside a guarded
@@ -142,5 +143,41 @@ func TestUnsatisfiableWarnings(t *testing.T) {
 	}
 	if slices.Reverse(got); slices.Equal(got, guard.Warnings()) {
 		t.Error("a caller can change what is kept")
+	}
+}
+
+// TestUnsatisfiableACR shows that a route is told of whose acr values count for no
+// issuer, unless it has an alternative.
+func TestUnsatisfiableACR(t *testing.T) {
+	v, err := validator.New(validator.Config{Issuers: []validator.Issuer{
+		{URL: "https://a.test", Audiences: []string{"https://api.test"}, ACRs: []string{"gold"}, Grants: []string{"read"}},
+		{URL: "https://b.test", Audiences: []string{"https://api.test"}, Grants: []string{"read"}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	guard, err := middleware.New(middleware.Config{Validator: v})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		policy scopes.Policy
+		told   bool
+	}{
+		{scopes.ACR("gold"), false},
+		{scopes.ACR("platinum", "gold"), false},
+		{scopes.Or(scopes.ACR("platinum"), scopes.All("read")), false},
+		{scopes.MFA("platinum"), false}, // the challenge names it, and no token needs it
+		{scopes.ACR("platinum"), true},
+		{scopes.And(scopes.All("read"), scopes.And(scopes.ACR("platinum"))), true},
+	} {
+		mux := guard.NewMux()
+		mux.Handle("GET /", test.policy, new(handler))
+		before := len(guard.Warnings())
+		guard.Require(test.policy, new(handler))
+		got, noted := mux.Warnings(), len(guard.Warnings())-before
+		if (len(got) == 1) != test.told || (noted == 1) != test.told || test.told && !strings.Contains(got[0], `"platinum"`) {
+			t.Errorf("%v: %q, and %d of the Guard", test.policy, got, noted)
+		}
 	}
 }

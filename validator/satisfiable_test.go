@@ -49,3 +49,43 @@ func TestCanMeet(t *testing.T) {
 		t.Errorf("a zero Validator: %v", err)
 	}
 }
+
+// TestCanMeetACR shows which acr values no token of the configured issuers has.
+func TestCanMeetACR(t *testing.T) {
+	keys := jwkscache.Static([]byte(`{"keys":[]}`))
+	issuer := func(url string, acrs []string) validator.Issuer {
+		return validator.Issuer{URL: url, Audiences: []string{"https://api.example"}, Keys: keys, Grants: []string{"read"}, ACRs: acrs}
+	}
+	resolve := func(context.Context, string) (validator.Issuer, error) {
+		return validator.Issuer{}, validator.ErrUnknownIssuer
+	}
+	one := func(acrs []string) []validator.Issuer { return []validator.Issuer{issuer("https://a.example", acrs)} }
+	two := func(a, b []string) []validator.Issuer { return append(one(a), issuer("https://b.example", b)) }
+	for _, test := range []struct {
+		name   string
+		config validator.Config
+		values []string
+		meets  bool
+	}{
+		{"nothing", validator.Config{Issuers: one([]string{})}, nil, true},
+		{"all count", validator.Config{Issuers: one(nil)}, []string{"gold"}, true},
+		{"listed", validator.Config{Issuers: one([]string{"silver", "gold"})}, []string{"platinum", "gold"}, true},
+		{"not listed", validator.Config{Issuers: one([]string{"gold"})}, []string{"platinum", "Gold"}, false},
+		{"none counts", validator.Config{Issuers: one([]string{})}, []string{"gold"}, false},
+		{"two without a list", validator.Config{Issuers: two(nil, nil)}, []string{"gold"}, false},
+		{"listed of the second", validator.Config{Issuers: two(nil, []string{"gold"})}, []string{"gold"}, true},
+		{"with Tenants", validator.Config{Issuers: one(nil), Tenants: resolve}, []string{"gold"}, true},
+	} {
+		v, err := validator.New(test.config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = v.CanMeetACR(test.values)
+		if (err == nil) != test.meets || err != nil && !strings.Contains(err.Error(), "ACRs of the issuers") {
+			t.Errorf("%s: %v, want an error: %v", test.name, err, !test.meets)
+		}
+	}
+	if err := new(validator.Validator).CanMeetACR([]string{"gold"}); err != nil {
+		t.Errorf("a zero Validator: %v", err)
+	}
+}
