@@ -206,7 +206,10 @@ func (ts *tenants) call(ctx context.Context, call *asking) {
 		defer context.AfterFunc(ctx, cancel)()
 		return ts.find(timed, call.url)
 	})
-	if err == nil && config.URL != call.url {
+	switch {
+	case err != nil: // without the URL, since failures are remembered and it is an attacker's
+		err = fmt.Errorf("validator: Tenants: %w", err)
+	case config.URL != call.url:
 		err = fmt.Errorf("%w: Issuer.URL %q, asked for %q", errTenant, config.URL, call.url)
 	}
 	is, err := ts.settle(call, &config, err)

@@ -129,11 +129,11 @@ func TestTenantRefused(t *testing.T) {
 	}{
 		"no tenant":          {failing(validator.ErrUnknownIssuer), validator.UnknownIssuer, nil, nil, 0},
 		"no tenant, wrapped": {failing(fmt.Errorf("row 7: %w", validator.ErrUnknownIssuer)), validator.UnknownIssuer, nil, nil, 0},
-		"an error":           {failing(errDirectory), validator.Unavailable, errDirectory, nil, 0},
+		"an error":           {failing(errDirectory), validator.Unavailable, errDirectory, []string{"validator: Tenants: "}, 0},
 		"a text that looks alike": {
 			failing(errors.New(validator.ErrUnknownIssuer.Error())), validator.Unavailable, nil, nil, 0,
 		},
-		"a panic": {func(context.Context) (validator.Issuer, error) { panic("injected") }, validator.Unavailable, nil, []string{"panicked"}, 0},
+		"a panic": {func(context.Context) (validator.Issuer, error) { panic("injected") }, validator.Unavailable, nil, []string{"validator: Tenants: ", "panicked"}, 0},
 		"an ended goroutine": {func(context.Context) (validator.Issuer, error) {
 			runtime.Goexit()
 			return validator.Issuer{}, nil
