@@ -36,9 +36,15 @@ func held(t *testing.T, keys *jwkscache.Keys, kid string) holding {
 	return holding{found.Keys[0], found.Handle(found.Keys[0])}
 }
 
+// check asks the handle. Live must agree with Check, but for keys that are too
+// old.
 func (h holding) check(t *testing.T) error {
 	t.Helper()
-	return h.handle.Check(t.Context(), time.Now())
+	err, live := h.handle.Check(t.Context(), time.Now()), h.handle.Live()
+	if (err == nil || errors.Is(err, jose.ErrUnknownKey)) && !errors.Is(live, err) {
+		t.Errorf("Live says %v, Check %v", live, err)
+	}
+	return err
 }
 
 // names are the two ways to name the key of a kid.

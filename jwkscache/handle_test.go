@@ -33,6 +33,7 @@ func TestHandleOfNothing(t *testing.T) {
 	} {
 		err := handle.Check(t.Context(), time.Now())
 		wants(t, name, err, jwkscache.ErrUnavailable)
+		wants(t, name+", live", handle.Live(), jwkscache.ErrUnavailable)
 		if errors.Is(err, jose.ErrUnknownKey) {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -223,20 +223,35 @@ type Handle struct {
 // background, as by [Keys.Find]. Otherwise the error wraps
 // [jose.ErrUnknownKey] or [ErrUnavailable]. It never waits.
 func (h Handle) Check(ctx context.Context, now time.Time) error {
-	if h.life == nil {
-		return errNotOpened
-	}
-	if h.life.withdrawn.Load() {
-		return errWithdrawn
-	}
-	keys := h.keys.Value()
-	if keys == nil {
-		return errGone
+	keys, err := h.live()
+	if err != nil {
+		return err
 	}
 	if v := keys.current.Load(); v == nil || v.fresh.passedWall(now) || v.fresh.passedClock(now) {
 		return keys.checkStale(ctx, now, v)
 	}
 	return nil
+}
+
+// Live is [Handle.Check] without a look at the age of the keys, and so without a
+// clock: it is nil as long as the key is published and not forbidden.
+func (h Handle) Live() error {
+	_, err := h.live()
+	return err
+}
+
+func (h Handle) live() (*Keys, error) {
+	if h.life == nil {
+		return nil, errNotOpened
+	}
+	if h.life.withdrawn.Load() {
+		return nil, errWithdrawn
+	}
+	keys := h.keys.Value()
+	if keys == nil {
+		return nil, errGone
+	}
+	return keys, nil
 }
 
 // checkStale is Check for what is not fresh.

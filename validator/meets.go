@@ -2,7 +2,6 @@ package validator
 
 import (
 	"context"
-	"time"
 
 	"github.com/sallyport-auth/sallyport/internal/clock"
 	"github.com/sallyport-auth/sallyport/jwkscache"
@@ -32,14 +31,15 @@ var errNotMinted = refusal(NoCredentials, "no token was validated")
 // Meets returns nil if the token still holds and meets demands. It holds if its
 // key is still published and not forbidden, and by its times, with the
 // Validator's Leeway. Otherwise the error is an [*Error] with one of the Reasons
-// of Validate: [UnknownKey], or [Unavailable] if the issuer's keys are too old to
-// trust; [Expired] or [NotYetValid] for the times; [WrongAudience], [BadClaims] or
-// [BindingMismatch] for demands. A nil or zero Token meets nothing:
+// of Validate: [UnknownKey] for the key, or [Unavailable] if its issuer was
+// forgotten; [Expired] or [NotYetValid] for the times; [WrongAudience],
+// [BadClaims] or [BindingMismatch] for demands. A nil or zero Token meets nothing:
 // [NoCredentials].
 //
 // It is for code that holds a Token for longer than one request, or asks of it
 // more than its route did. It allocates nothing and never waits. It does not
-// check whether the issuer is still configured as it was.
+// check whether the issuer is still configured as it was, nor how old the last
+// known keys of the issuer are.
 func (t *Token) Meets(ctx context.Context, demands Demands) (err error) {
 	if t == nil || t.facts == nil {
 		return errNotMinted
@@ -49,11 +49,11 @@ func (t *Token) Meets(ctx context.Context, demands Demands) (err error) {
 			err = errContext
 		}
 	}()
-	f, now := *t.facts, time.Now()
-	if refused := f.claims.judgeTimes(clock.Or(ctx, now), f.terms.leeway); refused != nil {
+	f := *t.facts
+	if refused := f.claims.judgeTimes(clock.Now(ctx), f.terms.leeway); refused != nil {
 		return refused
 	}
-	if err := f.key.Check(ctx, now); err != nil {
+	if err := f.key.Live(); err != nil {
 		return translated(err)
 	}
 	if refused := demands.judge(ctx, &f.claims, f.terms.audiences); refused != nil {
