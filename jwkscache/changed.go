@@ -13,8 +13,8 @@ import (
 // signatures, and between those of two fetches for tokens without kid.
 const slowInterval = 30 * time.Second
 
-// slowCause is the cause of a fetch for a token with header h that is no unknown
-// kid: the issuer may have changed the key under an old kid, or has no kids.
+// slowCause returns the cause of a fetch for a token that has no kid, or whose kid
+// is known but whose key does not verify it: the issuer may have changed the key.
 func slowCause(h jose.Header) string {
 	if _, ok := h.KeyID(); ok {
 		return causeBadSignature

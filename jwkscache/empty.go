@@ -36,9 +36,9 @@ func (k *Keys) boundEmpty(v, before *version) error {
 }
 
 // isUnreadable reports whether set, which has no usable key, lists a key that
-// cannot be read and says nothing of the keys of before. A private key says
-// that they are worthless, and another use of a kid that its key is withdrawn,
-// unless before had a key of that kid for another use beside it.
+// cannot be read and gives no sign that the keys of before were withdrawn. Such
+// signs are private key material, and a known kid with another use, unless before
+// had a key of that kid for another use beside it.
 func isUnreadable(set, before *jose.Set) bool {
 	ids := make(map[string]bool)
 	for _, key := range before.Keys() {

@@ -31,8 +31,8 @@ type schedule struct {
 	limitedSince time.Time     // when the first of them ended
 	failingSince time.Time     // when the first of failures ended
 	due          deadline      // when Run asks again; zero is now
-	retry        time.Time     // when a request that met stale keys may ask again
-	urgent       time.Time     // when one without usable keys may
+	retry        time.Time     // the earliest time at which a request with stale keys may start a fetch
+	urgent       time.Time     // the earliest time at which a request without usable keys may start a fetch
 	hold         time.Time     // until when Retry-After keeps fetches for unknown kids and from the slow budgets away
 }
 

@@ -226,9 +226,9 @@ func (v *version) bytes() int {
 	return versionBytes + 2*len(v.document) + len(v.location) + len(v.etag) + keyBytes*v.published.Len()
 }
 
-// Count says whether the keys count in [Binding].Shared, as they do from [Open]
-// on. Who drops keys says false, so that there is room for others at once; they
-// can be used all the same.
+// Count sets whether k counts against [Binding].Shared, as it does from [Open] on.
+// Call Count(false) when k is dropped, to free its share at once. k remains
+// usable.
 func (k *Keys) Count(count bool) {
 	if k == nil || k.account.shared == nil {
 		return

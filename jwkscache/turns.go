@@ -16,20 +16,20 @@ const (
 )
 
 const (
-	// maxTurns is how many fetches of a kind wait for their turn, of configured
-	// issuers and of those of which a token was accepted, each; of others,
-	// maxStrangers.
+	// maxTurns limits the queued fetches of one kind, for configured issuers
+	// and for issuers with an accepted token, each. maxStrangers is the limit
+	// for all other issuers.
 	maxTurns     = 20_000
 	maxStrangers = 1000
-	// strangersShare is how many of the turns, one in so many, issuers get of
-	// which no token was accepted, while others wait as well.
+	// One turn in strangersShare goes to an issuer without an accepted token,
+	// while others wait as well.
 	strangersShare = 4
-	// configuredShare is how many of the fetches under way, one in so many, are
-	// for configured issuers alone.
+	// One fetch in configuredShare of those under way is kept for configured
+	// issuers.
 	configuredShare = 8
 )
 
-// standing is what is known of an issuer, apart from its tokens of the moment.
+// standing is how far an issuer is trusted with shared resources.
 type standing int
 
 const (
@@ -44,10 +44,9 @@ var (
 	errTurns = fmt.Errorf("%w: too many issuers are asked at present", ErrUnavailable)
 )
 
-// turns are whose fetch is next, over all issuers. An issuer has one fetch under
-// way or waiting at a time, and those of a kind begin in the order in which they
-// came: so however many unknown kids tokens of one issuer have, those of another
-// have their turn.
+// turns orders the fetches of all issuers. Each issuer has at most one fetch that
+// is queued or running, and fetches of one kind start in the order of arrival, so
+// many unknown kids of one issuer do not delay another.
 type turns struct {
 	mu       sync.Mutex
 	limit    int // fetches under way at once

@@ -51,12 +51,10 @@ func (e *entry) yieldTo(guarded *entry) {
 	e.rivals.Store(newRivalSet(more))
 }
 
-// rivals returns the patterns of requests that guarded, which names a method,
-// takes away from public, where they come under another method: what a public
-// subtree or wildcard covers without naming it. A public pattern that is not
-// broader than the guarded one lists its own paths and keeps them. So does a
-// pattern with a host against one without, as in ServeMux, and one for OPTIONS,
-// since CORS preflights have no token.
+// rivals returns patterns for the requests that public must not serve because
+// guarded matches their path under another method. There are none if public is no
+// broader than guarded, if public has a host and guarded has none, as in ServeMux,
+// or if public is for OPTIONS, since CORS preflights have no token.
 func rivals(public, guarded *entry) []*pattern {
 	p, g := public.pattern, guarded.pattern
 	if !public.isPublic() || guarded.isPublic() || g.method == "" || g.method == p.method ||

@@ -62,8 +62,8 @@ func unescaped(segment string) string {
 // path.
 func (s segment) isWild() bool { return s.literal == "" && !s.rest }
 
-// takes reports whether s, which is not a rest, matches all that other matches,
-// which is not one either.
+// takes reports whether s matches every path segment that other matches. Neither
+// may be a rest.
 func (s segment) takes(other segment) bool {
 	return s.literal == other.literal || s.isWild() && other.literal != "/"
 }
@@ -163,9 +163,8 @@ func (p *pattern) withSlash() *pattern {
 	return p.withSegments(append(slices.Clone(p.segments), segment{literal: "/"}))
 }
 
-// withoutSlash is p without the slash that its path ends with, or begins its
-// subtree, where ServeMux redirects to the path with it; or nil if there is no
-// such path.
+// withoutSlash returns p for the path without its last slash, if ServeMux would
+// redirect that path to p, and nil otherwise.
 func (p *pattern) withoutSlash() *pattern {
 	if len(p.segments) == 1 || !p.isTree() && p.last().literal != "/" {
 		return nil

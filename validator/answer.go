@@ -49,7 +49,7 @@ func (ts *tenants) accept(config *Issuer, forbidden []jwkscache.KeyName) (accept
 
 // postpone keeps the last answer in use for a moment, after Tenants failed, so
 // that not every request asks, and that those of a busy tenant do not wait for
-// calls which fail slowly. It is false once that is too old.
+// calls which fail slowly. It reports false if the last answer is too old.
 func (t *tenant) postpone(now moment) bool {
 	a := *t.answer.Load()
 	retry := a.since.age(now) + tenantRetry

@@ -259,10 +259,9 @@ func (ts *tenants) names(url string) ([]jwkscache.KeyName, int) {
 	return slices.Collect(maps.Keys(ts.forbidden[url])), ts.amended
 }
 
-// settled puts an answer or an error into effect, and answers which error the
-// callers get: another one if the tenant was forgotten meanwhile, since what was
-// said may be older than that. It is again if keys were forbidden meanwhile,
-// which a must know of.
+// settled applies the result of a call and returns the error for its callers. If
+// the tenant was forgotten during the call, the result is discarded. again is true
+// if a key was forbidden during the call: a has to be made again with it.
 func (ts *tenants) settled(call *asking, a *answer, err error, amended int) (again bool, _ error) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()

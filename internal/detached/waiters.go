@@ -21,8 +21,7 @@ func NewWaiters(limit int) *Waiters { return &Waiters{limit: int64(limit)} }
 func (w *Waiters) Part(limit int) *Waiters { return &Waiters{all: w, limit: int64(limit)} }
 
 const (
-	// reserved is the part of the places, one in so many, that is for flights
-	// with few waiters.
+	// One place in reserved is kept for flights with at most few waiters.
 	reserved = 4
 	few      = 4
 )
@@ -31,7 +30,7 @@ const (
 // A quarter of all places is for flights with at most four waiters; of the others,
 // a flight can have as many as are left. So however many wait for some flights,
 // there is room for those who wait for the next one. The error is [ErrWaiters] if
-// there is none.
+// no place is free.
 func (w *Waiters) Wait(ctx context.Context, f *Flight, limit int) error {
 	if w == nil {
 		return f.Wait(ctx, limit)
