@@ -20,8 +20,8 @@ const (
 
 // acceptedIssuers are the issuers that Tenants found and of which a token was
 // accepted, in this process or, with a SnapshotDir, before a restart. Tenants is
-// asked for them apart from strangers. That is all they are for: what a file says
-// causes no call and no fetch, and makes no token good.
+// asked for them apart from strangers. The file decides nothing else: it causes no
+// call and no fetch, and cannot make a token valid.
 type acceptedIssuers struct {
 	file *jwkscache.AcceptedFile // nil without a SnapshotDir
 
@@ -165,8 +165,9 @@ func (a *acceptedIssuers) write() {
 	time.AfterFunc(acceptedSaveInterval, a.write)
 }
 
-// merge reads the file if that failed before or is still under way, so that what
-// it has is not lost when it is replaced. A file that cannot be read is.
+// merge reads the file if that failed before or is still under way, so that its
+// digests are not lost when it is replaced. A file that cannot be read is replaced
+// all the same.
 func (a *acceptedIssuers) merge() {
 	a.mu.Lock()
 	over := a.over
