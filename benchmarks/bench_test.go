@@ -8,10 +8,10 @@ import (
 )
 
 // For benchstat: `go test -bench FirstSeen/alg=RS256 -count 10 ./benchmarks`,
-// then `benchstat -col /by`. What runs in turn on a noisy machine is better
-// compared in pairs, by cmd/compare.
+// then `benchstat -col /by`. On a noisy machine, cmd/compare compares better,
+// because it runs the subjects in pairs.
 
-// run benchmarks f, which must not fail.
+// run benchmarks f and fails if f does.
 func run(b *testing.B, f Run) {
 	b.Helper()
 	if err := f(0); err != nil {
@@ -33,7 +33,7 @@ func benchMaterial(b *testing.B, a jose.Algorithm, tokens int) *Material {
 	return m
 }
 
-// sides benchmarks what is held against, and the subjects.
+// sides benchmarks the floor, or what replaces it, and the subjects.
 func sides(b *testing.B, m *Material, prefix, against string, floor Run, subjects []Subject, bench func(*testing.B, Run)) {
 	b.Helper()
 	b.Run(prefix+"/by="+against, func(b *testing.B) { bench(b, floor) })
@@ -68,7 +68,7 @@ func BenchmarkFirstSeen(b *testing.B) { unseen(b, Subjects, run) }
 
 func BenchmarkLayer(b *testing.B) { unseen(b, Layers, run) }
 
-// With -cpu 1,2 this shows how throughput grows with CPUs.
+// BenchmarkFirstSeenParallel shows with -cpu 1,2 how throughput grows with CPUs.
 func BenchmarkFirstSeenParallel(b *testing.B) {
 	unseen(b, Subjects, func(b *testing.B, f Run) {
 		b.Helper()
@@ -89,8 +89,8 @@ func BenchmarkRepeat(b *testing.B) {
 	}
 }
 
-// BenchmarkReject has what all subjects are compared by, and all that Sallyport
-// refuses.
+// BenchmarkReject measures refusals: those that all subjects are compared by, and all
+// of Sallyport.
 func BenchmarkReject(b *testing.B) {
 	m := benchMaterial(b, jose.RS256, 1)
 	rejects, err := Rejects(m)

@@ -12,58 +12,59 @@ import (
 	"github.com/sallyport-auth/sallyport/jose"
 )
 
-// Options say how thoroughly to measure.
+// Options configure how thoroughly to measure.
 type Options struct {
 	Pairs      int           `json:"pairs"`      // of a row at one CPU
 	PairsAtTwo int           `json:"pairsAtTwo"` // of a row at two
-	Block      time.Duration `json:"blockNanos"` // CPU time of the floor's side of a pair
+	CallPairs  int           `json:"callPairs"`  // of a gRPC call
+	Block      time.Duration `json:"blockNanos"` // CPU time of the floor in a pair
 	Rounds     int           `json:"rounds"`     // of a throughput row
 	Window     time.Duration `json:"windowNanos"`
-	Tokens     int           `json:"tokens"` // how many are many
+	Tokens     int           `json:"tokens"` // of a row with many tokens
 
-	Only     *regexp.Regexp `json:"only,omitempty"` // names of steps; nil means all
+	Only     *regexp.Regexp `json:"only,omitempty"` // steps with such a name; nil means all
 	Progress io.Writer      `json:"-"`
 }
 
-// Quick takes well under a minute.
+// Quick returns options for a measurement of less than a minute.
 func Quick() Options {
 	return Options{
-		Pairs: 25, PairsAtTwo: 7, Block: 4 * time.Millisecond,
+		Pairs: 25, PairsAtTwo: 7, CallPairs: 60, Block: 4 * time.Millisecond,
 		Rounds: 3, Window: 60 * time.Millisecond, Tokens: 10_000,
 	}
 }
 
-// Thorough takes some minutes.
+// Thorough returns options for a measurement of some minutes.
 func Thorough() Options {
 	return Options{
-		Pairs: 101, PairsAtTwo: 41, Block: 8 * time.Millisecond,
+		Pairs: 101, PairsAtTwo: 41, CallPairs: 1000, Block: 8 * time.Millisecond,
 		Rounds: 15, Window: 150 * time.Millisecond, Tokens: 10_000,
 	}
 }
 
-// distinct is how many tokens the rows of unseen tokens take in turn: so many that
-// none is left in the smallest cache when it comes again, and one alone
-// would teach the branch predictor more than traffic does.
+// distinct is the number of tokens that the rows of unseen tokens use in turn. It is
+// large enough that the smallest cache has lost a token when it comes again, and
+// that the branch predictor does not learn a token by heart.
 const distinct = 1024
 
-// A Measurement measures everything, step by step, and any step again.
+// Measurement measures everything, step by step, and can repeat any step.
 type Measurement struct {
 	Report Report
 
 	options  Options
 	twoCPUs  bool
 	steps    []step
-	material *Material // the last one, as many steps in a row share it
-	tokens   int       // of it
+	material *Material // the last one; successive steps share it
+	tokens   int       // of material
 }
 
-// step measures what belongs together.
+// step is a part of the measurement that can be repeated.
 type step struct {
 	name string
 	run  func() error
 }
 
-// NewMeasurement plans, and measures nothing yet.
+// NewMeasurement returns a Measurement that has measured nothing yet.
 func NewMeasurement(o Options) *Measurement {
 	m := &Measurement{options: o, twoCPUs: min(runtime.NumCPU(), runtime.GOMAXPROCS(0)) >= 2}
 	m.Report = Report{
@@ -71,6 +72,9 @@ func NewMeasurement(o Options) *Measurement {
 	}
 	for _, s := range slices.Concat(everyone(), Layers, Repeats) {
 		m.Report.Subjects = append(m.Report.Subjects, describe(s, m.Report.Modules))
+	}
+	for _, d := range append([]Door{Nothing}, Doors...) {
+		m.Report.Interceptors = append(m.Report.Interceptors, describe(Subject{Name: d.Name, Module: d.Module, Checks: d.Checks, Adapter: d.Adapter}, m.Report.Modules))
 	}
 	repeats := slices.DeleteFunc(slices.Clone(Repeats), func(s Subject) bool { return !s.Ours })
 	for _, a := range Algorithms {
@@ -101,13 +105,20 @@ func NewMeasurement(o Options) *Measurement {
 			m.add(stepName(repeat, w.name, s.Name), func() error { return m.repeat(w, s) })
 		}
 	}
+	m.add(stepName(repeat, opaqueName, repeatName), m.repeatOpaque)
+	for _, c := range callCases() {
+		for _, d := range append([]Door{Nothing}, Doors...) {
+			m.add(stepName(grpcCall, c.name(), d.Name), func() error { return m.call(c, d) })
+		}
+	}
 	return m
 }
 
-// Kinds of steps that gates name.
+// Kinds of steps with gates.
 const (
 	firstSeen = "first seen"
 	repeat    = "repeat"
+	grpcCall  = "gRPC call"
 )
 
 func stepName(parts ...string) string { return strings.Join(parts, ": ") }
@@ -118,11 +129,11 @@ func (m *Measurement) add(name string, run func() error) {
 	}
 }
 
-// Run measures everything.
+// Run runs all steps.
 func (m *Measurement) Run() error {
 	defer m.release()
 	if len(m.steps) == 0 {
-		return fmt.Errorf("benchmarks: no step matches %s; the names are those that the progress shows", m.options.Only)
+		return fmt.Errorf("benchmarks: no step matches %s; run without -only to see the names of all steps", m.options.Only)
 	}
 	for i, s := range m.steps {
 		m.progressf("%3d/%d  %s", i+1, len(m.steps), s.name)
@@ -133,7 +144,7 @@ func (m *Measurement) Run() error {
 	return nil
 }
 
-// Again repeats the step of an excess.
+// Again repeats the step that an excess names.
 func (m *Measurement) Again(e Excess) error {
 	defer m.release()
 	for _, s := range m.steps {
@@ -151,7 +162,7 @@ func (m *Measurement) progressf(format string, args ...any) {
 	}
 }
 
-// use is material with as many tokens, which the next call may close.
+// use returns material with this number of tokens. The next call may close it.
 func (m *Measurement) use(a jose.Algorithm, tokens int) (*Material, error) {
 	if m.material != nil && m.material.Algorithm == a && m.tokens == tokens {
 		return m.material, nil
@@ -170,8 +181,8 @@ func (m *Measurement) release() {
 	}
 }
 
-// compare measures a row at one CPU and, if that is asked and there are two, at
-// both.
+// compare measures a row at one CPU. If the row is also for two CPUs and the machine
+// has two, compare measures it there, too.
 func (m *Measurement) compare(into *[]Row, row Row, atTwo bool, floor, run Run) (err error) {
 	if row.FloorAllocations, err = AllocationsOf(floor); err != nil {
 		return err
@@ -195,7 +206,7 @@ func (m *Measurement) compare(into *[]Row, row Row, atTwo bool, floor, run Run) 
 	return err
 }
 
-// besideFloor measures a row of the table of all.
+// besideFloor measures a row of a table of ratios to the floor.
 func (m *Measurement) besideFloor(a jose.Algorithm, s Subject, seen bool) error {
 	material, floor, run, err := m.prepare(a, s)
 	if err != nil {
@@ -252,7 +263,7 @@ func (m *Measurement) scaling(into *[]ScalingRow, row ScalingRow, run Run) (err 
 	return err
 }
 
-// rejects measures what refusing costs, held against the floor of a good token.
+// rejects measures the cost of refusals as a ratio to the floor of a good token.
 func (m *Measurement) rejects(s Subject) error {
 	material, err := m.use(jose.RS256, distinct)
 	if err != nil {
@@ -282,7 +293,7 @@ func (m *Measurement) rejects(s Subject) error {
 	return nil
 }
 
-// refusals measures all that Sallyport refuses, by itself.
+// refusals measures all kinds of refusals by Sallyport, without a ratio.
 func (m *Measurement) refusals() error {
 	material, err := m.use(jose.RS256, distinct)
 	if err != nil {
@@ -318,10 +329,10 @@ func (m *Measurement) refusals() error {
 	return nil
 }
 
-// everyone is who takes part in refusing.
+// everyone returns the subjects whose refusals are compared.
 func everyone() []Subject { return append(slices.Clone(Subjects), Fetching) }
 
-// workload is a kind of traffic of tokens that were seen before.
+// workload is a kind of traffic with tokens that were validated before.
 type workload struct {
 	name      string
 	algorithm jose.Algorithm
@@ -336,8 +347,8 @@ func workloads(many int) []workload {
 	}
 }
 
-// repeat measures tokens that were accepted before, held against SHA-256 of
-// the same tokens.
+// repeat measures tokens that were accepted before, as a ratio to SHA-256 of the same
+// tokens.
 func (m *Measurement) repeat(w workload, s Subject) error {
 	material, err := m.use(w.algorithm, w.tokens)
 	if err != nil {
@@ -369,8 +380,32 @@ func (m *Measurement) repeat(w workload, s Subject) error {
 	return nil
 }
 
-// seeAll lets a subject see every token more than once, as a cache may admit
-// none at first sight.
+// opaqueName is the case of an opaque token with an answer in the cache. Its length is
+// that of a JWT, so that the ratio can be compared.
+const (
+	opaqueName  = "one opaque token, 850 bytes"
+	opaqueBytes = 850
+)
+
+// repeatOpaque is repeat for an opaque token.
+func (m *Measurement) repeatOpaque() error {
+	server := newIntrospector()
+	defer server.Close()
+	validate, err := prepareAsking(server.URL)
+	if err != nil {
+		return err
+	}
+	material := &Material{Tokens: []string{strings.Repeat("t", opaqueBytes)}}
+	run := material.each(validate)
+	if err := seeAll(run, material); err != nil {
+		return err
+	}
+	row := Row{Case: opaqueName, Subject: repeatName, Ours: true, TokenBytes: opaqueBytes}
+	return m.compare(&m.Report.Repeat, row, true, material.Digest(), run)
+}
+
+// seeAll gives a subject every token more than once, because a cache may not keep a
+// token the first time.
 func seeAll(run Run, m *Material) error {
 	for i := range 3 * len(m.Tokens) {
 		if err := run(i); err != nil {

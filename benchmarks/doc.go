@@ -1,15 +1,15 @@
-// Package benchmarks measures what judging a token costs, with Sallyport and
-// with the other libraries that Go has for it, as a ratio to the floor: the
-// standard library's hash and signature check on a token already split and
-// decoded. Nothing that verifies can be cheaper with the same arithmetic.
-// Tokens seen before are held against SHA-256 of the token instead.
+// Package benchmarks measures the cost of validating a token with Sallyport and with
+// other Go libraries. A cost is a ratio to the floor: the hash and the signature
+// check of the standard library for a token that is split and decoded already. No
+// verifier can cost less with the same arithmetic. For tokens that were validated
+// before, the cost is a ratio to SHA-256 of the token.
 //
-// Machines are noisy, so the two sides of a ratio run in turn in one process
-// ([Pairs]), in short blocks over the same tokens, by the CPU time of the
-// process, garbage collection included; the report has the median of the pairs'
-// ratios and their quartiles. Absolute times are for orientation.
+// Machines are noisy. So the two sides of a ratio run in turn in one process
+// ([Pairs]), in short blocks over the same tokens. The time is the CPU time of the
+// process, with its garbage collection. The report has the median of the ratios of
+// all pairs, and their quartiles. Absolute times are only for orientation.
 //
-// A [Subject] is one way to judge a token. A new one is added to the list of
-// what it does ([Subjects], [Layers], [Repeats]); the report, the Go benchmarks
-// and the tests pick it up.
+// A [Subject] is one way to validate a token. Add a new one to the list that it
+// belongs to ([Subjects], [Layers], [Repeats]); the report, the Go benchmarks and the
+// tests then include it.
 package benchmarks

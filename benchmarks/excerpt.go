@@ -8,9 +8,9 @@ import (
 	"github.com/sallyport-auth/sallyport/jose"
 )
 
-// Refresh replaces the tables of a page of documentation: what stands between
-// <!-- NAME: from latest.json --> and <!-- end -->, where NAME is first-seen,
-// refused or layers.
+// Refresh returns a page of documentation with new tables. A table is between
+// <!-- NAME: from latest.json --> and <!-- end -->, where NAME is first-seen, refused
+// or layers.
 func (r *Report) Refresh(page string) (string, error) {
 	for name, t := range map[string]table{"first-seen": r.firstSeenExcerpt(), "refused": r.refusedExcerpt(), "layers": r.layerExcerpt()} {
 		begin := "<!-- " + name + ": from latest.json -->\n"
@@ -33,7 +33,7 @@ func (t table) markdown() string {
 	return b.String()
 }
 
-// median writes the ratio of a row, or a dash if it was not measured.
+// median returns the ratio of a row, or a dash if it was not measured.
 func median(rows []Row, c, subject string) string {
 	row, ok := find(rows, c, subject, 1)
 	if !ok {
@@ -97,7 +97,7 @@ func (r *Report) layerExcerpt() table {
 	return t
 }
 
-// casesOf are the cases of some rows, in their order.
+// casesOf returns the cases of rows, in their order.
 func casesOf(rows []Row) []string {
 	var cases []string
 	for _, row := range rows {

@@ -16,8 +16,8 @@ import (
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// Layers are parts of the work, from the innermost to the outermost, so that
-// one sees where the time goes. They do unequal work.
+// Layers are parts of the work, from the innermost to the outermost. They show where
+// the time is spent, and cannot be compared with each other.
 var Layers = []Subject{
 	{Name: "jose.Key.Verify", Checks: "alg and signature of a token already parsed", Prepare: prepareKeyVerify},
 	{Name: "jwx/v3 jwsbb.Verify", Module: "github.com/lestrrat-go/jwx/v3", Checks: "signature of a token already split and decoded", Prepare: prepareJWXLowLevel},
@@ -90,8 +90,8 @@ func prepareJOSE(m *Material) (Run, error) {
 	}), nil
 }
 
-// prepareGuard serves one request for each token, with a ResponseWriter that
-// keeps nothing but the status.
+// prepareGuard prepares a Guard that serves one request for each token. The
+// ResponseWriter keeps only the status.
 func prepareGuard(m *Material) (Run, error) {
 	v, err := newValidator(m, nil)
 	if err != nil {
@@ -125,7 +125,7 @@ func prepareGuard(m *Material) (Run, error) {
 	}, nil
 }
 
-// statusWriter keeps the status and drops the rest.
+// statusWriter keeps the status and discards the rest.
 type statusWriter struct {
 	header http.Header
 	status int

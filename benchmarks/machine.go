@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// Machine is where a report was made.
+// Machine describes the machine of a report.
 type Machine struct {
-	CPU  string `json:"cpu,omitempty"` // model, where the system tells
+	CPU  string `json:"cpu,omitempty"` // the model, if it is known
 	CPUs int    `json:"cpus"`
 	OS   string `json:"os"`
 	Arch string `json:"arch"`
 	Go   string `json:"go"`
-	Load string `json:"load,omitempty"` // averages before the first step, where the system tells
+	Load string `json:"load,omitempty"` // averages before the first step, if they are known
 }
 
 func thisMachine() Machine {
@@ -25,7 +25,7 @@ func thisMachine() Machine {
 	}
 }
 
-// cpuModel reads Linux's list of CPUs, and is empty elsewhere.
+// cpuModel returns the CPU model on Linux, and "" on other systems.
 func cpuModel(file string) string {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -39,7 +39,8 @@ func cpuModel(file string) string {
 	return ""
 }
 
-// load is the averages over 1, 5 and 15 minutes, as Linux tells them.
+// load returns the load averages over 1, 5 and 15 minutes on Linux, and "" on other
+// systems.
 func load(file string) string {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -52,13 +53,13 @@ func load(file string) string {
 	return string(bytes.Join(fields[:3], []byte(" ")))
 }
 
-// Module is a dependency as it was built.
+// Module is a module that this program was built from.
 type Module struct {
 	Path    string `json:"path"`
 	Version string `json:"version"`
 }
 
-// modules are all that this program was built from, but for our own.
+// modules returns all modules that this program was built from, except our own.
 func modules() []Module {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

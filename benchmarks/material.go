@@ -24,22 +24,22 @@ import (
 	"github.com/sallyport-auth/sallyport/jose"
 )
 
-// Algorithms are those that are measured: the default ones.
+// Algorithms are the measured algorithms: the defaults of Sallyport.
 var Algorithms = []jose.Algorithm{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA}
 
-// What the measured tokens say of themselves.
+// Claims of the measured tokens.
 const (
 	Issuer   = "https://login.example.com/realms/main"
 	Audience = "https://api.example.com/orders"
 )
 
-// Material is one issuer with tokens of the usual size: 414 bytes of claims,
-// 715 bytes in all under ES256 and EdDSA, 971 under RSA-2048.
+// Material is one issuer with tokens of the usual size: 414 bytes of claims, and in
+// all 715 bytes with ES256 and EdDSA, and 971 bytes with RSA-2048.
 type Material struct {
 	Algorithm jose.Algorithm
 	KeyID     string
-	JWKS      []byte   // three keys of three types, one of them the tokens'
-	Tokens    []string // that are judged
+	JWKS      []byte   // three keys of three types, one of which signed the tokens
+	Tokens    []string // to validate
 	Public    crypto.PublicKey
 
 	good    string // a token that is valid, whatever Tokens are
@@ -47,11 +47,11 @@ type Material struct {
 	server  *server
 }
 
-// newRSAKey makes one for the whole process, since that takes long.
+// newRSAKey returns one key for the whole process, because making one takes long.
 var newRSAKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
 
-// NewMaterial makes keys and as many different tokens, valid for an hour.
-// Close it after use.
+// NewMaterial makes keys and this number of different tokens, which are valid for an
+// hour. The caller must Close it.
 func NewMaterial(a jose.Algorithm, tokens int) (*Material, error) {
 	rsaKey, err := newRSAKey()
 	if err != nil {
@@ -97,26 +97,26 @@ func NewMaterial(a jose.Algorithm, tokens int) (*Material, error) {
 	return m, nil
 }
 
-// With is the same issuer with other tokens. It is closed with m.
+// With returns the same issuer with other tokens. Closing m closes it, too.
 func (m *Material) With(tokens ...string) *Material {
 	other := *m
 	other.Tokens = tokens
 	return &other
 }
 
-// JWKSURL is where the issuer's keys can be fetched, on loopback.
+// JWKSURL returns the URL of the issuer's keys, on a loopback address.
 func (m *Material) JWKSURL() (string, error) { return m.server.url() }
 
 // Close stops the server behind JWKSURL, if there is one.
 func (m *Material) Close() { m.server.close() }
 
-// Header is the JOSE header of the measured tokens.
+// Header returns the JOSE header of the measured tokens.
 func (m *Material) Header() string {
 	return fmt.Sprintf(`{"alg":%q,"typ":"at+jwt","kid":%q}`, m.Algorithm, m.KeyID)
 }
 
-// Claims are the claims of the i-th measured token: those of RFC 9068 §2.2, two
-// audiences, six scopes and four roles.
+// Claims returns the claims of the i-th measured token: those of RFC 9068 §2.2 with
+// two audiences, six scopes and four roles.
 func Claims(now time.Time, i int) string {
 	return fmt.Sprintf(`{"iss":%q,"aud":[%q,"https://api.example.com/billing"],`+
 		`"sub":"0f8fad5b-d9cb-469f-a165-70867728950e","client_id":"web-shop-frontend-app",`+
@@ -126,7 +126,7 @@ func Claims(now time.Time, i int) string {
 		Issuer, Audience, now.Add(time.Hour).Unix(), now.Unix(), now.Unix(), i)
 }
 
-// Sign makes a compact JWS.
+// Sign returns a compact JWS.
 func (m *Material) Sign(header, payload string) (string, error) {
 	input := encode([]byte(header)) + "." + encode([]byte(payload))
 	signature, err := m.sign([]byte(input))
@@ -136,12 +136,12 @@ func (m *Material) Sign(header, payload string) (string, error) {
 	return input + "." + encode(signature), nil
 }
 
-// forge makes a token of alg HS256 whose key is the public key, which a library
-// that follows the header would accept.
+// forge returns a token with alg HS256 and the public key as the secret. A library
+// that uses the algorithm of the header would accept it.
 func (m *Material) forge(payload string) string {
 	key, err := x509.MarshalPKIXPublicKey(m.Public)
 	if err != nil {
-		panic(err) // keys of these types have a form
+		panic(err) // keys of these types can be marshalled
 	}
 	header := strings.Replace(m.Header(), m.Algorithm.String(), "HS256", 1)
 	input := encode([]byte(header)) + "." + encode([]byte(payload))
@@ -179,7 +179,7 @@ func (m *Material) sign(input []byte) ([]byte, error) {
 	}
 }
 
-// split is a token as the floor takes it.
+// split is a token that is split and decoded for the floor.
 type split struct{ input, signature []byte }
 
 func (m *Material) split() ([]split, error) {
@@ -197,7 +197,7 @@ func (m *Material) split() ([]split, error) {
 
 var errFloor = errors.New("benchmarks: the floor does not verify its own token")
 
-// Floor is the least that a verifier has to do.
+// Floor prepares the least that a verifier has to do: hash and signature check.
 func (m *Material) Floor() (Run, error) {
 	parts, err := m.split()
 	if err != nil {
@@ -246,7 +246,8 @@ func (m *Material) Floor() (Run, error) {
 	}
 }
 
-// Digest is what tokens seen before are held against: SHA-256 of the token.
+// Digest prepares SHA-256 of the token, which tokens that were validated before are
+// compared with.
 func (m *Material) Digest() Run {
 	texts := make([][]byte, len(m.Tokens))
 	for i, token := range m.Tokens {
@@ -254,7 +255,7 @@ func (m *Material) Digest() Run {
 	}
 	return func(i int) error {
 		digest := sha256.Sum256(texts[i%len(texts)])
-		if digest == [sha256.Size]byte{} { // the digest must be used
+		if digest == [sha256.Size]byte{} { // uses the digest, so that the compiler keeps it
 			return errors.New("benchmarks: a digest of zeros")
 		}
 		return nil
@@ -279,7 +280,7 @@ func rsaJWK(id string, a jose.Algorithm, key *rsa.PublicKey) map[string]string {
 func ecJWK(id string, key *ecdsa.PublicKey) map[string]string {
 	point, err := key.Bytes()
 	if err != nil {
-		panic(err) // a key that was just generated is on its curve
+		panic(err) // a new key is on its curve
 	}
 	return map[string]string{
 		"kty": "EC", "use": "sig", "kid": id, "alg": "ES256", "crv": "P-256",

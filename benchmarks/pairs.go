@@ -9,41 +9,53 @@ import (
 	"time"
 )
 
-// Quartiles of a sample.
+// Quartiles are the quartiles of a sample.
 type Quartiles struct {
 	Q1     float64 `json:"q1"`
 	Median float64 `json:"median"`
 	Q3     float64 `json:"q3"`
 }
 
-// QuartilesOf interpolates linearly between the order statistics. An empty
-// sample gives zeros.
+// QuartilesOf returns the quartiles of a sample. It interpolates linearly between the
+// order statistics. The quartiles of an empty sample are zero.
 func QuartilesOf(sample []float64) Quartiles {
 	sorted := slices.Sorted(slices.Values(sample))
-	at := func(q float64) float64 {
-		if len(sorted) == 0 {
-			return 0
-		}
-		position := q * float64(len(sorted)-1)
-		i := int(position)
-		if i+1 == len(sorted) {
-			return sorted[i]
-		}
-		return sorted[i] + (position-float64(i))*(sorted[i+1]-sorted[i])
-	}
-	return Quartiles{Q1: at(0.25), Median: at(0.5), Q3: at(0.75)}
+	return Quartiles{Q1: percentile(sorted, 0.25), Median: percentile(sorted, 0.5), Q3: percentile(sorted, 0.75)}
 }
 
-// Comparison is the cost of a subject beside that of what it is held against.
+// percentile returns the value below which the fraction q of a sorted sample is, or 0 if
+// the sample is empty.
+func percentile(sorted []float64, q float64) float64 {
+	if len(sorted) == 0 {
+		return 0
+	}
+	position := q * float64(len(sorted)-1)
+	i := int(position)
+	if i+1 == len(sorted) {
+		return sorted[i]
+	}
+	return sorted[i] + (position-float64(i))*(sorted[i+1]-sorted[i])
+}
+
+// Comparison is the cost of a subject and of the floor, or what replaces the floor.
 type Comparison struct {
 	FloorNanos   float64   `json:"floorNanos"` // CPU time of one run, median
 	SubjectNanos float64   `json:"subjectNanos"`
 	Ratio        Quartiles `json:"ratio"` // of the pairs
 
-	samples []float64 // the subject's, pair by pair
+	floors, samples []float64 // of the floor and the subject, for each pair
 }
 
-// compared makes a Comparison of the CPU times of one run, pair by pair.
+// added returns how much more the subject took than the floor, in nanoseconds.
+func (c Comparison) added() Quartiles {
+	differences := make([]float64, len(c.samples))
+	for i := range differences {
+		differences[i] = c.samples[i] - c.floors[i]
+	}
+	return QuartilesOf(differences)
+}
+
+// compared returns the Comparison of CPU times of one run, for each pair.
 func compared(floor, subject []float64) Comparison {
 	ratios := make([]float64, len(floor))
 	for i := range floor {
@@ -53,20 +65,21 @@ func compared(floor, subject []float64) Comparison {
 		FloorNanos:   QuartilesOf(floor).Median,
 		SubjectNanos: QuartilesOf(subject).Median,
 		Ratio:        QuartilesOf(ratios),
+		floors:       floor,
 		samples:      subject,
 	}
 }
 
-// Pairs says how to compare.
+// Pairs configures a comparison in pairs.
 type Pairs struct {
 	Count int
 	Block time.Duration // CPU time of one side of a pair, on each CPU
-	CPUs  int           // how many goroutines run each side at once, and GOMAXPROCS meanwhile
+	CPUs  int           // goroutines that run each side at once; also GOMAXPROCS meanwhile
 }
 
-// Compare runs floor and subject in turn, each equally often over the same
-// tokens, the floor for about a block of CPU time. Who goes first alternates,
-// so that a drift of the machine's speed favours neither.
+// Compare runs floor and subject in turn, equally often over the same tokens, so often
+// that the floor takes about a block of CPU time. They take turns in being first, so
+// that a change in the speed of the machine favours neither.
 func (p Pairs) Compare(floor, subject Run) (Comparison, error) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(p.CPUs))
 	n, err := runsPer(p.Block, floor)
@@ -95,8 +108,8 @@ func (p Pairs) Compare(floor, subject Run) (Comparison, error) {
 	return compared(floors, subjects), nil
 }
 
-// timed is the CPU time, in nanoseconds, of one of n runs of f from start on in
-// each of some goroutines.
+// timed returns the CPU time of one run of f, in nanoseconds. It runs f n times, from
+// start on, in each of several goroutines.
 func timed(goroutines, start, n int, f Run) (float64, error) {
 	before := cpuTime()
 	err := together(goroutines, func(g int) error {
@@ -111,10 +124,10 @@ func timed(goroutines, start, n int, f Run) (float64, error) {
 	return float64(cpuTime()-before) / float64(n*goroutines), err
 }
 
-// stride keeps goroutines away from each other's tokens, if there are many.
+// stride separates the tokens of goroutines, if there are many tokens.
 const stride = 3571
 
-// together runs f in some goroutines, of which this one is the first.
+// together runs f in several goroutines, one of which is the calling one.
 func together(goroutines int, f func(g int) error) error {
 	if goroutines == 1 {
 		return f(0)
@@ -134,7 +147,7 @@ func together(goroutines int, f func(g int) error) error {
 	return nil
 }
 
-// runsPer is how often f runs in about d of CPU time.
+// runsPer returns how often f runs in about d of CPU time.
 func runsPer(d time.Duration, f Run) (int, error) {
 	for n := 1; ; n *= 2 {
 		one, err := timed(1, 0, n, f)
@@ -147,7 +160,7 @@ func runsPer(d time.Duration, f Run) (int, error) {
 	}
 }
 
-// cpuTime is the CPU time of this process, all threads.
+// cpuTime returns the CPU time of all threads of this process.
 func cpuTime() time.Duration {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
@@ -162,8 +175,8 @@ type Allocations struct {
 	Bytes float64 `json:"bytes"`
 }
 
-// AllocationsOf averages over some runs, which no other goroutine should
-// overlap.
+// AllocationsOf returns the average heap use of several runs. No other goroutine
+// should run meanwhile.
 func AllocationsOf(f Run) (Allocations, error) {
 	const runs = 100
 	if err := f(0); err != nil {
@@ -178,14 +191,14 @@ func AllocationsOf(f Run) (Allocations, error) {
 	}
 	runtime.ReadMemStats(&after)
 	return Allocations{
-		Count: float64((after.Mallocs - before.Mallocs) / runs), // whole: a stray one of the runtime is not ours
+		Count: float64((after.Mallocs - before.Mallocs) / runs), // rounded down: the runtime allocates now and then, too
 		Bytes: float64(after.TotalAlloc-before.TotalAlloc) / runs,
 	}, nil
 }
 
-// Scaling is how much more two CPUs get done than one, by the clock on the
-// wall. It says nothing on a machine that is busy with something else; compare
-// it with the floor's.
+// Scaling returns the throughput of two CPUs as a ratio to that of one. It measures
+// real time, so it means nothing on a busy machine; compare it with the Scaling of
+// the floor.
 func Scaling(f Run, rounds int, window time.Duration) (Quartiles, error) {
 	factors := make([]float64, rounds)
 	for i := range factors {
@@ -202,13 +215,13 @@ func Scaling(f Run, rounds int, window time.Duration) (Quartiles, error) {
 	return QuartilesOf(factors), nil
 }
 
-// rate is how many runs a second as many goroutines as CPUs achieve together.
+// rate returns the runs per second of all goroutines together, one on each CPU.
 func rate(f Run, cpus int, window time.Duration) (float64, error) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(cpus))
 	rates := make([]float64, cpus)
 	err := together(cpus, func(g int) error {
 		alone, err := rateAlone(f, g*stride, window)
-		rates[g] = alone // once: the slice shares cache lines
+		rates[g] = alone // stored once, because elements of the slice share cache lines
 		return err
 	})
 	if err != nil {
@@ -222,7 +235,7 @@ func rate(f Run, cpus int, window time.Duration) (float64, error) {
 }
 
 func rateAlone(f Run, from int, window time.Duration) (float64, error) {
-	const batch = 16 // between looks at the clock
+	const batch = 16 // runs between readings of the clock
 	start := time.Now()
 	i := from
 	for time.Since(start) < window {

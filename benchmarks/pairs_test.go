@@ -34,8 +34,8 @@ func TestQuartilesOf(t *testing.T) {
 	}
 }
 
-// The ratio is that of pairs, so a machine that slows down halfway does not
-// show in it.
+// TestComparedIsPairwise checks that the ratio is that of pairs, so that it does not
+// change if the machine slows down halfway.
 func TestComparedIsPairwise(t *testing.T) {
 	got := compared([]float64{10, 10, 10, 40, 40}, []float64{11, 11, 11, 44, 44})
 	for _, value := range []float64{got.Ratio.Q1, got.Ratio.Median, got.Ratio.Q3} {
@@ -48,7 +48,8 @@ func TestComparedIsPairwise(t *testing.T) {
 	}
 }
 
-// Both sides run in turn, equally often, over the same tokens.
+// TestCompareIsFair checks that both sides run in turn, equally often, over the same
+// tokens.
 func TestCompareIsFair(t *testing.T) {
 	for cpus := 1; cpus <= 2; cpus++ {
 		var (
@@ -77,14 +78,14 @@ func TestCompareIsFair(t *testing.T) {
 		if procs != cpus || runtime.GOMAXPROCS(0) != before {
 			t.Errorf("GOMAXPROCS was %d with %d CPUs, and is %d after %d", procs, cpus, runtime.GOMAXPROCS(0), before)
 		}
-		// Calibration and warm-up, then fs sf fs sf, in which equal neighbours merge.
+		// Calibration and warm-up, then fs sf fs sf, where equal neighbours are merged.
 		if got, want := string(sequence), "fs"+"fsfsf"; got != want {
 			t.Errorf("%d CPUs: sequence %s, want %s", cpus, got, want)
 		}
 		measured := len(tokens['s']) / (pairs + 1) * pairs // the first block is the warm-up
 		last := func(name byte) []int { return slices.Sorted(slices.Values(tokens[name][len(tokens[name])-measured:])) }
 		if !slices.Equal(last('f'), last('s')) {
-			t.Errorf("%d CPUs: the sides judged different tokens", cpus)
+			t.Errorf("%d CPUs: the sides used different tokens", cpus)
 		}
 	}
 }
@@ -93,7 +94,7 @@ func TestCompareReportsFailure(t *testing.T) {
 	broken := errors.New("broken")
 	good := func(int) error { return nil }
 	bad := func(int) error { return broken }
-	late := func(i int) error { // the second goroutine's
+	late := func(i int) error { // fails in the second goroutine
 		if i >= stride {
 			return broken
 		}

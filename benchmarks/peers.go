@@ -20,9 +20,9 @@ import (
 	gojosev2 "gopkg.in/go-jose/go-jose.v2"
 )
 
-// Peers are the other libraries, each as its documentation shows, with its
-// fastest way to hold a set of keys among which kid chooses. None decodes more
-// claims than its checks need, unless it cannot help it.
+// Peers are the other libraries. Each is used as its documentation shows, with its
+// fastest way to choose a key by kid. None decodes more claims than its checks need,
+// unless the library has no way to avoid it.
 var Peers = []Subject{
 	{
 		Name: "golang-jwt + keyfunc, map claims", Module: "github.com/golang-jwt/jwt/v5",
@@ -80,26 +80,38 @@ var (
 
 func golangJWT(claims func() jwt.Claims) func(m *Material) (Run, error) {
 	return func(m *Material) (Run, error) {
-		keys, err := keyfunc.NewJWKSetJSON(m.JWKS)
+		parse, err := golangJWTParser(m, claims)
 		if err != nil {
-			return nil, fmt.Errorf("benchmarks: keyfunc: %w", err)
+			return nil, err
 		}
-		parser := jwt.NewParser(
-			jwt.WithValidMethods([]string{m.Algorithm.String()}),
-			jwt.WithIssuer(Issuer), jwt.WithAudience(Audience),
-			jwt.WithExpirationRequired(), jwt.WithIssuedAt(),
-		)
 		return m.each(func(token string) error {
-			parsed, err := parser.ParseWithClaims(token, claims(), keys.Keyfunc)
-			if err != nil {
-				return err
-			}
-			if parsed.Header["typ"] != accessTokenType {
-				return errWrongType
-			}
-			return nil
+			_, err := parse(token)
+			return err
 		}), nil
 	}
+}
+
+// golangJWTParser returns a function that validates a token with golang-jwt and keyfunc.
+func golangJWTParser(m *Material, claims func() jwt.Claims) (func(token string) (*jwt.Token, error), error) {
+	keys, err := keyfunc.NewJWKSetJSON(m.JWKS)
+	if err != nil {
+		return nil, fmt.Errorf("benchmarks: keyfunc: %w", err)
+	}
+	parser := jwt.NewParser(
+		jwt.WithValidMethods([]string{m.Algorithm.String()}),
+		jwt.WithIssuer(Issuer), jwt.WithAudience(Audience),
+		jwt.WithExpirationRequired(), jwt.WithIssuedAt(),
+	)
+	return func(token string) (*jwt.Token, error) {
+		parsed, err := parser.ParseWithClaims(token, claims(), keys.Keyfunc)
+		if err != nil {
+			return nil, err
+		}
+		if parsed.Header["typ"] != accessTokenType {
+			return nil, errWrongType
+		}
+		return parsed, nil
+	}, nil
 }
 
 func prepareGoOIDC(m *Material) (Run, error) {
@@ -202,17 +214,9 @@ func prepareAuth0v2(m *Material) (Run, error) {
 }
 
 func prepareAuth0v3(m *Material) (Run, error) {
-	keys, err := jwkv3.Parse(m.JWKS)
+	v, err := newAuth0v3(m)
 	if err != nil {
-		return nil, fmt.Errorf("benchmarks: jwx/v3: %w", err)
-	}
-	v, err := auth0v3.New(
-		auth0v3.WithKeyFunc(func(context.Context) (any, error) { return keys, nil }),
-		auth0v3.WithAlgorithm(auth0v3.SignatureAlgorithm(m.Algorithm.String())),
-		auth0v3.WithIssuer(Issuer), auth0v3.WithAudience(Audience),
-	)
-	if err != nil {
-		return nil, fmt.Errorf("benchmarks: auth0 v3: %w", err)
+		return nil, err
 	}
 	ctx := context.Background()
 	return m.each(func(token string) error {
@@ -225,4 +229,20 @@ func prepareAuth0v3(m *Material) (Run, error) {
 		}
 		return nil
 	}), nil
+}
+
+func newAuth0v3(m *Material) (*auth0v3.Validator, error) {
+	keys, err := jwkv3.Parse(m.JWKS)
+	if err != nil {
+		return nil, fmt.Errorf("benchmarks: jwx/v3: %w", err)
+	}
+	v, err := auth0v3.New(
+		auth0v3.WithKeyFunc(func(context.Context) (any, error) { return keys, nil }),
+		auth0v3.WithAlgorithm(auth0v3.SignatureAlgorithm(m.Algorithm.String())),
+		auth0v3.WithIssuer(Issuer), auth0v3.WithAudience(Audience),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("benchmarks: auth0 v3: %w", err)
+	}
+	return v, nil
 }

@@ -23,8 +23,8 @@ const (
 	plotHeight = 5.2 * vg.Inch
 )
 
-// SVG draws the ratios of first-seen tokens at one CPU: a mark at the median,
-// a line between the quartiles.
+// SVG returns a plot of the ratios of first-seen tokens at one CPU, with a mark at the
+// median and a line between the quartiles.
 func (r *Report) SVG() ([]byte, error) {
 	canvas := vgsvg.New(plotWidth, plotHeight)
 	if err := r.plot(draw.New(canvas)); err != nil {
@@ -34,7 +34,7 @@ func (r *Report) SVG() ([]byte, error) {
 	if _, err := canvas.WriteTo(&b); err != nil {
 		return nil, fmt.Errorf("benchmarks: %w", err)
 	}
-	// The fonts are not in the file, and few machines have these.
+	// The file does not contain the fonts, and few machines have them.
 	return bytes.ReplaceAll(b.Bytes(), []byte("font-family:Liberation Sans;"), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;")), nil
 }
 

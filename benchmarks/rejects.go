@@ -14,19 +14,19 @@ type Reject struct {
 	Name  string
 	Token string
 	Want  validator.Reason
-	// Early: refused before the signature is checked.
+	// Early means that the token is refused before the signature is checked.
 	Early bool
-	// Strict: other libraries accept it, or read it otherwise.
+	// Strict means that other libraries accept the token, or read it differently.
 	Strict bool
-	// Compared: measured for every subject.
+	// Compared means that the refusal is measured for every subject.
 	Compared bool
-	// Slow says why it costs more than the budget for early refusals.
+	// Slow says why the refusal costs more than the budget for early refusals.
 	Slow string
 }
 
 const slowJSON = "escapes and deep nesting are left to the strict JSON library, after the fast scan gave up"
 
-// Rejects are tokens under m, which is of RS256.
+// Rejects returns tokens of m, whose algorithm is RS256.
 func Rejects(m *Material) ([]Reject, error) {
 	now := time.Now()
 	header, claims := m.Header(), Claims(now, 0)
@@ -67,8 +67,8 @@ func Rejects(m *Material) ([]Reject, error) {
 	return rejects, failed
 }
 
-// Run makes the function that judges the token as Sallyport, and fails if it is
-// not refused for the reason expected.
+// Run returns a function that validates the token with Sallyport. It fails unless the
+// token is refused for the expected reason.
 func (r Reject) Run(v *validator.Validator) Run {
 	ctx := context.Background()
 	return func(int) error {
@@ -80,8 +80,8 @@ func (r Reject) Run(v *validator.Validator) Run {
 	}
 }
 
-// RunBy makes the function that judges the token as a subject, and fails if it
-// is not refused.
+// RunBy returns a function that validates the token with a subject. It fails unless
+// the token is refused.
 func (r Reject) RunBy(subject Subject, m *Material) (Run, error) {
 	judge, err := subject.Prepare(m.With(r.Token))
 	if err != nil {

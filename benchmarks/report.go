@@ -13,7 +13,7 @@ import (
 	"github.com/sallyport-auth/sallyport/jose"
 )
 
-// Report is the outcome of a [Measurement].
+// Report is the result of a [Measurement].
 type Report struct {
 	Time     time.Time `json:"time"`
 	Machine  Machine   `json:"machine"`
@@ -21,17 +21,20 @@ type Report struct {
 	Options  Options   `json:"options"`
 	Subjects []Info    `json:"subjects"`
 
-	FirstSeen  []Row        `json:"firstSeen"`  // held against the floor
+	FirstSeen  []Row        `json:"firstSeen"`  // as ratios to the floor
 	Throughput []ScalingRow `json:"throughput"` // of tokens not seen before
-	Layers     []Row        `json:"layers"`     // held against the floor
-	Rejects    []Row        `json:"rejects"`    // held against the floor of a good token
-	Refusals   []RefusalRow `json:"refusals"`   // Sallyport's, all of them
+	Layers     []Row        `json:"layers"`     // as ratios to the floor
+	Rejects    []Row        `json:"rejects"`    // as ratios to the floor of a good token
+	Refusals   []RefusalRow `json:"refusals"`   // of Sallyport, all kinds
 
-	Repeat           []Row        `json:"repeat"` // held against SHA-256 of the tokens
+	Repeat           []Row        `json:"repeat"` // as ratios to SHA-256 of the tokens
 	RepeatThroughput []ScalingRow `json:"repeatThroughput"`
+
+	Calls        []CallRow `json:"calls"` // of gRPC
+	Interceptors []Info    `json:"interceptors"`
 }
 
-// Info is what a reader must know of a subject.
+// Info describes a subject.
 type Info struct {
 	Name    string `json:"name"`
 	Module  string `json:"module,omitempty"`
@@ -50,7 +53,7 @@ func describe(s Subject, modules []Module) Info {
 	return info
 }
 
-// Row is one subject in one case at a number of CPUs.
+// Row is the cost of one subject in one case at a number of CPUs.
 type Row struct {
 	Comparison
 
@@ -64,13 +67,13 @@ type Row struct {
 	Allocations      Allocations `json:"allocations"`
 }
 
-// What others are held against, in rows of throughput.
+// Names in rows of throughput of what subjects are compared with.
 const (
 	floorName  = "floor"
 	digestName = "SHA-256"
 )
 
-// ScalingRow is the throughput of two CPUs over that of one.
+// ScalingRow is the throughput of two CPUs as a ratio to that of one.
 type ScalingRow struct {
 	Case    string    `json:"case"`
 	Subject string    `json:"subject"`
@@ -92,7 +95,7 @@ func (r Row) key() string        { return fmt.Sprintf("%s\n%s\n%d", r.Case, r.Su
 func (r ScalingRow) key() string { return r.Case + "\n" + r.Subject }
 func (r RefusalRow) key() string { return r.Name }
 
-// put adds a row, or replaces the one that it repeats.
+// put adds a row, or replaces the row with the same name.
 func put[R interface{ key() string }](rows *[]R, row R) {
 	for i := range *rows {
 		if (*rows)[i].key() == row.key() {
@@ -103,7 +106,7 @@ func put[R interface{ key() string }](rows *[]R, row R) {
 	*rows = append(*rows, row)
 }
 
-// find is the row of a subject, and whether there is one.
+// find returns the row of a subject, if there is one.
 func find(rows []Row, c, subject string, cpus int) (Row, bool) {
 	for _, row := range rows {
 		if row.Case == c && row.Subject == subject && row.CPUs == cpus {
@@ -113,37 +116,41 @@ func find(rows []Row, c, subject string, cpus int) (Row, bool) {
 	return Row{}, false
 }
 
-// Budgets are the ratios to the floor that a token not seen before may have.
+// Budgets are the highest ratios to the floor for tokens that were not seen before.
 var Budgets = map[jose.Algorithm]float64{jose.RS256: 1.08, jose.PS256: 1.08, jose.ES256: 1.05, jose.EdDSA: 1.05}
 
-// Further budgets. Throughput is that of two CPUs over that of one.
+// Further budgets. Throughput is a ratio of two CPUs to one.
 const (
-	AllocationBudget       = 8 // of a token not seen before, above those of the floor
+	AllocationBudget       = 8 // for a token not seen before, besides those of the floor
 	ThroughputBudget       = 1.9
-	EarlyBudget            = 3 * time.Microsecond // of a refusal before the signature check
-	RepeatBudget           = 1.8                  // of a token seen before, as ratio to its SHA-256
+	EarlyBudget            = 3 * time.Microsecond // for a refusal before the signature check
+	RepeatBudget           = 1.8                  // for a token seen before, as a ratio to SHA-256
 	RepeatAllocationBudget = 2
 	RepeatThroughputBudget = 1.8
+	CallBudget             = 2 * time.Microsecond // that a token seen before adds to a gRPC call
+	CallAllocationBudget   = 6                    // for the same
 )
 
-// A gate must not fail for noise, so it stands at twice the budget.
+// A gate must not fail because of noise, so it is twice the budget.
 const (
 	gateFactor              = 2
 	firstSeenAllocationGate = gateFactor * AllocationBudget
 	repeatGate              = gateFactor * RepeatBudget
+	callDirectGate          = 6   // for a repeat token, as a ratio to SHA-256; 2 µs are about 3
+	callGate                = 1.3 // for the same, as a ratio to a call without interceptor; 2 µs are about 1.03
 )
 
-// Gate is the ratio to the floor at which [Report.Excesses] complains: twice
-// what the budget allows above the floor.
+// Gate returns the ratio to the floor above which [Report.Excesses] reports a row. It
+// allows twice as much above the floor as the budget.
 func Gate(a jose.Algorithm) float64 { return 1 + gateFactor*(Budgets[a]-1) }
 
-// Excess is a gate that was not held.
+// Excess is a row of ours above its gate.
 type Excess struct {
 	Step string // that measures it again
 	What string
 }
 
-// Excesses holds our rows against the gates.
+// Excesses returns our rows that are above their gates.
 func (r *Report) Excesses() []Excess {
 	var all []Excess
 	for _, row := range r.FirstSeen {
@@ -171,11 +178,11 @@ func (r *Report) Excesses() []Excess {
 			all = append(all, Excess{step, fmt.Sprintf("%s makes %.0f allocations; the gate is %d", step, row.Allocations.Count, RepeatAllocationBudget)})
 		}
 	}
-	return all
+	return append(all, r.callExcesses()...)
 }
 
-// Ungated names the gates that hold no row of ours: [Report.Excesses] cannot
-// complain about what was not measured.
+// Ungated returns the names of the gates for which no row of ours was measured, so
+// that [Report.Excesses] says nothing about them.
 func (r *Report) Ungated() []string {
 	measured := func(rows []Row, c string) bool {
 		return slices.ContainsFunc(rows, func(row Row) bool {
@@ -192,11 +199,14 @@ func (r *Report) Ungated() []string {
 	if !measured(r.Repeat, "") {
 		names = append(names, repeat)
 	}
+	if !slices.ContainsFunc(r.Calls, func(row CallRow) bool { return row.Ours && row.Repeat && row.Call.Ratio.Median > 0 }) {
+		names = append(names, grpcCall)
+	}
 	return names
 }
 
-// WriteSamples writes one line for each pair in the format of Go benchmarks,
-// for benchstat.
+// WriteSamples writes a line for each pair in the format of Go benchmarks, for
+// benchstat.
 func (r *Report) WriteSamples(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "goos: %s\ngoarch: %s\npkg: github.com/sallyport-auth/sallyport/benchmarks\ncpu: %s\n", r.Machine.OS, r.Machine.Arch, r.Machine.CPU)
@@ -217,7 +227,7 @@ func (r *Report) WriteSamples(w io.Writer) error {
 	return nil
 }
 
-// slug is a name that can stand in the name of a benchmark.
+// slug returns name in a form that the name of a benchmark can contain.
 func slug(name string) string {
 	return strings.Join(strings.FieldsFunc(name, func(r rune) bool {
 		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.'
@@ -225,8 +235,7 @@ func slug(name string) string {
 	}), "_")
 }
 
-// WriteFiles writes latest.json, samples.txt and the pages into dir, which it
-// makes.
+// WriteFiles makes dir and writes latest.json, samples.txt and the pages into it.
 func (r *Report) WriteFiles(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("benchmarks: the folder for results; name another one with -out: %w", err)
@@ -269,7 +278,7 @@ func writeFile(dir, name string, content []byte) error {
 	return nil
 }
 
-// ReadReport reads what [Report.WriteFiles] wrote into dir, without the
+// ReadReport returns the report that [Report.WriteFiles] wrote into dir, without its
 // samples.
 func ReadReport(dir string) (*Report, error) {
 	data, err := os.ReadFile(filepath.Join(dir, reportFile))

@@ -17,9 +17,9 @@ import (
 	"github.com/sallyport-auth/sallyport/jose"
 )
 
-// hasty measures nothing worth reading.
+// hasty are options of a measurement whose results mean nothing.
 func hasty() Options {
-	return Options{Pairs: 1, PairsAtTwo: 1, Block: 50 * time.Microsecond, Rounds: 1, Window: time.Millisecond, Tokens: 20}
+	return Options{Pairs: 1, PairsAtTwo: 1, CallPairs: 1, Block: 50 * time.Microsecond, Rounds: 1, Window: time.Millisecond, Tokens: 20}
 }
 
 func rehearse(t *testing.T, o Options) *Measurement {
@@ -31,7 +31,8 @@ func rehearse(t *testing.T, o Options) *Measurement {
 	return m
 }
 
-// Every subject is in every table that it belongs to, and in every file.
+// TestMeasurement checks that every subject is in every table that it belongs to, and in
+// every file.
 func TestMeasurement(t *testing.T) {
 	m := rehearse(t, hasty())
 	r := &m.Report
@@ -44,7 +45,8 @@ func TestMeasurement(t *testing.T) {
 		"throughput":          {len(r.Throughput), (len(Subjects) + 1) * (cpus - 1)},
 		"layers":              {len(r.Layers), 2 * len(Layers)},
 		"rejects":             {len(r.Rejects), 3 * len(everyone())},
-		"repeat":              {len(r.Repeat), 3 * len(Repeats) * cpus},
+		"repeat":              {len(r.Repeat), (3*len(Repeats) + 1) * cpus},
+		"gRPC calls":          {len(r.Calls), len(callCases()) * (len(Doors) + 1)},
 		"repeats' throughput": {len(r.RepeatThroughput), 3 * (len(Repeats) + 1) * (cpus - 1)},
 	} {
 		if sizes[0] != sizes[1] {
@@ -105,7 +107,7 @@ func TestMeasurement(t *testing.T) {
 	}
 }
 
-// A step that is measured again replaces its row.
+// TestAgain checks that a step that is measured again replaces its row.
 func TestAgain(t *testing.T) {
 	o := hasty()
 	o.Only = regexp.MustCompile(`^first seen: EdDSA: Sallyport$`)
@@ -145,6 +147,14 @@ func ratioRow(c, subject string, ours bool, ratio, allocations float64) Row {
 	}
 }
 
+func callRow(c string, repeats bool, direct, call, allocations float64) CallRow {
+	return CallRow{
+		Case: c, Subject: "Sallyport", Ours: true, Repeat: repeats, Allocations: Allocations{Count: allocations},
+		Direct: Comparison{Ratio: Quartiles{direct, direct, direct}}, Call: Comparison{Ratio: Quartiles{call, call, call}},
+		Added: Quartiles{1000, 1000 * call, 2000 * call},
+	}
+}
+
 func TestExcesses(t *testing.T) {
 	const ours, cached = "Sallyport", "Sallyport, repeat"
 	twoCPUs := ratioRow("RS256", ours, true, 9, 99)
@@ -164,6 +174,11 @@ func TestExcesses(t *testing.T) {
 			ratioRow("three", cached, true, 1, 3),
 			ratioRow("three", "map", false, 9, 9),
 		},
+		Calls: []CallRow{
+			callRow("one", true, 5.9, 1.29, 6),
+			callRow("two", true, 6.1, 1.31, 7),
+			callRow("three", false, 99, 9, 99),
+		},
 	}
 	var got []string
 	for _, excess := range report.Excesses() {
@@ -176,6 +191,7 @@ func TestExcesses(t *testing.T) {
 		"first seen: PS256: Sallyport costs 1.161 ", "first seen: ES256: Sallyport makes 17 ",
 		"first seen: EdDSA: Sallyport costs 1.200 ", "first seen: EdDSA: Sallyport makes 17 ",
 		"repeat: two: Sallyport, repeat costs 3.61 ", "repeat: three: Sallyport, repeat makes 3 ",
+		"gRPC call: two: Sallyport costs 6.10 ", "gRPC call: two: Sallyport costs 1.31 ", "gRPC call: two: Sallyport makes 7 ",
 	}
 	if len(got) != len(want) {
 		t.Fatalf("%q, want %q", got, want)
@@ -194,20 +210,21 @@ func TestUngated(t *testing.T) {
 	report := &Report{FirstSeen: []Row{
 		ratioRow("RS256", ours, true, 1, 9), ratioRow("PS256", "jwx", false, 1, 9), twoCPUs, ratioRow("EdDSA", ours, true, math.NaN(), 9),
 	}}
-	want := []string{"first seen: ES256", "first seen: EdDSA", "first seen: PS256", "repeat"}
+	want := []string{"first seen: ES256", "first seen: EdDSA", "first seen: PS256", "repeat", "gRPC call"}
 	if got := report.Ungated(); !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	report.FirstSeen = append(report.FirstSeen,
 		ratioRow("PS256", ours, true, 1, 9), ratioRow("ES256", ours, true, 1, 9), ratioRow("EdDSA", ours, true, 1, 9))
 	report.Repeat = []Row{ratioRow("one", ours, true, 1, 2)}
+	report.Calls = []CallRow{callRow("one", true, 1, 1, 1)}
 	if got := report.Ungated(); len(got) != 0 {
 		t.Errorf("%q, want none", got)
 	}
 }
 
-// Whoever costs less than Sallyport, and what of ours exceeds a budget, is
-// marked and listed; noise and rows within their budget are not.
+// TestLosses checks that the page marks and lists subjects that cost less than Sallyport and
+// rows of ours over a budget, but not noise and rows within their budget.
 func TestLosses(t *testing.T) {
 	const ours = "Sallyport"
 	rs := jose.RS256.String()
@@ -222,6 +239,11 @@ func TestLosses(t *testing.T) {
 			{Case: "two", Subject: ours, Ours: true, Factor: Quartiles{1, 1, 1}},
 		},
 		Repeat: []Row{ratioRow("one token", ours, true, 1.9, 0), ratioRow("one token", "map", false, 1.955, 0)},
+		Calls: []CallRow{
+			callRow("a call", true, 2, 1.9, 2), callRow("another", true, 2, 2.1, 2), callRow("new", false, 2, 9, 2),
+			{Case: "a call", Subject: "swift", Direct: Comparison{Ratio: Quartiles{1.8, 1.9, 1.99}}},
+			{Case: "a call", Subject: "close", Direct: Comparison{Ratio: Quartiles{1.8, 1.9, 2}}},
+		},
 		Refusals: []RefusalRow{
 			{Name: "fast", Early: true, Nanos: Quartiles{2900, 2999, 3001}},
 			{Name: "late", Nanos: Quartiles{9000, 9000, 9000}},
@@ -233,6 +255,8 @@ func TestLosses(t *testing.T) {
 		"RS256, one CPU: Sallyport is at 1.090, its budget at 1.08: 0.0 µs for everything but the signature instead of 0.0.",
 		"RS256, throughput: Sallyport gains 1.70 from the second CPU, its budget is 1.9; the floor gained 1.90 [1.80–2.00] in the same run.",
 		"one token, one CPU: Sallyport is at 1.90 × SHA-256, its budget at 1.8.",
+		"gRPC call, another: Sallyport adds 2.1 µs, its budget is 2.",
+		"gRPC call, a call: swift costs 1.90 × SHA-256, Sallyport 2.00.",
 		"one token, throughput: Sallyport gains 1.70 from the second CPU, its budget is 1.8; SHA-256 gained 1.80 [1.70–1.90] in the same run.",
 		"slow: refused in 3.0 µs, the budget is 3: of dots.",
 	}
@@ -257,7 +281,7 @@ func TestLosses(t *testing.T) {
 	}
 }
 
-// The documentation quotes the last run.
+// TestPagesAreOfTheLastRun checks that the documentation has the tables of the last run.
 func TestPagesAreOfTheLastRun(t *testing.T) {
 	r, err := ReadReport("results")
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// server serves one document on loopback, from the first time on that it is
-// asked for.
+// server serves one document on a loopback address. It starts when its address is
+// first needed.
 type server struct {
 	document []byte
 
@@ -35,10 +35,10 @@ func (s *server) url() (string, error) {
 		ReadHeaderTimeout: 10 * time.Second,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
-			_, _ = w.Write(s.document) // the client misses it
+			_, _ = w.Write(s.document) // a failure shows in the client
 		}),
 	}
-	go func() { _ = s.http.Serve(listener) }() // ends with close
+	go func() { _ = s.http.Serve(listener) }() // ends when the server is closed
 	return s.at, nil
 }
 

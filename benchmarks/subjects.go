@@ -10,27 +10,27 @@ import (
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// Run judges the i-th of some tokens, counted on beyond the last one from the
-// first, and fails if it is refused. Several goroutines may call it.
+// Run validates a token and fails if it is refused. The token is the i-th modulo their
+// number. Several goroutines may call it.
 type Run func(i int) error
 
-// Subject is one way to judge a token, or a part of it.
+// Subject is one way to validate a token, or a part of that.
 type Subject struct {
 	Name   string
-	Module string // whose version the report names; "" for our own and the standard library
-	// Checks is what the library checks by itself, so that unequal work is not
-	// compared in silence; Adapter what the subject adds as the library's
-	// documentation tells its users to.
+	Module string // the report has its version; "" for our own and the standard library
+	// Checks is what the library checks by itself. Adapter is what the subject
+	// adds because the documentation of the library says so. The report shows
+	// both, since subjects do unequal work.
 	Checks, Adapter string
-	// Type tells that tokens of another type than at+jwt are refused.
+	// Type means that tokens of another type than at+jwt are refused.
 	Type bool
-	// Ours are held to the budgets.
+	// Ours means that the subject is Sallyport, which has budgets.
 	Ours bool
-	// Prepare does once what an application does at start-up.
+	// Prepare does what an application does once at its start.
 	Prepare func(m *Material) (Run, error)
 }
 
-// Subjects judge a whole token that they have not seen before. The first is
+// Subjects validate a whole token that they have not seen before. The first is
 // Sallyport.
 var Subjects = append([]Subject{
 	{
@@ -40,10 +40,10 @@ var Subjects = append([]Subject{
 	},
 }, Peers...)
 
-// Fetching is Sallyport with keys by URL. It is measured beside the others
-// where a library might fetch. An unknown kid waits for the next fetch, which
-// begins within seconds: its context has ended, so that what is measured is
-// the work and not the wait.
+// Fetching is Sallyport with keys by URL. It is measured in the cases in which a
+// library might fetch keys. A token with an unknown kid waits for the next fetch,
+// which starts within seconds. Its context has ended, so the measurement includes the
+// work and not the wait.
 var Fetching = Subject{
 	Name: "Sallyport, keys by URL", Type: true, Ours: true,
 	Checks: "as Sallyport",
@@ -62,7 +62,10 @@ var Fetching = Subject{
 	},
 }
 
-// Repeats judge tokens that they have accepted before.
+// repeatName is Sallyport with tokens that it has accepted before.
+const repeatName = "Sallyport, repeat"
+
+// Repeats validate tokens that they have accepted before.
 var Repeats = []Subject{
 	{
 		Name:    "digest and map",
@@ -70,18 +73,18 @@ var Repeats = []Subject{
 		Prepare: prepareDigestMap,
 	},
 	{
-		Name: "Sallyport, repeat", Type: true, Ours: true,
+		Name: repeatName, Type: true, Ours: true,
 		Checks:  "the cache of verified tokens: expiry, liveness of the key, the route's demands",
 		Prepare: prepareRepeat,
 	},
 }
 
-// prepareRepeat is Sallyport with room for all tokens.
+// prepareRepeat prepares Sallyport with a cache for all tokens.
 func prepareRepeat(m *Material) (Run, error) {
 	return sallyport(func(c *validator.Config) { c.Cache.Entries = max(1000, 2*len(m.Tokens)) })(m)
 }
 
-// sallyport prepares validator.Validate with static keys, after change.
+// sallyport prepares validator.Validate with static keys and the changes of change.
 func sallyport(change func(*validator.Config)) func(m *Material) (Run, error) {
 	return func(m *Material) (Run, error) {
 		v, err := newValidator(m, change)
@@ -92,7 +95,7 @@ func sallyport(change func(*validator.Config)) func(m *Material) (Run, error) {
 	}
 }
 
-// validating makes a function that judges one token by validator.Validate.
+// validating returns a function that validates one token with validator.Validate.
 func validating(ctx context.Context, v *validator.Validator) func(token string) error {
 	return func(token string) error {
 		_, err := v.Validate(ctx, validator.Presentation{Scheme: validator.Bearer, Token: token})
@@ -106,7 +109,7 @@ func newValidator(m *Material, change func(*validator.Config)) (*validator.Valid
 		Audiences: []string{Audience},
 		Keys:      jwkscache.Static(m.JWKS),
 	}}}
-	config.Cache.Entries = 64 // the fewest: no token of the many is still there when it comes again
+	config.Cache.Entries = 64 // the fewest: a token is no longer in the cache when it comes again
 	if change != nil {
 		change(&config)
 	}
@@ -120,7 +123,7 @@ func newValidator(m *Material, change func(*validator.Config)) (*validator.Valid
 	return v, nil
 }
 
-// each makes a Run of what judges one token.
+// each returns a Run that calls a function with each token.
 func (m *Material) each(judge func(token string) error) Run {
 	tokens := m.Tokens
 	return func(i int) error { return judge(tokens[i%len(tokens)]) }

@@ -20,8 +20,8 @@ func material(t *testing.T, a jose.Algorithm, tokens int) *Material {
 	return m
 }
 
-// The tokens have the size that the figures of other runs are for, differ from
-// each other, and every subject accepts them.
+// TestMaterial checks that the tokens have the size for which the figures of other runs
+// hold, that they differ, and that every subject accepts them.
 func TestMaterial(t *testing.T) {
 	for _, a := range Algorithms {
 		m := material(t, a, 3)
@@ -35,7 +35,7 @@ func TestMaterial(t *testing.T) {
 			}
 		}
 		if m.Tokens[0] == m.Tokens[1] || m.Tokens[1] == m.Tokens[2] {
-			t.Errorf("%s: two tokens are one", a)
+			t.Errorf("%s: two tokens are the same", a)
 		}
 		floor, err := m.Floor()
 		if err != nil {
@@ -52,7 +52,7 @@ func TestMaterial(t *testing.T) {
 			}
 		}
 		for name, run := range runs {
-			for i := range 4 { // one more than there are tokens
+			for i := range 4 { // one more than the number of tokens
 				if err := run(i); err != nil {
 					t.Errorf("%s: %s: %v", a, name, err)
 				}
@@ -61,7 +61,7 @@ func TestMaterial(t *testing.T) {
 	}
 }
 
-// The floor verifies: with a signature of another token it fails.
+// TestFloorVerifies checks that the floor refuses the signature of another token.
 func TestFloorVerifies(t *testing.T) {
 	for _, a := range Algorithms {
 		m := material(t, a, 2)
@@ -77,9 +77,9 @@ func TestFloorVerifies(t *testing.T) {
 	}
 }
 
-// What is compared must do the same: every subject refuses what it must, under
-// every algorithm for what is common, and a subject that says it looks at the
-// type does, and one that does not say so does not.
+// TestSubjectsRefuse checks that all subjects do what is compared. Every subject refuses what it
+// must, with every algorithm. A subject refuses other types if, and only if, its Type
+// says so.
 func TestSubjectsRefuse(t *testing.T) {
 	ours := slices.DeleteFunc(slices.Clone(Repeats), func(s Subject) bool { return !s.Ours })
 	for _, s := range slices.Concat(everyone(), ours) {
@@ -108,7 +108,8 @@ func TestSubjectsRefuse(t *testing.T) {
 	}
 }
 
-// refuses judges tokens that differ in one point from a good one under a.
+// refuses checks that a subject refuses tokens that differ in one point from a good
+// one of a.
 func refuses(t *testing.T, s Subject, a jose.Algorithm) {
 	t.Helper()
 	m := material(t, a, 2)
@@ -157,7 +158,7 @@ func refuses(t *testing.T, s Subject, a jose.Algorithm) {
 	}
 }
 
-// Sallyport refuses each for the reason that the row names.
+// TestRejects checks that Sallyport refuses each token for the reason of its row.
 func TestRejects(t *testing.T) {
 	m := material(t, jose.RS256, 1)
 	v, err := newValidator(m, nil)
@@ -194,7 +195,7 @@ func TestRunByFailsIfAccepted(t *testing.T) {
 	}
 }
 
-// The tables find rows by name.
+// TestNamesAreUnique checks that names of rows are unique, because the tables find rows by name.
 func TestNamesAreUnique(t *testing.T) {
 	for _, list := range [][]Subject{everyone(), Layers, Repeats} {
 		slugs := make(map[string]bool)

@@ -20,19 +20,18 @@ type table struct {
 	rows    [][]string
 }
 
-// Marks in cells.
+// Marks of cells.
 const (
-	overBudget = " ‡" // ours, and over its budget
-	beatsUs    = " †" // costs less than ours, by more than the quartiles
+	overBudget = " ‡" // ours and over its budget
+	beatsUs    = " †" // costs less than ours, with quartiles that do not meet
 )
 
 func (r *Report) tables() []table {
-	all := []table{r.firstSeenTable(1), r.firstSeenTable(2), r.rejectTable(), r.layerTable(), r.repeatTable(), r.refusalTable()}
+	all := []table{r.firstSeenTable(1), r.firstSeenTable(2), r.rejectTable(), r.layerTable(), r.repeatTable(), r.callTable(), r.refusalTable()}
 	return slices.DeleteFunc(all, func(t table) bool { return len(t.rows) == 0 })
 }
 
-// cell writes the ratio of a row with its marks, or a dash if it was not
-// measured.
+// cell returns the ratio of a row with its marks, or a dash if it was not measured.
 func (r *Report) cell(rows []Row, c, subject string, cpus int) string {
 	row, ok := find(rows, c, subject, cpus)
 	if !ok {
@@ -52,7 +51,7 @@ func (r *Report) cell(rows []Row, c, subject string, cpus int) string {
 	return text
 }
 
-// budget is the ratio that a row must not exceed.
+// budget returns the ratio that a row must not exceed.
 func (r Row) budget() (ratio float64, ok bool) {
 	if !r.Ours {
 		return 0, false
@@ -64,14 +63,14 @@ func (r Row) budget() (ratio float64, ok bool) {
 	return Budgets[a], true
 }
 
-// beaten tells whether a row costs less than Sallyport's in the same case, so
-// clearly that the quartiles do not meet.
+// beaten reports whether a row costs less than that of Sallyport in the same case,
+// with quartiles that do not meet.
 func (r *Report) beaten(rows []Row, row Row) bool {
 	ours, ok := find(rows, row.Case, Subjects[0].Name, row.CPUs)
 	return ok && !row.Ours && row.Ratio.Q3 < ours.Ratio.Q1
 }
 
-// subjectsByRatio lists the subjects of a case, the cheapest first.
+// subjectsByRatio returns the subjects of a case, the cheapest first.
 func subjectsByRatio(rows []Row, c string, cpus int) []Row {
 	var some []Row
 	for _, row := range rows {
@@ -130,8 +129,8 @@ func (r *Report) floorCells(cpus int, first Row) []string {
 	return append(cells, fmt.Sprintf("%.0f", first.FloorAllocations.Count), fmt.Sprintf("%.0f", first.FloorAllocations.Bytes))
 }
 
-// allocationCell writes the allocations, marked if there are more above the
-// floor's than allowed.
+// allocationCell returns the allocations, with a mark if they exceed those of the
+// floor by more than allowed.
 func (r Row) allocationCell(budget float64) string {
 	text := fmt.Sprintf("%.0f", r.Allocations.Count)
 	if r.Ours && r.Allocations.Count-r.FloorAllocations.Count > budget {
@@ -154,9 +153,9 @@ func throughputCell(rows []ScalingRow, c, subject string, budget float64) string
 	return "–"
 }
 
-// gainsTooLittle tells whether one of ours gains less from the second CPU than
-// its budget asks, although what it is held against gains as much: if that does
-// not either, the machine was busy, and the row says nothing.
+// gainsTooLittle reports whether a row of ours gains less from the second CPU than its
+// budget demands, while the floor gains enough. If the floor does not gain enough
+// either, the machine was busy and the row means nothing.
 func gainsTooLittle(rows []ScalingRow, row ScalingRow, budget float64) bool {
 	if !row.Ours || row.Factor.Median >= budget {
 		return false
@@ -268,8 +267,8 @@ func (r *Report) refusalTable() table {
 	return t
 }
 
-// losses says in words what the marks say: where another library costs less, and
-// where we exceed a budget.
+// losses returns sentences for the marks: where another library costs less, and where
+// Sallyport exceeds a budget.
 func (r *Report) losses() []string {
 	var all []string
 	for _, rows := range [][]Row{r.FirstSeen, r.Rejects} {
@@ -298,6 +297,7 @@ func (r *Report) losses() []string {
 			all = append(all, fmt.Sprintf("%s, %s: %s is at %.2f × SHA-256, its budget at %.1f.", row.Case, cpus(row.CPUs), row.Subject, row.Ratio.Median, RepeatBudget))
 		}
 	}
+	all = append(all, r.callLosses()...)
 	for _, row := range r.RepeatThroughput {
 		if gainsTooLittle(r.RepeatThroughput, row, RepeatThroughputBudget) {
 			all = append(all, fmt.Sprintf("%s, throughput: %s gains %.2f from the second CPU, its budget is %.1f; SHA-256 gained %s in the same run.",
@@ -331,12 +331,12 @@ func cpus(n int) string {
 
 func micros(nanos float64) string { return fmt.Sprintf("%.1f", nanos/1e3) }
 
-// spread writes the median and, in brackets, the outer quartiles.
+// spread returns the median and, in brackets, the outer quartiles.
 func spread(q Quartiles, format string) string {
 	return fmt.Sprintf(format+" ["+format+"–"+format+"]", q.Median, q.Q1, q.Q3)
 }
 
-// name sets ours off.
+// name returns the name of a subject, in bold type if it is ours.
 func name(subject string, ours bool) string {
 	if ours {
 		return "**" + subject + "**"
@@ -362,10 +362,10 @@ func (r *Report) WriteText(w io.Writer) error {
 
 const legend = beatsUs + " costs less than Sallyport, so clearly that the quartiles do not meet;" + overBudget + " ours, and over its budget."
 
-// Markdown is the report for reading.
+// Markdown returns the report as a page.
 func (r *Report) Markdown() []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, `# What judging a token costs
+	fmt.Fprintf(&b, `# What validating a token costs
 
 Measured %s on %s (%s/%s, %d CPUs, load averages before: %s) with %s, by `+"`make bench`"+`:
 alternating pairs in one process, %d pairs of a row at one CPU and %d at two, %v of CPU time for the floor's side of each,
@@ -390,7 +390,7 @@ the token already split and decoded. A shared machine is noisy: read the ratios 
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n%s", t.title, t.about, t.markdown())
 	}
 	b.WriteString("\n## What was compared\n\n| subject | version | checks | added by the adapter, as the documentation tells users to |\n|---|---|---|---|\n")
-	for _, info := range r.Subjects {
+	for _, info := range slices.Concat(r.Subjects, r.Interceptors) {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", info.Name, info.Version, info.Checks, info.Adapter)
 	}
 	return b.Bytes()

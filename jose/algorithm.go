@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// Algorithm is one JWS signature algorithm of RFC 7518 §3.1 or RFC 8037. The
-// zero value is none of them and verifies nothing.
+// Algorithm is a JWS signature algorithm of RFC 7518 §3.1 or RFC 8037. The zero
+// Algorithm is invalid and verifies nothing.
 type Algorithm uint8
 
-// The algorithms. EdDSA here always means Ed25519: RFC 8037 "EdDSA" and
-// RFC 9864 "Ed25519" are two names of it. Ed448 is not supported.
+// The supported algorithms. EdDSA always means Ed25519, which has the names
+// "EdDSA" (RFC 8037) and "Ed25519" (RFC 9864). Ed448 is not supported.
 const (
 	RS256 Algorithm = iota + 1
 	RS384
@@ -33,9 +33,9 @@ var algorithmNames = [algorithms]string{
 	EdDSA: "EdDSA",
 }
 
-// ParseAlgorithm reads an alg value as in RFC 7518 §3.1: exact, case-sensitive.
-// "Ed25519" (RFC 9864) gives [EdDSA]. For "none", HMAC, encryption algorithms
-// and anything unknown the error says what is supported.
+// ParseAlgorithm returns the algorithm with the given alg value. The comparison is
+// case-sensitive. "Ed25519" (RFC 9864) is [EdDSA]. For every other value, such as
+// "none" or "HS256", the error is [ErrAlgorithm] and lists what is supported.
 func ParseAlgorithm(name string) (Algorithm, error) {
 	if a := algorithmNamed(name); a != 0 {
 		return a, nil
@@ -43,8 +43,8 @@ func ParseAlgorithm(name string) (Algorithm, error) {
 	return 0, fmt.Errorf("%w: %q is not one of %s Ed25519", ErrAlgorithm, name, strings.Join(algorithmNames[1:], " "))
 }
 
-// algorithmNamed is the algorithm called name, or 0. A switch, since every
-// token asks for it.
+// algorithmNamed returns the algorithm called name, or 0. It is a switch because
+// it is called for every token.
 func algorithmNamed(name string) Algorithm {
 	switch name {
 	case "RS256":
@@ -72,7 +72,7 @@ func algorithmNamed(name string) Algorithm {
 	}
 }
 
-// String is the name in RFC 7518 §3.1 or RFC 8037, or "invalid".
+// String returns the name of a in RFC 7518 §3.1 or RFC 8037, or "invalid".
 func (a Algorithm) String() string {
 	if !a.Valid() {
 		return "invalid"
@@ -83,7 +83,7 @@ func (a Algorithm) String() string {
 // Valid reports whether a is one of the constants.
 func (a Algorithm) Valid() bool { return a > 0 && a < algorithms }
 
-// MarshalText writes the name, or fails for an invalid algorithm.
+// MarshalText returns the name of a. An invalid a is an error.
 func (a Algorithm) MarshalText() ([]byte, error) {
 	if !a.Valid() {
 		return nil, ErrAlgorithm
@@ -91,15 +91,15 @@ func (a Algorithm) MarshalText() ([]byte, error) {
 	return []byte(algorithmNames[a]), nil
 }
 
-// UnmarshalText is [ParseAlgorithm].
+// UnmarshalText sets a to the algorithm that [ParseAlgorithm] reads from text.
 func (a *Algorithm) UnmarshalText(text []byte) error {
-	parsed, err := ParseAlgorithm(string(text))
+	named, err := ParseAlgorithm(string(text))
 	if err != nil {
 		return err
 	}
-	*a = parsed
+	*a = named
 	return nil
 }
 
-// rsa reports whether a signs with RSA keys.
+// rsa reports whether a uses RSA keys.
 func (a Algorithm) rsa() bool { return a >= RS256 && a <= PS512 }

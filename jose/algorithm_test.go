@@ -8,7 +8,8 @@ import (
 	"github.com/sallyport-auth/sallyport/jose"
 )
 
-// R-JS-04, R-JS-12: names of algorithms in configuration.
+// TestParseAlgorithm covers R-JS-04 and R-JS-12 for the names of algorithms in a
+// configuration.
 func TestParseAlgorithm(t *testing.T) {
 	for _, a := range all {
 		got, err := jose.ParseAlgorithm(a.String())

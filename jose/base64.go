@@ -2,11 +2,13 @@ package jose
 
 import "encoding/binary"
 
-// appendDecoded appends the decoded segment to dst: base64url without padding
-// (RFC 7515 §2), of which every text has one spelling, so that bits which no
-// byte takes up must be zero. It takes what base64.RawURLEncoding.Strict takes,
-// short of CR and LF, which that passes over, in half the time: whether all
-// characters were digits is asked once, at the end.
+var errBase64 = malformed("a segment is not canonical base64url without padding (RFC 7515 §2)")
+
+// appendDecoded appends the decoded segment to dst. A segment is base64url without
+// padding (RFC 7515 §2), and unused bits must be zero, so that there is one
+// encoding of every text. It accepts what base64.RawURLEncoding.Strict accepts,
+// except CR and LF, and takes half the time, because it checks only once, at the
+// end, whether all characters were digits.
 func appendDecoded(dst []byte, segment string) ([]byte, error) {
 	if len(segment)%4 == 1 {
 		return nil, errBase64
@@ -18,7 +20,7 @@ func appendDecoded(dst []byte, segment string) ([]byte, error) {
 	dst = dst[:at+size]
 	out := dst[at:]
 	seen := uint32(0)
-	for len(segment) >= 8 && len(out) >= 8 { // six for now; what follows overwrites the other two
+	for len(segment) >= 8 && len(out) >= 8 { // six bytes are decoded; the next round overwrites the other two
 		high := digits[0][segment[0]] | digits[1][segment[1]] | digits[2][segment[2]] | digits[3][segment[3]]
 		low := digits[0][segment[4]] | digits[1][segment[5]] | digits[2][segment[6]] | digits[3][segment[7]]
 		binary.BigEndian.PutUint64(out, uint64(high)<<40|uint64(low)<<16)
@@ -37,7 +39,8 @@ func appendDecoded(dst []byte, segment string) ([]byte, error) {
 	return dst, nil
 }
 
-// appendRest decodes what is left of a segment behind whole groups of four.
+// appendRest decodes the end of a segment, after the whole groups of four
+// characters, and reports whether it is valid.
 func appendRest(out []byte, rest string) bool {
 	switch len(rest) {
 	case 2:
@@ -53,11 +56,11 @@ func appendRest(out []byte, rest string) bool {
 	}
 }
 
-// notADigit marks characters outside the alphabet.
+// notADigit is set in digits for a character outside the alphabet.
 const notADigit = 1 << 31
 
-// digits is the value of each character as the first to the fourth digit of 24
-// bits, or notADigit.
+// digits holds, for each place in a group of four, the value of each character,
+// shifted to its place in 24 bits, or notADigit.
 var digits = func() (table [4][256]uint32) {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	for place := range table {

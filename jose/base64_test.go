@@ -8,15 +8,16 @@ import (
 	"testing"
 )
 
-// standard is appendDecoded by the standard library, which passes over CR and
-// LF.
+// standard decodes segment with the standard library, and refuses CR and LF, which
+// it ignores.
 func standard(dst []byte, segment string) ([]byte, bool) {
 	dst, err := base64.RawURLEncoding.Strict().AppendDecode(dst, []byte(segment))
 	return dst, err == nil && !strings.ContainsAny(segment, "\r\n")
 }
 
-// TestAppendDecoded: R-JS-02, every character at every place of segments that
-// take each of the loops, beside the standard library.
+// TestAppendDecoded covers R-JS-02: it compares the decoder with the standard
+// library for every character at every position of segments that reach each of its
+// loops.
 func TestAppendDecoded(t *testing.T) {
 	const text = "AZaz09-_"
 	for length := range 3*len(text) + 1 {
@@ -40,7 +41,8 @@ func TestAppendDecoded(t *testing.T) {
 	}
 }
 
-// The last two or three characters have bits that no byte takes up.
+// TestAppendDecodedSpareBits checks that unused bits in the last two or three
+// characters must be zero.
 func TestAppendDecodedSpareBits(t *testing.T) {
 	for _, segment := range []string{"A", "AAAAA", "AAAAAAAAA"} {
 		if _, err := appendDecoded(nil, segment); err == nil {
@@ -60,7 +62,8 @@ func TestAppendDecodedSpareBits(t *testing.T) {
 	}
 }
 
-// What is appended to is left as it is, and nothing behind the result is written.
+// TestAppendDecodedInPlace checks that the bytes before and after the appended ones
+// are not changed.
 func TestAppendDecodedInPlace(t *testing.T) {
 	for size := range 20 {
 		segment := base64.RawURLEncoding.EncodeToString(bytes.Repeat([]byte{'x'}, size))

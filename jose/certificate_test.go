@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sallyport-auth/sallyport/internal/testkey"
 	"github.com/sallyport-auth/sallyport/jose"
 )
 
@@ -20,7 +21,7 @@ func selfSigned(t *testing.T, key crypto.Signer) string {
 	return base64.StdEncoding.EncodeToString(certificateOf(t, key))
 }
 
-// serial is the serial number of every certificate here.
+// serial is the serial number of every certificate in these tests.
 const serial = "\x7f\x11\x22\x33\x44\x55\x66\x77"
 
 // certificateOf returns a self-signed certificate of key in DER.
@@ -43,8 +44,8 @@ func patched(t *testing.T, der []byte, old, replacement string) string {
 	return base64.StdEncoding.EncodeToString(bytes.Replace(der, []byte(old), []byte(replacement), 1))
 }
 
-// TestCertificate covers R-JK-18: an x5c whose first certificate can be read and
-// has another key costs the key; one that cannot be read costs nothing.
+// TestCertificate covers R-JK-18: a key is ignored if its first x5c certificate can
+// be read and has another key. A certificate that cannot be read is ignored itself.
 func TestCertificate(t *testing.T) {
 	const (
 		rsaEncryption = "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00" // with its NULL
@@ -58,6 +59,10 @@ func TestCertificate(t *testing.T) {
 	own, other := base64.StdEncoding.EncodeToString(ownDER), base64.StdEncoding.EncodeToString(otherDER)
 	armoured := func(der []byte) string {
 		return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	}
+	whole := certificateOf(t, testkey.NewPrivate(jose.ES256)) // its base64 has no incomplete group at its end
+	for len(whole)%3 != 0 {
+		whole = certificateOf(t, testkey.NewPrivate(jose.ES256))
 	}
 	wrapped := func(text string) string { return text[:64] + "\r\n " + text[64:] + "\n" }
 	first := func(certificates ...any) any { return certificates }
@@ -74,8 +79,8 @@ func TestCertificate(t *testing.T) {
 		{"own, with a chain that cannot be read", r, first(own, "%%%", nil), true},
 		{"of another key", r, first(other), false},
 		{"of another key, for EC", ec, first(other), false},
-		{"of another key of the same curve", ec, first(selfSigned(t, newEC(p256Key().Curve))), false},
-		{"of another key, for Ed25519", ed, first(selfSigned(t, newEd25519())), false},
+		{"of another key of the same curve", ec, first(selfSigned(t, testkey.NewPrivate(jose.ES256))), false},
+		{"of another key, for Ed25519", ed, first(selfSigned(t, testkey.NewPrivate(jose.EdDSA))), false},
 		{"own second", r, first(other, own), false},
 
 		// What package x509 refuses.
@@ -88,9 +93,10 @@ func TestCertificate(t *testing.T) {
 		{"cut off", r, first(own[:400]), true},
 		{"garbage", r, first("AAAA"), true},
 		{"no base64", r, first("%%%"), true},
+		{"no base64 after a certificate", ec, first(base64.StdEncoding.EncodeToString(whole) + "%%%"), true},
 		{"base64 in the middle of nothing", r, first("https://issuer.example/cert.pem"), true},
 
-		// What is no DER in base64.
+		// Strings that are not DER in base64.
 		{"base64url", r, first(base64.RawURLEncoding.EncodeToString(ownDER)), true},
 		{"base64url of another key", r, first(base64.RawURLEncoding.EncodeToString(otherDER)), false},
 		{"no padding", r, first(strings.TrimRight(own, "=")), true},
@@ -107,7 +113,7 @@ func TestCertificate(t *testing.T) {
 		{"PEM without an end", r, first("-----BEGIN CERTIFICATE-----"), true},
 		{"PEM without a head", r, first("-----BEGIN "), true},
 
-		// What is no list of strings.
+		// Values that are not a list of strings.
 		{"null", r, nil, true},
 		{"empty", r, first(), true},
 		{"empty string", r, first(""), true},
@@ -135,7 +141,7 @@ func TestCertificate(t *testing.T) {
 	}
 }
 
-// TestOtherCertificateMembers covers R-JK-18: x5t and x5u are not looked at.
+// TestOtherCertificateMembers covers R-JK-18: x5t and x5u are not read.
 func TestOtherCertificateMembers(t *testing.T) {
 	for _, name := range []string{"x5t", "x5t#S256", "x5u"} {
 		for _, value := range []any{nil, 1, "", "AAAA", []any{nil}, jwk{}} {

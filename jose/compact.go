@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Dots in the compact serialisations of RFC 7515 §7.1 and RFC 7516 §7.1.
+// Numbers of dots in the compact serialisations of RFC 7515 §7.1 and RFC 7516 §7.1.
 const (
 	jwsDots = 2
 	jweDots = 4
@@ -17,24 +17,23 @@ var (
 	errSegments = malformed("not three segments separated by dots")
 	errJWE      = malformed("five segments: this is a JWE, and encrypted tokens are not supported")
 	errEmpty    = malformed("an empty segment")
-	errBase64   = malformed("a segment is not canonical base64url without padding (RFC 7515 §2)")
 )
 
-// Unverified is a compact JWS (RFC 7515 §7.1) that was parsed and whose
-// signature nobody has checked. Everything in it may be an attacker's. The zero
-// Unverified has an empty header and payload, and verifies under no key.
+// Unverified is a compact JWS (RFC 7515 §7.1) that was parsed and whose signature
+// was not checked. An attacker may have written all of it. The zero Unverified has
+// an empty header and payload, and verifies under no key.
 //
-// An Unverified prints redacted, also inside other structs.
+// An Unverified is printed as its algorithm and length, also inside other structs.
 type Unverified struct {
-	// A double pointer, because fmt follows a single one under a wrong verb
-	// and would print a usable token.
+	// parts is a double pointer, because fmt follows a single one under a wrong
+	// verb and would print a usable token.
 	parts **parts
 }
 
-// parts are those of a compact JWS.
+// parts holds the parts of a compact JWS.
 type parts struct {
 	header       Header
-	known        bool   // the header was remembered
+	known        bool   // the header came from a Headers
 	protected    string // the header's segment as received
 	signingInput string // the received bytes of the first two segments
 	payload      string
@@ -42,17 +41,17 @@ type parts struct {
 	retained     int
 }
 
-// parsed is an Unverified in one piece of memory.
-type parsed struct {
+// allocation holds all that an Unverified needs, so that it takes one allocation.
+type allocation struct {
 	pointer   *parts
 	parts     parts
-	signature [256]byte // room for that of RSA-2048 and of shorter ones
+	signature [256]byte // enough for RSA-2048; a longer signature is allocated
 }
 
-// noParts are those of the zero Unverified.
+// noParts is read in place of the parts of the zero Unverified.
 var noParts parts
 
-// read returns the parts of u, which are not to be modified.
+// read returns the parts of u. The caller must not modify them.
 func (u Unverified) read() *parts {
 	if u.parts == nil {
 		return &noParts
@@ -60,15 +59,15 @@ func (u Unverified) read() *parts {
 	return *u.parts
 }
 
-// ParseCompact parses token without verifying it: two dots and three non-empty
-// segments, each in canonical base64url, and a header that is one strict JSON
-// object without crit and b64. The error is [ErrMalformed].
+// ParseCompact parses token and does not verify it. token must have three
+// segments that are not empty, each in canonical base64url, and a header that is
+// one strict JSON object without crit and b64. The error is [ErrMalformed].
 //
 // The caller bounds the length of token. The payload is decoded, not parsed.
 func ParseCompact(token string) (Unverified, error) { return (*Headers)(nil).ParseCompact(token) }
 
-// ParseCompact is the function of that name, but for the work on headers that
-// are known.
+// ParseCompact returns what the function [ParseCompact] returns. It does not
+// decode a header that h has stored.
 func (h *Headers) ParseCompact(token string) (Unverified, error) {
 	protected, payload, signature, err := split(token)
 	if err != nil {
@@ -79,15 +78,27 @@ func (h *Headers) ParseCompact(token string) (Unverified, error) {
 	if err := p.decode(payload); err != nil {
 		return Unverified{}, err
 	}
-	made := &parsed{parts: p}
-	made.pointer = &made.parts
-	if made.parts.signature, err = appendDecoded(made.signature[:0], signature); err != nil {
+	a := &allocation{parts: p}
+	a.pointer = &a.parts
+	if a.parts.signature, err = appendDecoded(a.signature[:0], signature); err != nil {
 		return Unverified{}, err
 	}
-	return Unverified{&made.pointer}, nil
+	return Unverified{&a.pointer}, nil
 }
 
-// decode reads the payload, and the header unless it is known.
+// Remember stores the header of u, and may replace another. The caller must call
+// it only for tokens that were accepted in full, so that nobody else can fill h.
+// Headers without kid, and headers that replicate claims, are not stored.
+func (h *Headers) Remember(u *Unverified) {
+	if u == nil {
+		return
+	}
+	if p := u.read(); !p.known {
+		h.store(p.protected, p.header)
+	}
+}
+
+// decode decodes the payload, and the header unless it is known.
 func (p *parts) decode(payload string) (err error) {
 	var stack [1536]byte
 	decoded := stack[:0]
@@ -100,7 +111,7 @@ func (p *parts) decode(payload string) (err error) {
 	if decoded, err = appendDecoded(decoded, payload); err != nil {
 		return err
 	}
-	// One string for both, which every value read from them will alias.
+	// The header and the payload share one string, which all values alias.
 	text := string(decoded)
 	p.payload, p.retained = text[header:], len(text)
 	if !p.known {
@@ -109,31 +120,31 @@ func (p *parts) decode(payload string) (err error) {
 	return err
 }
 
-// Retained is how many bytes stay in memory as long as something that was read
-// from the header or the payload does.
+// Retained returns the number of bytes that stay in memory as long as any string
+// from the header or the payload is in use.
 func (u Unverified) Retained() int { return u.read().retained }
 
-// MarshalText writes the redacted form.
+// MarshalText returns the algorithm and the length of the signed part.
 func (u Unverified) MarshalText() ([]byte, error) { return []byte(u.redacted()), nil }
 
-// Format writes the algorithm and the length of the signed part under every
-// verb: the whole would be a usable token.
+// Format writes the algorithm and the length of the signed part, whatever the
+// verb. The rest would be a usable token.
 func (u Unverified) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, u.redacted()) }
 
-// LogValue is the algorithm and the length of the signed part.
+// LogValue returns the algorithm and the length of the signed part.
 func (u Unverified) LogValue() slog.Value { return slog.StringValue(u.redacted()) }
 
 func (u Unverified) redacted() string {
 	return fmt.Sprintf("Unverified(%s, %d bytes)", u.read().header.algorithm, len(u.read().signingInput))
 }
 
-// UnverifiedHeader is the JOSE header as received.
+// UnverifiedHeader returns the JOSE header as received.
 func (u Unverified) UnverifiedHeader() Header { return u.read().header }
 
-// UnverifiedPayload is the decoded payload as received.
+// UnverifiedPayload returns the decoded payload as received.
 func (u Unverified) UnverifiedPayload() string { return u.read().payload }
 
-// split cuts token at its dots.
+// split returns the three segments of token.
 func split(token string) (protected, payload, signature string, err error) {
 	protected, rest, _ := strings.Cut(token, ".")
 	payload, signature, found := strings.Cut(rest, ".")

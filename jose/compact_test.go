@@ -22,7 +22,8 @@ func segments() []string {
 	return []string{b64([]byte(goodHeader)), b64([]byte(goodPayload)), b64([]byte(goodSignature))}
 }
 
-// R-JS-01, R-JS-19: the form of a compact JWS, and nothing else.
+// TestParseCompactSegments covers R-JS-01 and R-JS-19: only a compact JWS is
+// accepted.
 func TestParseCompactSegments(t *testing.T) {
 	s := segments()
 	h, p, sig := s[0], s[1], s[2]
@@ -78,7 +79,8 @@ func TestParseCompact(t *testing.T) {
 	}
 }
 
-// R-JS-02: a token has one spelling. Each misspelling is tried in each segment.
+// TestParseCompactBase64 covers R-JS-02: a token has one encoding. Each other
+// encoding is tried in each segment.
 func TestParseCompactBase64(t *testing.T) {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	tests := []struct {
@@ -130,7 +132,8 @@ func TestParseCompactBase64(t *testing.T) {
 	}
 }
 
-// R-OP-07: a token that cannot be one costs next to nothing, whatever its form.
+// TestParseCompactAllocations covers R-OP-07: refusing a malformed token allocates
+// next to nothing, whatever its form.
 func TestParseCompactAllocations(t *testing.T) {
 	deep := func(levels int) string {
 		return b64([]byte(strings.Repeat(`{"a":`, levels)+"1"+strings.Repeat("}", levels))) + ".e30.e30"
@@ -181,14 +184,14 @@ func BenchmarkParseCompact(b *testing.B) {
 	}
 }
 
-// R-JS-18: the signature is over the received bytes, so another spelling of
-// the same header or payload does not verify.
+// TestSigningInput covers R-JS-18: the signature is over the received bytes, so the
+// same header or payload in another form does not verify.
 func TestSigningInput(t *testing.T) {
 	const header, payload = `{ "typ":"at+jwt",  "alg":"E\u005350256", "alg2":1}`, ` {"b":1, "a":2} `
 	spaced := strings.Replace(header, `E\u005350256`, `\u0045S256`, 1)
 	signed := token(t, jose.ES256, p256Key(), spaced, payload)
 	set := parseSet(t, all, public(p256Key()).String())
-	if _, err := judge(set, signed); err != nil {
+	if _, err := verifyToken(set, signed); err != nil {
 		t.Fatalf("a header with white space and escapes: %v", err)
 	}
 	parts := strings.Split(signed, ".")
@@ -198,12 +201,12 @@ func TestSigningInput(t *testing.T) {
 		parts[0] + "." + b64([]byte(`{"b":1,"a":2}`)) + "." + parts[2],
 		parts[0] + "." + b64([]byte(payload+" ")) + "." + parts[2],
 	} {
-		_, err := judge(set, changed)
+		_, err := verifyToken(set, changed)
 		expect(t, err, jose.ErrSignature, "")
 	}
 }
 
-// The errors hold nothing of the token.
+// TestErrorsHoldNoToken checks that errors hold no part of the token.
 func TestErrorsHoldNoToken(t *testing.T) {
 	const secret = "c2VjcmV0"
 	for _, token := range []string{

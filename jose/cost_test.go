@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/sallyport-auth/sallyport/internal/testkey"
 	"github.com/sallyport-auth/sallyport/jose"
 )
 
@@ -15,7 +16,7 @@ const (
 	excess      = "a kid of its own"
 )
 
-// rsaOf is an RSA key of that size and exponent. Those of different serial
+// rsaOf returns an RSA key with that size and exponent. Keys with different serial
 // numbers differ.
 func rsaOf(bits int, exponent int64, serial int64) jwk {
 	n := new(big.Int).Lsh(big.NewInt(1), uint(bits-1))
@@ -24,7 +25,7 @@ func rsaOf(bits int, exponent int64, serial int64) jwk {
 }
 
 // TestCostlyKeys covers R-JS-10: a key under which one signature check costs more
-// than four under ES256 is not used, unless the issuer's limits or its list of
+// than four under ES256 is used only if the issuer's limits or its list of
 // algorithms ask for it.
 func TestCostlyKeys(t *testing.T) {
 	ec384, ec521 := public(p384Key()), public(p521Key())
@@ -44,6 +45,7 @@ func TestCostlyKeys(t *testing.T) {
 		{name: "8192 bits without alg", key: rsaOf(8192, 65537, 0).without("alg"), list: []jose.Algorithm{jose.RS256}, reason: rsaBits},
 		{name: "8192 bits, limit 8191", key: rsaOf(8192, 65537, 0), limits: jose.Limits{RSABits: 8191}, reason: rsaBits},
 		{name: "8192 bits, limit 8192", key: rsaOf(8192, 65537, 0), limits: jose.Limits{RSABits: 8192}},
+		{name: "8192 bits, limit 8192, another algorithm in the list", key: rsaOf(8192, 65537, 0), list: []jose.Algorithm{jose.PS256}, limits: jose.Limits{RSABits: 8192}},
 		{name: "8193 bits, limit 10000", key: rsaOf(8193, 65537, 0), limits: jose.Limits{RSABits: 10_000}, reason: modulus},
 		{name: "3072 bits, limit 2048", key: rsaOf(3072, 65537, 0), limits: jose.Limits{RSABits: 2048}, reason: rsaBits},
 		{name: "negative limit of bits", key: rsaOf(2048, 65537, 0), limits: jose.Limits{RSABits: -1}, reason: rsaBits},
@@ -74,7 +76,7 @@ func TestCostlyKeys(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			set, err := jose.ParseSetWithin(document(tt.key.String()), tt.list, tt.limits)
+			set, err := tt.limits.ParseSet(document(tt.key.String()), tt.list)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -92,9 +94,8 @@ func TestCostlyKeys(t *testing.T) {
 	}
 }
 
-// TestCandidateCost covers R-JK-15: the keys of one kid are tried cheapest
-// first, as far as they cost four checks under ES256 together, and the others
-// are told.
+// TestCandidateCost covers R-JK-15: the keys of one kid are tried cheapest first, up
+// to the cost of four checks under ES256, and the others are listed as ignored.
 func TestCandidateCost(t *testing.T) {
 	const f4 = 65537
 	kid := func(keys ...jwk) []jwk {
@@ -103,8 +104,8 @@ func TestCandidateCost(t *testing.T) {
 		}
 		return keys
 	}
-	p256 := func() jwk { return public(newEC(p256Key().Curve)) }
-	p521 := func() jwk { return public(newEC(p521Key().Curve)) }
+	p256 := func() jwk { return public(testkey.NewPrivate(jose.ES256)) }
+	p521 := func() jwk { return public(testkey.NewPrivate(jose.ES512)) }
 	eight := jose.Limits{RSABits: 8192}
 	tests := []struct {
 		name   string
@@ -139,7 +140,7 @@ func TestCandidateCost(t *testing.T) {
 			for _, key := range tt.keys {
 				texts = append(texts, key.String())
 			}
-			set, err := jose.ParseSetWithin(document(texts...), all, tt.limits)
+			set, err := tt.limits.ParseSet(document(texts...), all)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -170,17 +171,18 @@ func TestCandidateCost(t *testing.T) {
 	}
 }
 
-// parseAlone is the one key of a set.
+// parseAlone returns the only key of a set with the JWK text.
 func parseAlone(t *testing.T, text string, limits jose.Limits) *jose.Key {
 	t.Helper()
-	set, err := jose.ParseSetWithin(document(text), all, limits)
+	set, err := limits.ParseSet(document(text), all)
 	if err != nil || len(set.Keys()) != 1 {
 		t.Fatalf("%v, %+v", err, set.Ignored())
 	}
 	return set.Keys()[0]
 }
 
-// TestIgnoredInOrder checks that keys in excess are told among the others.
+// TestIgnoredInOrder checks that Ignored lists keys in excess in the order of the
+// document.
 func TestIgnoredInOrder(t *testing.T) {
 	var texts []string
 	for i := range int64(3) {
@@ -195,8 +197,8 @@ func TestIgnoredInOrder(t *testing.T) {
 	}
 }
 
-// TestExcessTakesOver checks that a key that was in excess is tried once another
-// of its kid is gone, and that a kid-less token has no single key all along.
+// TestExcessTakesOver checks that a key in excess is tried once another key of its
+// kid is gone, and that it always counts among the keys for a token without kid.
 func TestExcessTakesOver(t *testing.T) {
 	first, second := rsaOf(4096, 65537, 0).with("kid", "a"), rsaOf(4096, 65537, 1).with("kid", "a")
 	set := parseSet(t, all, first.String(), second.String())

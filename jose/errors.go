@@ -1,35 +1,43 @@
 package jose
 
-import "errors"
+// Error is a constant error of this package. An error that carries more detail
+// wraps one of these constants, so that callers compare with [errors.Is]. The
+// detail never holds bytes of a token.
+type Error string
 
-// Errors of this package. Each may be wrapped with a detail that never holds
-// bytes of a token.
-var (
+// Error returns the text of e, which starts with "jose: ".
+func (e Error) Error() string { return string(e) }
+
+// The errors of this package.
+const (
 	// ErrMalformed means that a token is not a compact JWS, or that its
 	// header is not one strict JSON object.
-	ErrMalformed = errors.New("jose: malformed token")
+	ErrMalformed Error = "jose: malformed token"
 	// ErrAlgorithm means that the header's alg is absent, unknown, or not
 	// the algorithm of the key.
-	ErrAlgorithm = errors.New("jose: algorithm not allowed")
+	ErrAlgorithm Error = "jose: algorithm not allowed"
 	// ErrUnknownKey means that the set has no single key for the token.
-	ErrUnknownKey = errors.New("jose: unknown key")
+	ErrUnknownKey Error = "jose: unknown key"
 	// ErrSignature means that the signature does not verify.
-	ErrSignature = errors.New("jose: bad signature")
+	ErrSignature Error = "jose: bad signature"
 	// ErrUnusableKey means that a JWK can never verify a token here.
-	ErrUnusableKey = errors.New("jose: unusable key")
+	ErrUnusableKey Error = "jose: unusable key"
 	// ErrNotJWKS means that a document is no JWK Set at all.
-	ErrNotJWKS = errors.New(`jose: not a JWK Set, which is {"keys":[…]}`)
+	ErrNotJWKS Error = `jose: not a JWK Set, which is {"keys":[…]}`
 )
 
-// detailed is a sentinel with a constant detail. It is made at start-up, so
-// that refusing a token allocates nothing.
-type detailed struct {
-	kind   error
+// detailedError is one of the constants with a constant detail. It is built at
+// start-up, so that refusing a token allocates nothing.
+type detailedError struct {
+	kind   error // an Error; of type error, because converting a string allocates
 	detail string
 }
 
-func (e *detailed) Error() string { return e.kind.Error() + ": " + e.detail }
-func (e *detailed) Unwrap() error { return e.kind }
+func (e *detailedError) Error() string { return e.kind.Error() + ": " + e.detail }
+func (e *detailedError) Unwrap() error { return e.kind }
 
-func malformed(detail string) error { return &detailed{ErrMalformed, detail} }
-func unusable(detail string) error  { return &detailed{ErrUnusableKey, detail} }
+// malformed returns an ErrMalformed with a detail.
+func malformed(detail string) error { return &detailedError{ErrMalformed, detail} }
+
+// unusable returns an ErrUnusableKey with a detail.
+func unusable(detail string) error { return &detailedError{ErrUnusableKey, detail} }

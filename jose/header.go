@@ -15,28 +15,22 @@ var (
 	errUnencoded = malformed("the header has b64, and unencoded payloads are not allowed in a JWT (RFC 7797 §7)")
 )
 
-// Header is an unverified JOSE header (RFC 7515 §4). It keeps what Sallyport
-// compares; nothing in it is ever followed.
+// Header is an unverified JOSE header (RFC 7515 §4). It keeps the members that
+// Sallyport reads. No URL in it is ever fetched.
 type Header struct {
 	algorithm Algorithm // 0: absent, not a string, or not supported
 	keyID     string
 	hasKeyID  bool
 	mediaType string
-	typed     Presence
-	// Claims replicated in the header (RFC 7519 §5.3), as JSON text.
+	hasType   bool   // typ is present, of any JSON type
+	isText    bool   // typ is a string
+	key       string // jwk as JSON text, not parsed; "" if absent
+	// issuer, subject and audience are claims that the header repeats
+	// (RFC 7519 §5.3), as JSON text.
 	issuer, subject, audience string
 }
 
-// Presence tells how a header member that ought to be a string occurs.
-type Presence uint8
-
-// The ways a member occurs.
-const (
-	Absent  Presence = iota
-	Text             // present, a string
-	NotText          // present, another JSON type
-)
-
+// parseHeader reads the JSON text of a header. The Header aliases text.
 func parseHeader(text string) (Header, error) {
 	var stack [8]strictjson.Member
 	members, err := strictjson.ParseObject(text, strictjson.TokenLimits, stack[:0])
@@ -54,11 +48,10 @@ func parseHeader(text string) (Header, error) {
 				return Header{}, errKeyID
 			}
 		case "typ":
-			var ok bool
-			h.typed = NotText
-			if h.mediaType, ok = m.Value.Text(); ok {
-				h.typed = Text
-			}
+			h.hasType = true
+			h.mediaType, h.isText = m.Value.Text()
+		case "jwk":
+			h.key = m.Value.Raw()
 		case "crit":
 			return Header{}, errCritical
 		case "b64":
@@ -74,27 +67,30 @@ func parseHeader(text string) (Header, error) {
 	return h, nil
 }
 
-// Format writes the algorithm under every verb, and nothing that the sender chose.
+// Format writes the algorithm, whatever the verb, and no text from the token.
 func (h Header) Format(f fmt.State, _ rune) {
 	_, _ = io.WriteString(f, "Header("+h.algorithm.String()+")")
 }
 
-// LogValue is the algorithm.
+// LogValue returns the name of the algorithm.
 func (h Header) LogValue() slog.Value { return slog.StringValue(h.algorithm.String()) }
 
-// Algorithm is the header's alg, or the zero value if alg is absent, is not a
-// string, or names nothing that this package supports.
+// Algorithm returns the header's alg, or 0 if alg is absent, is not a string, or
+// is not supported.
 func (h Header) Algorithm() Algorithm { return h.algorithm }
 
-// KeyID is the header's kid and whether there is one.
+// KeyID returns the header's kid, and whether it is present.
 func (h Header) KeyID() (string, bool) { return h.keyID, h.hasKeyID }
 
-// Type is the header's typ, which is empty unless present as a string.
-func (h Header) Type() (string, Presence) { return h.mediaType, h.typed }
+// Type returns the header's typ, and whether it is present and a string.
+// [Header.HasType] reports a typ of another JSON type.
+func (h Header) Type() (string, bool) { return h.mediaType, h.isText }
 
-// ReplicatedClaims gives the header's iss, sub and aud as the JSON text in
-// which they stand there, or "" for an absent one. They must equal the claims
-// of those names (RFC 7519 §5.3).
+// HasType reports whether the header has a typ of any JSON type.
+func (h Header) HasType() bool { return h.hasType }
+
+// ReplicatedClaims returns the header's iss, sub and aud as JSON text, and "" for
+// an absent one. They must equal the claims of those names (RFC 7519 §5.3).
 func (h Header) ReplicatedClaims() (issuer, subject, audience string) {
 	return h.issuer, h.subject, h.audience
 }

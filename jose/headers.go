@@ -6,41 +6,43 @@ import (
 	"sync/atomic"
 )
 
-// Headers remembers headers as they were parsed. The tokens that a key signs
-// have one or a few, so that most need not be decoded again. What it gives back
-// is what parsing gives, whoever signed the token: it says nothing about issuers,
-// keys and signatures. It is made by [NewHeaders] and safe for concurrent use.
-// The zero Headers remembers nothing.
+// Headers is a cache of parsed headers. Tokens that one key signs have one header
+// or a few, so most headers need not be decoded again. The result is the same as
+// without the cache, whoever signed the token: it depends on no issuer, key or
+// signature.
+//
+// The zero Headers is empty and ready to use. It grows to 300 KB at most, is safe
+// for concurrent use, and must not be copied after its first use. A nil Headers
+// parses and stores nothing.
 type Headers struct {
-	seed  maphash.Seed
 	slots [headerSlots]atomic.Pointer[knownHeader]
 }
 
-// Bounds of what is remembered.
+// Bounds of Headers.
 const (
 	headerSlots    = 256
 	maxKnownHeader = 512 // bytes of a segment
 )
 
+// knownHeader is a segment and the header that it was parsed to.
 type knownHeader struct {
 	segment string
 	header  Header
 }
 
-// NewHeaders makes one that knows nothing, and will take 300 KB at most.
-func NewHeaders() *Headers { return &Headers{seed: maphash.MakeSeed()} }
+// headerSeed is random in each process, so that nobody can choose headers that
+// share a slot.
+var headerSeed = maphash.MakeSeed()
 
-// usable reports whether h was made by NewHeaders.
-func (h *Headers) usable() bool { return h != nil && h.seed != maphash.Seed{} }
-
+// slot returns the only slot that may hold segment.
 func (h *Headers) slot(segment string) *atomic.Pointer[knownHeader] {
-	return &h.slots[maphash.String(h.seed, segment)%headerSlots]
+	return &h.slots[maphash.String(headerSeed, segment)%headerSlots]
 }
 
-// find answers what segment was parsed to. It is the whole segment that is
-// compared.
+// find returns the header of segment, if it is stored. It compares the whole
+// segment.
 func (h *Headers) find(segment string) (Header, bool) {
-	if !h.usable() || len(segment) > maxKnownHeader {
+	if h == nil {
 		return Header{}, false
 	}
 	if k := h.slot(segment).Load(); k != nil && k.segment == segment {
@@ -49,28 +51,23 @@ func (h *Headers) find(segment string) (Header, bool) {
 	return Header{}, false
 }
 
-// Remember keeps the header of u, perhaps instead of another. It is for tokens
-// that were accepted whole, so that nobody else can fill the memory: the caller
-// sees to that. Headers without kid, and those that repeat claims, are not kept.
-func (h *Headers) Remember(u *Unverified) {
-	if !h.usable() || u == nil {
+// store keeps segment and its header, unless the header is of a kind that
+// [Headers.Remember] leaves out.
+func (h *Headers) store(segment string, header Header) {
+	if h == nil || len(segment) > maxKnownHeader {
 		return
 	}
-	p := u.read()
-	if p.known || len(p.protected) > maxKnownHeader {
+	if header.issuer != "" || header.subject != "" || header.audience != "" || !header.hasKeyID {
 		return
 	}
-	if p.header.issuer != "" || p.header.subject != "" || p.header.audience != "" || !p.header.hasKeyID {
-		return
-	}
-	// Read anew, since what was read aliases the token's claims.
-	decoded, err := appendDecoded(nil, p.protected)
+	// The segment is parsed again, because header aliases the token's claims.
+	decoded, err := appendDecoded(nil, segment)
 	if err != nil {
 		return
 	}
-	header, err := parseHeader(string(decoded))
+	own, err := parseHeader(string(decoded))
 	if err != nil {
 		return
 	}
-	h.slot(p.protected).Store(&knownHeader{strings.Clone(p.protected), header})
+	h.slot(segment).Store(&knownHeader{strings.Clone(segment), own})
 }

@@ -11,10 +11,10 @@ import (
 	"github.com/sallyport-auth/sallyport/jose"
 )
 
-// TestHeadersAnswerAsParsing: with whatever is remembered, parsing answers what
-// it answers without.
+// TestHeadersAnswerAsParsing checks that a Headers returns what parsing returns,
+// whatever it has stored.
 func TestHeadersAnswerAsParsing(t *testing.T) {
-	known := jose.NewHeaders()
+	known := new(jose.Headers)
 	headers := []string{
 		`{"alg":"RS256","kid":"a","typ":"at+jwt"}`, `{"alg":"RS256","kid":"b","typ":"at+jwt"}`, `{"alg":"ES256","kid":"a"}`,
 		`{"kid":"a","alg":"RS256","typ":"at+jwt"}`, `{"alg":"RS256","kid":"a","typ":"at+jwt" }`, `{"alg":"RS256","typ":"at+jwt"}`,
@@ -41,8 +41,8 @@ func TestHeadersAnswerAsParsing(t *testing.T) {
 	}
 }
 
-// TestHeadersKeep: what is remembered, and that the rest of a known header's
-// token is judged as ever.
+// TestHeadersKeep checks which headers are stored, and that the other segments of a
+// token with a stored header are still checked.
 func TestHeadersKeep(t *testing.T) {
 	for header, want := range map[string]bool{
 		`{"alg":"RS256","kid":"a","typ":"at+jwt"}`:                 true,
@@ -53,7 +53,7 @@ func TestHeadersKeep(t *testing.T) {
 		`{"alg":"RS256","kid":"` + strings.Repeat("k", 358) + `"}`: true,
 		`{"alg":"RS256","kid":"` + strings.Repeat("k", 362) + `"}`: false,
 	} {
-		known, segment := jose.NewHeaders(), base64.RawURLEncoding.EncodeToString([]byte(header))
+		known, segment := new(jose.Headers), base64.RawURLEncoding.EncodeToString([]byte(header))
 		first, err := known.ParseCompact(segment + ".e30.AAAA")
 		if err != nil {
 			t.Fatal(err)
@@ -79,10 +79,10 @@ func TestHeadersKeep(t *testing.T) {
 	}
 }
 
-// TestHeadersTogether: remembering and parsing at once, of more headers than
-// there is room for, never gives one for another.
+// TestHeadersTogether checks that concurrent calls with more headers than there are
+// slots never return one header for another.
 func TestHeadersTogether(t *testing.T) {
-	known := jose.NewHeaders()
+	known := new(jose.Headers)
 	var all sync.WaitGroup
 	for g := range 4 {
 		all.Go(func() {

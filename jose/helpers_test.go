@@ -5,7 +5,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/rsa"
 	"encoding/asn1"
 	"encoding/base64"
@@ -14,9 +13,9 @@ import (
 	"maps"
 	"math/big"
 	"strings"
-	"sync"
 	"testing"
 
+	"github.com/sallyport-auth/sallyport/internal/testkey"
 	"github.com/sallyport-auth/sallyport/jose"
 )
 
@@ -27,68 +26,22 @@ var all = []jose.Algorithm{
 	jose.EdDSA,
 }
 
-// Keys are made once per run; nothing secret is in the repository.
-var (
-	rsaKey      = sync.OnceValue(newRSA)
-	otherRSAKey = sync.OnceValue(newRSA)
-	p256Key     = sync.OnceValue(func() *ecdsa.PrivateKey { return newEC(elliptic.P256()) })
-	p384Key     = sync.OnceValue(func() *ecdsa.PrivateKey { return newEC(elliptic.P384()) })
-	p521Key     = sync.OnceValue(func() *ecdsa.PrivateKey { return newEC(elliptic.P521()) })
-	edKey       = sync.OnceValue(newEd25519)
-)
+// keyFor returns a private key that a can sign with.
+func keyFor(a jose.Algorithm) crypto.Signer { return testkey.Of(a, "first").Private }
 
-func newRSA() *rsa.PrivateKey {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		panic(err)
-	}
-	return key
+func rsaKey() *rsa.PrivateKey { return keyFor(jose.RS256).(*rsa.PrivateKey) }
+
+func otherRSAKey() *rsa.PrivateKey {
+	return testkey.Of(jose.RS256, "second").Private.(*rsa.PrivateKey)
 }
 
-func newEC(curve elliptic.Curve) *ecdsa.PrivateKey {
-	key, err := ecdsa.GenerateKey(curve, rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	return key
-}
+func p256Key() *ecdsa.PrivateKey { return keyFor(jose.ES256).(*ecdsa.PrivateKey) }
 
-func newEd25519() ed25519.PrivateKey {
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	return key
-}
+func p384Key() *ecdsa.PrivateKey { return keyFor(jose.ES384).(*ecdsa.PrivateKey) }
 
-// keyFor is a private key that a can sign with.
-func keyFor(a jose.Algorithm) crypto.Signer {
-	switch a {
-	case jose.ES256:
-		return p256Key()
-	case jose.ES384:
-		return p384Key()
-	case jose.ES512:
-		return p521Key()
-	case jose.EdDSA:
-		return edKey()
-	default:
-		return rsaKey()
-	}
-}
+func p521Key() *ecdsa.PrivateKey { return keyFor(jose.ES512).(*ecdsa.PrivateKey) }
 
-func hashOf(a jose.Algorithm) crypto.Hash {
-	switch a.String()[2:] {
-	case "256":
-		return crypto.SHA256
-	case "384":
-		return crypto.SHA384
-	case "512":
-		return crypto.SHA512
-	default:
-		return 0
-	}
-}
+func edKey() ed25519.PrivateKey { return keyFor(jose.EdDSA).(ed25519.PrivateKey) }
 
 func sum(h crypto.Hash, input string) []byte {
 	if h == 0 {
@@ -102,20 +55,7 @@ func sum(h crypto.Hash, input string) []byte {
 // signature signs input under a with the standard library.
 func signature(tb testing.TB, a jose.Algorithm, key crypto.Signer, input string) []byte {
 	tb.Helper()
-	hash := hashOf(a)
-	var opts crypto.SignerOpts = hash
-	if a >= jose.PS256 && a <= jose.PS512 {
-		opts = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: hash}
-	}
-	sig, err := key.Sign(rand.Reader, sum(hash, input), opts)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	if ec, ok := key.(*ecdsa.PrivateKey); ok {
-		r, s := integers(tb, sig)
-		return raw(ec.Curve, r, s)
-	}
-	return sig
+	return testkey.Key{Algorithm: a, Private: key}.Signature(input)
 }
 
 // integers reads the ASN.1 form of an ECDSA signature.
@@ -128,7 +68,7 @@ func integers(tb testing.TB, der []byte) (r, s *big.Int) {
 	return pair.R, pair.S
 }
 
-// raw is R‖S of the curve's fixed length.
+// raw returns R‖S, each of the curve's fixed length.
 func raw(curve elliptic.Curve, r, s *big.Int) []byte {
 	size := coordinateSize(curve)
 	sig := make([]byte, 2*size)
@@ -148,31 +88,21 @@ func token(tb testing.TB, a jose.Algorithm, key crypto.Signer, header, payload s
 	return input + "." + b64(signature(tb, a, key, input))
 }
 
-// unsigned is a token with that header and a signature that means nothing.
+// unsigned returns a token with that header and a signature that does not verify.
 func unsigned(header string) string {
 	return b64([]byte(header)) + "." + b64([]byte("{}")) + "." + b64([]byte("signature"))
 }
 
-// jwk is the members of one JSON Web Key.
+// jwk holds the members of one JSON Web Key.
 type jwk map[string]any
 
-// public is the JWK of key's public part.
+// public returns the JWK of key's public part.
 func public(key crypto.Signer) jwk {
-	switch key := key.Public().(type) {
-	case *rsa.PublicKey:
-		return jwk{"kty": "RSA", "n": b64(key.N.Bytes()), "e": b64(big.NewInt(int64(key.E)).Bytes())}
-	case *ecdsa.PublicKey:
-		point, err := key.Bytes() // 0x04, X, Y
-		if err != nil {
-			panic(err)
-		}
-		size := coordinateSize(key.Curve)
-		return jwk{"kty": "EC", "crv": key.Curve.Params().Name, "x": b64(point[1 : 1+size]), "y": b64(point[1+size:])}
-	case ed25519.PublicKey:
-		return jwk{"kty": "OKP", "crv": "Ed25519", "x": b64(key)}
-	default:
-		panic("no such key")
+	members := jwk{}
+	for name, value := range testkey.PublicJWK(key.Public()) {
+		members[name] = value
 	}
+	return members
 }
 
 // with returns k with one member set.
@@ -197,12 +127,12 @@ func (k jwk) String() string {
 	return string(text)
 }
 
-// document is a JWK Set of keys given as JSON text.
+// document returns a JWK Set of keys, which are given as JSON text.
 func document(keys ...string) []byte {
 	return []byte(`{"keys":[` + strings.Join(keys, ",") + `]}`)
 }
 
-// parseSet parses a set that must be one.
+// parseSet parses a JWK Set that must be valid.
 func parseSet(tb testing.TB, algorithms []jose.Algorithm, keys ...string) *jose.Set {
 	tb.Helper()
 	set, err := jose.ParseSet(document(keys...), algorithms)
@@ -212,7 +142,7 @@ func parseSet(tb testing.TB, algorithms []jose.Algorithm, keys ...string) *jose.
 	return set
 }
 
-// parse parses a token that must parse.
+// parse parses a token that must be valid.
 func parse(tb testing.TB, token string) *jose.Unverified {
 	tb.Helper()
 	u, err := jose.ParseCompact(token)
@@ -222,9 +152,9 @@ func parse(tb testing.TB, token string) *jose.Unverified {
 	return &u
 }
 
-// judge is what a validator does with a token and a set: parse, find, and try
-// the candidates. It tells how many candidates there were.
-func judge(set *jose.Set, token string) (candidates int, err error) {
+// verifyToken does with a token and a set what a validator does: it parses the token,
+// finds keys, and tries them. It returns the number of keys too.
+func verifyToken(set *jose.Set, token string) (candidates int, err error) {
 	u, err := jose.ParseCompact(token)
 	if err != nil {
 		return 0, err
@@ -241,7 +171,7 @@ func judge(set *jose.Set, token string) (candidates int, err error) {
 	return len(keys), err
 }
 
-// expect fails unless err is want and its text holds detail.
+// expect fails the test unless err is want and its text contains detail.
 func expect(t *testing.T, err, want error, detail string) {
 	t.Helper()
 	if !errors.Is(err, want) || (want == nil) != (err == nil) {

@@ -1,11 +1,9 @@
 package jose
 
-import (
-	"slices"
-	"strings"
+import "github.com/sallyport-auth/sallyport/internal/strictjson"
 
-	"github.com/sallyport-auth/sallyport/internal/strictjson"
-)
+// maxKeyID is the length of the longest kid that can match, in bytes (R-JS-17).
+const maxKeyID = 256
 
 var (
 	errNotObject   = unusable("not one JSON object with unique member names")
@@ -14,11 +12,10 @@ var (
 	errKeyIDLength = unusable("the kid is longer than 256 bytes")
 	errUse         = unusable("use is not sig (RFC 7517 §4.2)")
 	errKeyOps      = unusable("key_ops lacks verify, repeats an operation, or contradicts use (RFC 7517 §4.3)")
-	errJWKAlg      = unusable("alg is not a supported signature algorithm, or does not fit the key type and curve")
-	errUnpinned    = unusable("an RSA key without alg, and the issuer's list has no RSA algorithm to bind it to")
 )
 
-// jwk is one JSON Web Key as published: typed, but not yet judged.
+// jwk holds the members of one JSON Web Key, of the right JSON types, and not yet
+// checked otherwise.
 type jwk struct {
 	id          string
 	hasID       bool
@@ -32,11 +29,11 @@ type jwk struct {
 	hasUse      bool
 	keyOps      []string
 	hasKeyOps   bool
-	certificate string // the first of x5c, or ""
+	certificate string // the first element of x5c, or ""
 }
 
-// parseJWK reads the members that matter. On error, the id and whether key
-// material leaked are still reported as far as they were read.
+// parseJWK reads the members that this package uses. With an error, the id and
+// private are still set as far as they were read.
 func parseJWK(doc string) (jwk, error) {
 	var k jwk
 	members, err := strictjson.ParseObject(doc, strictjson.TokenLimits, nil)
@@ -96,39 +93,8 @@ func parseJWK(doc string) (jwk, error) {
 	}
 }
 
-// key imports k bound to its one algorithm, or says why it cannot be used.
-func (k *jwk) key(algorithms []Algorithm, limits Limits) (*Key, error) {
-	if len(k.id) > maxKeyID {
-		return nil, errKeyIDLength
-	}
-	if err := k.checkPurpose(); err != nil {
-		return nil, err
-	}
-	material, err := k.material(limits)
-	if err != nil {
-		return nil, err
-	}
-	algorithm, err := k.bind(material, algorithms)
-	if err != nil {
-		return nil, err
-	}
-	if material.only != 0 && material.cost > maxCost && len(algorithms) > 0 && !slices.Contains(algorithms, algorithm) {
-		return nil, errCurveCost
-	}
-	if err := k.checkCertificate(material); err != nil {
-		return nil, err
-	}
-	return &Key{
-		algorithm:  algorithm,
-		id:         strings.Clone(k.id), // or it would keep the document in memory
-		hasID:      k.hasID,
-		thumbprint: material.thumbprint,
-		verifier:   material.verifier(algorithm),
-		cost:       material.cost,
-	}, nil
-}
-
-// checkPurpose applies use and key_ops (RFC 7517 §4.2, §4.3).
+// checkPurpose checks that use and key_ops allow the verification of signatures
+// (RFC 7517 §4.2, §4.3).
 func (k *jwk) checkPurpose() error {
 	if k.hasUse && k.use != "sig" {
 		return errUse
@@ -148,24 +114,4 @@ func (k *jwk) checkPurpose() error {
 		return errKeyOps
 	}
 	return nil
-}
-
-// bind chooses the one algorithm of a key: see the package comment.
-func (k *jwk) bind(m *material, algorithms []Algorithm) (Algorithm, error) {
-	if k.hasAlg {
-		named := algorithmNamed(k.algorithm)
-		if !m.fits(named) { // 0 fits no key
-			return 0, errJWKAlg
-		}
-		return named, nil
-	}
-	if m.only != 0 {
-		return m.only, nil
-	}
-	for _, a := range algorithms {
-		if a.rsa() {
-			return a, nil
-		}
-	}
-	return 0, errUnpinned
 }

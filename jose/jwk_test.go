@@ -8,10 +8,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sallyport-auth/sallyport/internal/testkey"
 	"github.com/sallyport-auth/sallyport/jose"
 )
 
-// The reasons for which a key is ignored, as far as they tell themselves apart.
+// Parts of the reasons for which a key is ignored.
 const (
 	notObject   = "not one JSON object"
 	memberType  = "wrong JSON type"
@@ -26,18 +27,19 @@ const (
 	length      = "full length of its curve"
 	leadingZero = "leading zero bytes"
 	modulus     = "RSA modulus"
-	exponent    = "RSA exponent"
+	exponent    = "RSA exponent is even, below 3 or above 2^31-1"
 	point       = "not on its curve"
+	smallOrder  = "small order"
 )
 
-// oddModulus is an odd number of that many bits. Nobody has its factors, and
-// nobody needs them: import looks at its size and parity.
+// oddModulus returns an odd number of that many bits. Its factors are not needed,
+// because importing a key checks only the size and the parity.
 func oddModulus(bits int) string {
 	n := new(big.Int).Lsh(big.NewInt(1), uint(bits-1))
 	return b64(n.SetBit(n, 0, 1).Bytes())
 }
 
-// changedBytes is a base64url parameter with its bytes changed.
+// changedBytes returns a base64url parameter with its bytes changed.
 func changedBytes(parameter any, change func(b []byte) []byte) string {
 	b, err := base64.RawURLEncoding.DecodeString(parameter.(string))
 	if err != nil {
@@ -51,8 +53,9 @@ func shortened(b []byte) []byte   { return b[:len(b)-1] }
 func lengthened(b []byte) []byte  { return append(b, 0) }
 func flipped(b []byte) []byte     { b[len(b)-1] ^= 1; return b }
 
-// R-JK-05, R-JK-06, R-JK-07, R-JK-17, R-JS-06, R-JS-10, R-JS-11, R-JS-12, R-JS-17:
-// a key that cannot be used costs itself alone, and the reason is told.
+// TestKeyIgnored covers R-JK-05, R-JK-06, R-JK-07, R-JK-17, R-JS-06, R-JS-10,
+// R-JS-11, R-JS-12 and R-JS-17: a key that cannot be used is ignored with its
+// reason, and the other keys are used.
 func TestKeyIgnored(t *testing.T) {
 	r, ec, ed := public(rsaKey()), public(p256Key()), public(edKey())
 	p384, p521 := public(p384Key()), public(p521Key())
@@ -189,15 +192,20 @@ func TestKeyIgnored(t *testing.T) {
 		// Key ids.
 		{"kid of 257 bytes", ec.with("kid", strings.Repeat("k", 257)).String(), keyIDLength},
 		{"kid of 129 letters of two bytes", ec.with("kid", strings.Repeat("é", 129)).String(), keyIDLength},
+
+		// Points under which anyone can sign.
+		{"point of order 1", ed.with("x", b64(append([]byte{1}, make([]byte, 31)...))).String(), smallOrder},
+		{"point of order 4", ed.with("x", b64(make([]byte, 32))).String(), smallOrder},
+		{"point of order 4, with the other sign", ed.with("x", b64(append(make([]byte, 31), 0x80))).String(), smallOrder},
 	}
-	good := newEd25519()
+	good := testkey.NewPrivate(jose.EdDSA)
 	signed := token(t, jose.EdDSA, good, `{"alg":"EdDSA","kid":"good"}`, "{}")
 	seen := map[string]bool{}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			seen[tt.reason] = true
 			set := parseSet(t, all, public(good).with("kid", "good").String(), tt.key)
-			if _, err := judge(set, signed); err != nil {
+			if _, err := verifyToken(set, signed); err != nil {
 				t.Errorf("the good key beside it: %v", err)
 			}
 			if n := len(set.Keys()); n != 1 {
@@ -210,14 +218,15 @@ func TestKeyIgnored(t *testing.T) {
 			expect(t, ignored[0].Reason, jose.ErrUnusableKey, tt.reason)
 		})
 	}
-	for _, reason := range []string{notObject, memberType, keyIDLength, use, keyOps, algMisfit, keyType, encoding, length, leadingZero, modulus, exponent, point} {
+	for _, reason := range []string{notObject, memberType, keyIDLength, use, keyOps, algMisfit, keyType, encoding, length, leadingZero, modulus, exponent, point, smallOrder} {
 		if !seen[reason] {
 			t.Errorf("no row for %q", reason)
 		}
 	}
 }
 
-// R-JK-07: published key material is told, whatever else is wrong with the key.
+// TestKeyPrivate covers R-JK-07: published private key material is reported,
+// whatever else is wrong with the key.
 func TestKeyPrivate(t *testing.T) {
 	r, ec := public(rsaKey()).with("kid", "leaked"), public(p256Key()).with("kid", "leaked")
 	keys := map[string]string{
@@ -239,7 +248,7 @@ func TestKeyPrivate(t *testing.T) {
 	for name, key := range keys {
 		t.Run(name, func(t *testing.T) {
 			set := parseSet(t, all, key, public(edKey()).String())
-			if _, err := judge(set, signed); err != nil {
+			if _, err := verifyToken(set, signed); err != nil {
 				t.Errorf("the good key beside it: %v", err)
 			}
 			ignored := set.Ignored()
@@ -251,7 +260,8 @@ func TestKeyPrivate(t *testing.T) {
 	}
 }
 
-// Which key it was, is told as far as it could be read.
+// TestIgnoredKeys checks that an ignored key has its position, and its kid if that
+// could be read.
 func TestIgnoredKeys(t *testing.T) {
 	ec := public(p256Key())
 	set := parseSet(
@@ -262,19 +272,27 @@ func TestIgnoredKeys(t *testing.T) {
 		ec.with("kid", "b").with("d", "c2VjcmV0").String(),
 		ec.with("kid", 5).String(),
 		ec.with("kid", "c").String(),
+		ec.with("kid", "d").with("key_ops", []string{"encrypt"}).String(),
 	)
 	want := []struct {
-		index   int
-		keyID   string
-		private bool
-		reason  string
-	}{{0, "", false, notObject}, {1, "a", false, use}, {3, "b", true, private}, {4, "", false, memberType}}
+		index    int
+		keyID    string
+		private  bool
+		otherUse bool
+		reason   string
+	}{
+		{0, "", false, false, notObject},
+		{1, "a", false, true, use},
+		{3, "b", true, false, private},
+		{4, "", false, false, memberType},
+		{6, "d", false, true, keyOps},
+	}
 	ignored := set.Ignored()
 	if len(ignored) != len(want) || len(set.Keys()) != 2 {
 		t.Fatalf("%d keys, ignored %+v", len(set.Keys()), ignored)
 	}
 	for i, got := range ignored {
-		if got.Index != want[i].index || got.KeyID != want[i].keyID || got.Private != want[i].private {
+		if got.Index != want[i].index || got.KeyID != want[i].keyID || got.Private != want[i].private || got.OtherUse != want[i].otherUse {
 			t.Errorf("ignored %+v, want %+v", got, want[i])
 		}
 		expect(t, got.Reason, jose.ErrUnusableKey, want[i].reason)
@@ -288,7 +306,8 @@ func TestIgnoredKeys(t *testing.T) {
 	}
 }
 
-// R-JK-06, R-JK-17, R-JS-10, R-JS-12, R-JS-17: what may stand in a key.
+// TestKeyUsable covers R-JK-06, R-JK-17, R-JS-10, R-JS-12 and R-JS-17: members that
+// a usable key may have.
 func TestKeyUsable(t *testing.T) {
 	r, ec, ed := public(rsaKey()), public(p256Key()), public(edKey())
 	tests := []struct {
@@ -328,7 +347,8 @@ func TestKeyUsable(t *testing.T) {
 	}
 }
 
-// R-JK-04: a document that is no set is no set, and an empty set is one.
+// TestParseSet covers R-JK-04: a document that is not a JWK Set is an error, and an
+// empty set is not.
 func TestParseSet(t *testing.T) {
 	ed := public(edKey()).String()
 	repeated := func(n int) string { return strings.TrimSuffix(strings.Repeat(ed+",", n), ",") }

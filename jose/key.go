@@ -1,8 +1,8 @@
 package jose
 
-// Key is one public key bound to one [Algorithm]. It is immutable and owns its
-// prepared verifier, so that work that depends on the key alone is done once,
-// at import. Keys come from [ParseSet]; the zero Key verifies nothing.
+// Key is one public key bound to one [Algorithm]. It is immutable. Work that
+// depends on the key alone is done once, when it is parsed. [ParseSet] and
+// [ParseKey] return Keys; the zero Key verifies nothing.
 type Key struct {
 	algorithm  Algorithm
 	id         string
@@ -13,12 +13,7 @@ type Key struct {
 	index      int // in the document's keys
 }
 
-// verifier checks a signature under one key and one algorithm.
-type verifier interface {
-	verify(signingInput string, signature []byte) bool
-}
-
-// noKey is what a nil Key reads as.
+// noKey is read in place of a nil Key.
 var noKey Key
 
 func (k *Key) read() *Key {
@@ -28,19 +23,23 @@ func (k *Key) read() *Key {
 	return k
 }
 
-// Algorithm is the one algorithm that k verifies.
+// Algorithm returns the one algorithm that k verifies.
 func (k *Key) Algorithm() Algorithm { return k.read().algorithm }
 
-// ID is the kid of the JWK (RFC 7517 §4.5) and whether it has one. It is unique
-// only within one issuer, and not always there.
+// ID returns the kid of the JWK (RFC 7517 §4.5), and whether it has one. Keys of
+// different issuers, and sometimes of one issuer, may have the same kid.
 func (k *Key) ID() (string, bool) { return k.read().id, k.read().hasID }
 
-// Thumbprint is the JWK SHA-256 thumbprint of RFC 7638 in base64url.
+// Thumbprint returns the JWK SHA-256 thumbprint (RFC 7638) in base64url.
 func (k *Key) Thumbprint() string { return k.read().thumbprint }
 
-// Verify checks the signature of u over the bytes received. The header's alg
-// must be k's ([ErrAlgorithm]); otherwise the error is [ErrSignature]. It does
-// not compare kid, and says nothing about the claims. A nil u is [ErrMalformed].
+// same reports whether k and other have the same key material.
+func (k *Key) same(other *Key) bool { return k.thumbprint == other.thumbprint }
+
+// Verify checks the signature of u over the bytes received. The error is
+// [ErrAlgorithm] if the header's alg is not k's, [ErrSignature] if the signature
+// does not verify, [ErrMalformed] for a nil u and [ErrUnknownKey] for a nil or
+// zero k. Verify does not compare kid and does not check claims.
 func (k *Key) Verify(u *Unverified) error {
 	if k == nil || k.verifier == nil {
 		return ErrUnknownKey
@@ -49,7 +48,7 @@ func (k *Key) Verify(u *Unverified) error {
 		return ErrMalformed
 	}
 	p := u.read()
-	if p.header.algorithm != k.algorithm { // a claim to check, not a choice to follow
+	if p.header.algorithm != k.algorithm { // alg is compared; it never selects the algorithm
 		return ErrAlgorithm
 	}
 	if !k.verifier.verify(p.signingInput, p.signature) {

@@ -1,7 +1,6 @@
 package jose
 
 import (
-	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
@@ -14,8 +13,8 @@ import (
 	jwxjwk "github.com/lestrrat-go/jwx/v3/jwk"
 )
 
-// Bounds on RSA keys (R-JS-10): below is breakable, above is a way to make
-// verification slow, whatever [Limits] say.
+// Bounds of RSA keys (R-JS-10), whatever [Limits] say: shorter keys can be broken,
+// and longer ones make verification slow.
 const (
 	minRSABits = 2048
 	maxRSABits = 8192
@@ -33,20 +32,15 @@ var (
 	errImport      = unusable("the key cannot be imported")
 )
 
-// publicKey is what all public keys of the standard library are.
-type publicKey interface {
-	Equal(x crypto.PublicKey) bool
-}
-
-// material is an imported public key: what it is, without what it is for.
+// material is an imported public key, without its purpose and its kid.
 type material struct {
 	public     publicKey
 	thumbprint string    // RFC 7638
-	only       Algorithm // the only algorithm possible, or 0 for RSA
+	only       Algorithm // the only algorithm that is possible, or 0 for RSA
 	cost       int       // of a signature check; see costES256
 }
 
-// fits reports whether a can be used with the key.
+// fits reports whether a can be used with m.
 func (m *material) fits(a Algorithm) bool {
 	if m.only == 0 {
 		return a.rsa()
@@ -54,34 +48,17 @@ func (m *material) fits(a Algorithm) bool {
 	return a == m.only
 }
 
-// verifier prepares the check of signatures under a, which must fit.
-func (m *material) verifier(a Algorithm) verifier {
-	hash := hashes[a]
-	switch public := m.public.(type) {
-	case *rsa.PublicKey:
-		if a >= PS256 {
-			return &pssVerifier{public, hash, rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}}
-		}
-		return &pkcs1Verifier{public, hash}
-	case *ecdsa.PublicKey:
-		return &ecdsaVerifier{public, hash, (public.Curve.Params().BitSize + 7) / 8}
-	case ed25519.PublicKey:
-		return &ed25519Verifier{public}
-	default:
-		return nil
-	}
-}
-
-// curveName is a kty with its crv.
+// curveName is the kty and the crv of a JWK.
 type curveName struct{ kty, crv string }
 
-// curve is one supported curve of RFC 7518 §6.2.1.1 or RFC 8037 §2.
+// curve describes a supported curve of RFC 7518 §6.2.1.1 or RFC 8037 §2.
 type curve struct {
 	algorithm Algorithm
 	size      int // of a coordinate, in bytes
 	cost      int
 }
 
+// curves holds the supported curves.
 var curves = map[curveName]curve{
 	{"EC", "P-256"}:    {ES256, 32, costES256},
 	{"EC", "P-384"}:    {ES384, 48, costES384},
@@ -89,7 +66,7 @@ var curves = map[curveName]curve{
 	{"OKP", "Ed25519"}: {EdDSA, ed25519.PublicKeySize, costEdDSA},
 }
 
-// material checks the key's parameters and imports it.
+// material checks the parameters of k and imports it.
 func (k *jwk) material(limits Limits) (*material, error) {
 	if k.kty == "RSA" {
 		return k.rsaMaterial(limits)
@@ -104,6 +81,7 @@ func (k *jwk) material(limits Limits) (*material, error) {
 	return k.ecMaterial(c)
 }
 
+// rsaMaterial imports an RSA key.
 func (k *jwk) rsaMaterial(limits Limits) (*material, error) {
 	n, err := parameter(k.n)
 	if err != nil {
@@ -120,7 +98,7 @@ func (k *jwk) rsaMaterial(limits Limits) (*material, error) {
 	if bits := modulus.BitLen(); bits < minRSABits || bits > maxRSABits || modulus.Bit(0) == 0 {
 		return nil, errModulus
 	}
-	const maxExponent = 1<<31 - 1 // the standard library's bound
+	const maxExponent = 1<<31 - 1 // the bound of the standard library
 	exponent := new(big.Int).SetBytes(e)
 	if !exponent.IsInt64() || exponent.Int64() > maxExponent || exponent.Int64() < 3 || exponent.Bit(0) == 0 {
 		return nil, errExponent
@@ -134,6 +112,7 @@ func (k *jwk) rsaMaterial(limits Limits) (*material, error) {
 	return m, err
 }
 
+// ecMaterial imports a key on one of the NIST curves.
 func (k *jwk) ecMaterial(c curve) (*material, error) {
 	for _, coordinate := range []string{k.x, k.y} {
 		b, err := parameter(coordinate)
@@ -146,13 +125,14 @@ func (k *jwk) ecMaterial(c curve) (*material, error) {
 	}
 	var public ecdsa.PublicKey
 	m, err := imported(`{"crv":"`+k.crv+`","kty":"EC","x":"`+k.x+`","y":"`+k.y+`"}`, &public)
-	if err != nil { // all else was checked: the library refuses points off the curve
+	if err != nil { // only points off the curve are left to the library
 		return nil, errPoint
 	}
 	m.public, m.only, m.cost = &public, c.algorithm, c.cost
 	return m, nil
 }
 
+// ed25519Material imports an Ed25519 key.
 func (k *jwk) ed25519Material(c curve) (*material, error) {
 	x, err := parameter(k.x)
 	if err != nil {
@@ -171,17 +151,17 @@ func (k *jwk) ed25519Material(c curve) (*material, error) {
 }
 
 // ofSmallOrder reports whether x encodes one of the eight points whose order
-// divides the cofactor, in any encoding that the standard library takes. Under
-// such a key a signature verifies that nobody needed a private key for.
+// divides the cofactor, in any encoding that the standard library accepts. Anyone
+// can make a signature that verifies under such a key.
 func ofSmallOrder(x []byte) bool {
-	const sign = 0x80 // of the other coordinate
+	const sign = 0x80 // the sign bit of the x coordinate
 	y := [ed25519.PublicKeySize]byte(x)
 	y[len(y)-1] &^= sign
 	return slices.Contains(smallOrder[:], hex.EncodeToString(y[:]))
 }
 
-// smallOrder holds the y coordinates of those points, little-endian; the last
-// two are 0 and 1 again, not reduced.
+// smallOrder holds the y coordinates of the points of small order, little-endian.
+// The last two encode 0 and 1 without reduction.
 var smallOrder = [...]string{
 	"0000000000000000000000000000000000000000000000000000000000000000",
 	"0100000000000000000000000000000000000000000000000000000000000000",
@@ -192,7 +172,7 @@ var smallOrder = [...]string{
 	"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
 }
 
-// parameter decodes one base64url parameter; an empty one is missing.
+// parameter decodes a base64url parameter. An empty one counts as missing.
 func parameter(text string) ([]byte, error) {
 	b, _ := appendDecoded(nil, text) // nil with an error
 	if len(b) == 0 {
@@ -201,9 +181,9 @@ func parameter(text string) ([]byte, error) {
 	return b, nil
 }
 
-// imported reads a JWK in the canonical form of RFC 7638 §3 into public. The
-// library sees only what was checked here, and the thumbprint is over the same
-// bytes. The parameters in canonical must be checked base64url.
+// imported reads a JWK in the canonical form of RFC 7638 §3 into public, and
+// computes its thumbprint from the same bytes. The library gets no other bytes. The
+// parameters in canonical must have been checked to be base64url.
 func imported(canonical string, public any) (*material, error) {
 	sum := sha256.Sum256([]byte(canonical))
 	m := &material{thumbprint: base64.RawURLEncoding.EncodeToString(sum[:])}

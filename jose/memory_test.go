@@ -9,8 +9,8 @@ import (
 	"github.com/sallyport-auth/sallyport/jose"
 )
 
-// TestSetIsACopy shows that a set does not keep the document in memory, which may
-// have 1 MiB: neither by a key that is used nor by one that is not.
+// TestSetIsACopy checks that a set does not keep the document, of up to 1 MiB, in
+// memory: neither by a key that is used nor by one that is ignored.
 func TestSetIsACopy(t *testing.T) {
 	for _, key := range []string{
 		`{"kty":"OKP","crv":"Ed25519","kid":"a","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`,
@@ -33,7 +33,7 @@ func TestSetIsACopy(t *testing.T) {
 	}
 }
 
-// heap is how much memory is in use.
+// heap returns the number of bytes in use.
 func heap() int64 {
 	runtime.GC()
 	var stats runtime.MemStats

@@ -9,11 +9,12 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/sallyport-auth/sallyport/internal/testkey"
 	"github.com/sallyport-auth/sallyport/jose"
 )
 
-// signPSS signs as in RFC 8017 §8.1.1, with any salt and any hash for MGF1:
-// the standard library cannot make signatures as wrong as these.
+// signPSS signs as in RFC 8017 §8.1.1, with any salt and any hash for MGF1. The
+// standard library cannot make these invalid signatures.
 func signPSS(key *rsa.PrivateKey, hash, mgf crypto.Hash, salt []byte, input string) []byte {
 	bits := key.N.BitLen() - 1
 	size := (bits + 7) / 8
@@ -38,11 +39,12 @@ func signPSS(key *rsa.PrivateKey, hash, mgf crypto.Hash, salt []byte, input stri
 	return s.FillBytes(make([]byte, key.Size()))
 }
 
-// R-JS-09: the salt is as long as the hash, and MGF1 uses the same hash.
+// TestPSSParameters covers R-JS-09: the salt must be as long as the hash, and MGF1
+// must use the same hash.
 func TestPSSParameters(t *testing.T) {
 	for _, a := range []jose.Algorithm{jose.PS256, jose.PS384, jose.PS512} {
 		key := onlyKey(t, a, rsaKey())
-		hash := hashOf(a)
+		hash := testkey.HashOf(a)
 		in := input(a, "{}")
 		longest := rsaKey().Size() - 2 - hash.Size()
 		for _, n := range []int{0, 1, 20, 32, 48, 64, hash.Size() - 1, hash.Size(), hash.Size() + 1, longest} {

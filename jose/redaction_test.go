@@ -15,8 +15,8 @@ import (
 	"github.com/sallyport-auth/sallyport/jose"
 )
 
-// TestRedaction covers R-OB-02 for what was parsed: whoever prints it by mistake
-// does not print a usable token, nor what its sender chose.
+// TestRedaction covers R-OB-02 for parsed tokens: printing one writes neither a
+// usable token nor text that its sender chose.
 func TestRedaction(t *testing.T) {
 	const canary = "CANARY"
 	compact := unsigned(`{"alg":"ES256","kid":"` + canary + `","typ":"` + canary + `","iss":"` + canary + `"}`)
@@ -39,8 +39,8 @@ func TestRedaction(t *testing.T) {
 	}
 }
 
-// TestRedactionInside covers R-OB-02 for an Unverified that another struct
-// holds, also in a field that fmt cannot call methods of.
+// TestRedactionInside covers R-OB-02 for an Unverified in another struct, also in a
+// field whose methods fmt cannot call.
 func TestRedactionInside(t *testing.T) {
 	const canary = "CANARY"
 	compact := token(t, jose.EdDSA, keyFor(jose.EdDSA), `{"alg":"EdDSA","kid":"`+canary+`"}`, `{"sub":"`+canary+`"}`)
@@ -78,8 +78,8 @@ func TestRedactionInside(t *testing.T) {
 	}
 }
 
-// writings are the texts of v under every verb, right or wrong for it, and
-// writer. What a writer refuses to write is no text.
+// writings returns the texts of v under every verb and from every writer. A writer
+// that returns an error has no text.
 func writings(v any) map[string]string {
 	texts := map[string]string{}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "% x", "%d", "%t", "%b", "%e", "%U", "%c", "%p", "%w", "%!", "%10.3v"} {

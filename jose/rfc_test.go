@@ -22,7 +22,7 @@ type rfcFile struct {
 	} `json:"cases"`
 }
 
-// rfcCounts are the cases of layers jws and thumbprint in each file.
+// rfcCounts holds the number of cases of the layers jws and thumbprint in each file.
 var rfcCounts = map[string]struct{ accepted, refused, thumbprints int }{
 	"rfc7515.json": {3, 6, 0},
 	"rfc7520.json": {3, 6, 0},
@@ -31,21 +31,21 @@ var rfcCounts = map[string]struct{ accepted, refused, thumbprints int }{
 	"rfc8037.json": {1, 2, 0},
 }
 
-// rfcDeviations are the cases whose expectation is not ours, with the reason.
+// rfcDeviations holds the cases whose expectation does not apply here, with the
+// reason.
 var rfcDeviations = map[string]string{
 	"A.1 HS256":                          "HMAC, which is refused (R-JS-05)",
 	"4.4 HMAC-SHA2 Integrity Protection": "HMAC, which is refused (R-JS-05)",
 }
 
-// rfcLayers are the layers above this package: what they need beside a key and
-// a token is judged where it is implemented, in other packages.
+// rfcLayers are the layers above this package. Other packages test their cases.
 var rfcLayers = []string{
 	"claims", "cnf-x5t", "dpop-proof", "http", "introspection-json", "introspection-jwt", "statuslist", "statuslist-jwt",
 }
 
-// R-JS-01, R-JS-05, R-JS-07, R-JS-08, R-JS-11, R-JS-13, R-JK-16: the examples
-// of RFC 7515, 7520, 7638, 7797 and 8037. The other files are read to see that
-// they have none of these layers.
+// TestRFCVectors covers R-JS-01, R-JS-05, R-JS-07, R-JS-08, R-JS-11, R-JS-13 and
+// R-JK-16 with the examples of RFC 7515, 7520, 7638, 7797 and 8037. It reads the
+// other files to check that they have no cases of these layers.
 func TestRFCVectors(t *testing.T) {
 	names, err := filepath.Glob(filepath.Join(vectorsDir(t), "rfc", "*.json"))
 	if err != nil {
@@ -89,7 +89,7 @@ func TestRFCVectors(t *testing.T) {
 					}
 					thumbprints++
 				case "jws":
-					_, err := judge(set, test.Token)
+					_, err := verifyToken(set, test.Token)
 					reason, deviates := rfcDeviations[test.Name]
 					switch expected := test.Expect == "accept"; {
 					case test.Expect != "accept" && test.Expect != "reject":
@@ -127,8 +127,8 @@ func TestRFCVectors(t *testing.T) {
 
 const rfc7638Modulus = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"
 
-// R-JK-16: the thumbprints that RFC 7638 §3.1 and RFC 8037 A.3 give, over the
-// required members alone and in any order.
+// TestThumbprint covers R-JK-16: the thumbprints in RFC 7638 §3.1 and RFC 8037 A.3
+// are over the required members alone, in whatever order the JWK has them.
 func TestThumbprint(t *testing.T) {
 	const x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
 	tests := []struct{ name, key, want string }{

@@ -10,63 +10,53 @@ import (
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
 )
 
-const (
-	// maxKeys bounds the work of importing a set (R-JK-04).
-	maxKeys = 100
-	// maxCandidates bounds the signature checks for one token (R-JK-15), as
-	// does maxCost.
-	maxCandidates = 4
-	// maxKeyID is the longest kid that can match, in bytes (R-JS-17).
-	maxKeyID = 256
+// maxKeys bounds the work of importing a set (R-JK-04).
+const maxKeys = 100
+
+var (
+	errExcess     = unusable("more keys of its algorithm have the kid than may be tried for one token; give each key a kid of its own")
+	errBoundTwice = unusable("the same key stands in the set under another algorithm, and one key verifies one algorithm only (RFC 8725 §3.1)")
 )
 
-// Set is the usable keys of one JWK Set (RFC 7517 §5). It is immutable. Two
-// issuers never share a Set: a kid means something only within its issuer. A nil
-// Set has no keys.
+// Set holds the usable keys of one JWK Set (RFC 7517 §5). It is immutable. Two
+// issuers never share a Set, because a kid has a meaning only within its issuer. A
+// nil Set has no keys.
 type Set struct {
 	keys    []*Key // in the order of the document
-	tried   []*Key // those of them that are candidates for some token
+	tried   []*Key // the keys that Find can return
 	ignored []IgnoredKey
 	excess  []IgnoredKey       // the keys that are not in tried
-	byID    map[string][]group // none of a kid whose keys were all left out by Without
+	byID    map[string][]group // empty for a kid whose keys were all left out by Without
 	byAlg   [algorithms][]*Key
 }
 
-// group is the candidates of one kid and one algorithm, cheapest first: at most
-// maxCandidates, which cost maxCost together.
-type group struct {
-	algorithm Algorithm
-	keys      []*Key
-}
-
-// IgnoredKey tells why one key of a document is not used.
+// IgnoredKey describes a key of a document that is not used.
 type IgnoredKey struct {
 	Index    int    // position in the document's keys, from 0
 	KeyID    string // its kid, if it could be read
 	Private  bool   // the document publishes private or symmetric key material
 	OtherUse bool   // its use or key_ops says that it verifies nothing
-	Reason   error  // wraps ErrUnusableKey; holds no key material
+	Reason   error  // wraps ErrUnusableKey, without key material
 }
 
-// ParseSet reads a JWK Set document (RFC 7517 §5). algorithms is the list that
-// the issuer's configuration allows: its first RSA algorithm is the one that
-// RSA keys without alg are bound to. Which other keys are used does not depend
-// on it, but for those named below.
+// ParseSet reads a JWK Set document (RFC 7517 §5). algorithms is the list that the
+// issuer's configuration allows. RSA keys without alg are bound to the first RSA
+// algorithm in it. Other keys are used whether or not the list has their algorithm,
+// except the costly ones.
 //
-// A key that cannot be used is left out and told by [Set.Ignored]; it never
-// costs the others. The error, [ErrNotJWKS], is for a document that is no set
-// at all or has more than 100 keys. A set without usable keys is no error.
+// A key that cannot be used is left out and listed by [Set.Ignored]; the others
+// are used. The error is [ErrNotJWKS] if the document is not a JWK Set or has more
+// than 100 keys. A set without usable keys is not an error.
 //
-// Keys under which a signature check costs more than four checks under ES256 are
-// such keys: RSA over 4096 bits or with an exponent over 65537, for which see
-// [ParseSetWithin], and P-384 and P-521 where algorithms is a list without ES384
-// or ES512.
+// Costly keys are left out. These are RSA keys over 4096 bits or with an exponent
+// over 65537, unless [Limits] allow them, and keys on P-384 and P-521, if
+// algorithms is not empty and lacks ES384 or ES512.
 func ParseSet(document []byte, algorithms []Algorithm) (*Set, error) {
-	return ParseSetWithin(document, algorithms, Limits{})
+	return Limits{}.ParseSet(document, algorithms)
 }
 
-// ParseSetWithin is [ParseSet] with other limits than the default ones.
-func ParseSetWithin(document []byte, algorithms []Algorithm, limits Limits) (*Set, error) {
+// ParseSet returns what the function [ParseSet] returns, with the limits l.
+func (l Limits) ParseSet(document []byte, algorithms []Algorithm) (*Set, error) {
 	members, err := strictjson.ParseShallow(string(document))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotJWKS, err)
@@ -79,7 +69,7 @@ func ParseSetWithin(document []byte, algorithms []Algorithm, limits Limits) (*Se
 		if m.Value.Kind() != strictjson.Array {
 			return nil, fmt.Errorf("%w: the member keys is not an array", ErrNotJWKS)
 		}
-		if err := set.addAll(m.Value, algorithms, limits.withDefaults()); err != nil {
+		if err := set.addAll(m.Value, algorithms, l.withDefaults()); err != nil {
 			return nil, err
 		}
 		set.limitCost()
@@ -88,6 +78,7 @@ func ParseSetWithin(document []byte, algorithms []Algorithm, limits Limits) (*Se
 	return nil, fmt.Errorf("%w: the object has no member keys", ErrNotJWKS)
 }
 
+// addAll imports the elements of keys. limits must have its defaults.
 func (s *Set) addAll(keys strictjson.Value, algorithms []Algorithm, limits Limits) error {
 	bound := make(map[string]Algorithm)
 	index := 0
@@ -98,7 +89,7 @@ func (s *Set) addAll(keys strictjson.Value, algorithms []Algorithm, limits Limit
 		jwk, err := parseJWK(v.Raw())
 		var key *Key
 		if err == nil {
-			key, err = jwk.key(algorithms, limits)
+			key, err = jwk.importKey(algorithms, limits)
 		}
 		if err == nil {
 			err = bindOnce(bound, key)
@@ -116,10 +107,8 @@ func (s *Set) addAll(keys strictjson.Value, algorithms []Algorithm, limits Limit
 	return nil
 }
 
-var errBoundTwice = unusable("the same key stands in the set under another algorithm, and one key verifies one algorithm only (RFC 8725 §3.1)")
-
-// bindOnce holds key material that is listed twice to the algorithm of its
-// first entry.
+// bindOnce checks that key material which is listed twice has the algorithm of its
+// first entry. bound has the algorithm of each thumbprint.
 func bindOnce(bound map[string]Algorithm, key *Key) error {
 	if first, listed := bound[key.thumbprint]; listed && first != key.algorithm {
 		return errBoundTwice
@@ -128,6 +117,7 @@ func bindOnce(bound map[string]Algorithm, key *Key) error {
 	return nil
 }
 
+// add adds key to all indexes of s.
 func (s *Set) add(key *Key) {
 	s.keys = append(s.keys, key)
 	s.byAlg[key.algorithm] = append(s.byAlg[key.algorithm], key)
@@ -136,15 +126,14 @@ func (s *Set) add(key *Key) {
 	}
 	groups := s.byID[key.id]
 	i := slices.IndexFunc(groups, func(g group) bool { return g.algorithm == key.algorithm })
-	switch {
-	case i < 0:
+	if i < 0 {
 		s.byID[key.id] = append(groups, group{key.algorithm, []*Key{key}})
-	case !slices.ContainsFunc(groups[i].keys, key.same):
-		groups[i].keys = append(groups[i].keys, key)
+		return
 	}
+	groups[i].add(key)
 }
 
-// noKeys is what a nil Set reads as.
+// noKeys is read in place of a nil Set.
 var noKeys Set
 
 func (s *Set) read() *Set {
@@ -154,11 +143,8 @@ func (s *Set) read() *Set {
 	return s
 }
 
-// same reports whether k and other have the same key material.
-func (k *Key) same(other *Key) bool { return k.thumbprint == other.thumbprint }
-
-// limitCost takes out the candidates that one token must not cost, after all
-// keys were added.
+// limitCost limits each group to the keys that may be tried for one token. It is
+// called after all keys were added.
 func (s *Set) limitCost() {
 	for _, groups := range s.byID {
 		for i := range groups {
@@ -174,7 +160,7 @@ func (s *Set) limitCost() {
 	}
 }
 
-// candidates are the keys of one kid and one algorithm.
+// candidates returns the keys of one kid and one algorithm.
 func (s *Set) candidates(id string, algorithm Algorithm) []*Key {
 	groups := s.byID[id]
 	for i := range groups {
@@ -185,11 +171,10 @@ func (s *Set) candidates(id string, algorithm Algorithm) []*Key {
 	return nil
 }
 
-// Keys are the keys that are used, in the order of the document.
+// Keys returns the keys that are used, in the order of the document.
 func (s *Set) Keys() []*Key { return append([]*Key(nil), s.read().tried...) }
 
-// Ignored tells which keys of the document are not used, and why, in the order of
-// the document.
+// Ignored returns the keys of the document that are not used, in its order.
 func (s *Set) Ignored() []IgnoredKey {
 	s = s.read()
 	all := slices.Concat(s.ignored, s.excess)
@@ -197,19 +182,19 @@ func (s *Set) Ignored() []IgnoredKey {
 	return all
 }
 
-// Len returns how many keys are usable.
+// Len returns the number of usable keys.
 func (s *Set) Len() int { return len(s.read().keys) }
 
 // MightGain reports whether a newer version of the set could have a key for a
-// token with header h: whether h has a kid that can be looked up and that no
-// key of the set has. For a source that can fetch.
+// token with header h: h has a kid of a valid length, and no key of the set has
+// it. Sources that can fetch use it.
 func (s *Set) MightGain(h Header) bool {
 	_, known := s.read().byID[h.keyID]
 	return h.hasKeyID && len(h.keyID) <= maxKeyID && !known
 }
 
-// Without returns the set less the keys that drop names. Their kids stay known,
-// so that [Set.MightGain] does not hope for them, and find nothing.
+// Without returns a copy of s without the keys for which drop returns true. Find
+// finds nothing for their kids, and [Set.MightGain] is false for them.
 func (s *Set) Without(drop func(*Key) bool) *Set {
 	s = s.read()
 	rest := &Set{ignored: s.ignored, byID: make(map[string][]group, len(s.byID))}
@@ -225,13 +210,14 @@ func (s *Set) Without(drop func(*Key) bool) *Set {
 	return rest
 }
 
-// Find returns the keys to try for a token with header h, never none without
-// an error. With a kid: the keys of exactly that kid and of h's algorithm, the
-// cheapest first, at most four and no more than cost four checks under ES256;
-// [ErrAlgorithm] if the kid's keys have other algorithms. Without:
-// the one key of h's algorithm, if there is exactly one (OpenID Connect Core
-// §10.1). Otherwise [ErrUnknownKey]; a key with another kid is never offered. The
-// slice is not to be modified.
+// Find returns the keys to try for a token with header h: at least one, or an
+// error. The caller must not modify the slice.
+//
+// If h has a kid, Find returns the keys of exactly that kid and of h's algorithm,
+// cheapest first: at most four, of the cost of four checks under ES256 in total.
+// The error is [ErrAlgorithm] if the keys of the kid have other algorithms. If h
+// has no kid, Find returns the key of h's algorithm, if there is exactly one
+// (OpenID Connect Core §10.1). Otherwise the error is [ErrUnknownKey].
 func (s *Set) Find(h Header) ([]*Key, error) {
 	s = s.read()
 	if !h.algorithm.Valid() {

@@ -7,11 +7,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sallyport-auth/sallyport/internal/testkey"
 	"github.com/sallyport-auth/sallyport/jose"
 )
 
-// R-JS-03, R-JS-07: an RSA key without alg belongs to the first RSA algorithm
-// of the issuer's list, and to no other.
+// TestPinning covers R-JS-03 and R-JS-07: an RSA key without alg is bound to the
+// first RSA algorithm of the issuer's list, and to no other.
 func TestPinning(t *testing.T) {
 	rsaAlgorithms := all[:6]
 	tests := []struct {
@@ -46,7 +47,7 @@ func TestPinning(t *testing.T) {
 				return
 			}
 			for _, a := range rsaAlgorithms {
-				_, err := judge(set, token(t, a, rsaKey(), `{"alg":"`+a.String()+`"}`, "{}"))
+				_, err := verifyToken(set, token(t, a, rsaKey(), `{"alg":"`+a.String()+`"}`, "{}"))
 				if a == tt.want {
 					expect(t, err, nil, "")
 				} else {
@@ -57,7 +58,8 @@ func TestPinning(t *testing.T) {
 	}
 }
 
-// R-JS-07: the same key material listed twice stays with its first algorithm.
+// TestBoundTwice covers R-JS-07: key material that is listed twice keeps its first
+// algorithm.
 func TestBoundTwice(t *testing.T) {
 	key := public(rsaKey())
 	ps, rs, bare := key.with("alg", "PS256").with("kid", "ps"), key.with("alg", "RS256").with("kid", "rs"), key.with("kid", "bare")
@@ -100,13 +102,14 @@ func TestBoundTwice(t *testing.T) {
 	}
 }
 
-// R-JS-17, R-JK-11, R-JK-14, R-JK-15: which keys are tried for a token.
+// TestFind covers R-JS-17, R-JK-11, R-JK-14 and R-JK-15: which keys are tried for a
+// token.
 func TestFind(t *testing.T) {
 	r, r2, ec, ed := public(rsaKey()), public(otherRSAKey()), public(p256Key()), public(edKey())
 	many := func(n int, kid string) []jwk {
 		keys := make([]jwk, 0, n)
 		for range n {
-			keys = append(keys, public(newEd25519()).with("kid", kid))
+			keys = append(keys, public(testkey.NewPrivate(jose.EdDSA)).with("kid", kid))
 		}
 		return keys
 	}
@@ -130,7 +133,7 @@ func TestFind(t *testing.T) {
 		{"URL", []jwk{ec.with("kid", "a")}, `{"alg":"ES256","kid":"http://127.0.0.1/a"}`, nil, jose.ErrUnknownKey},
 		{"path that is the kid", []jwk{ec.with("kid", "../a?b=c")}, `{"alg":"ES256","kid":"../a?b=c"}`, []int{0}, nil},
 		{"escaped", []jwk{ec.with("kid", "é\n")}, `{"alg":"ES256","kid":"\u00e9\u000a"}`, []int{0}, nil},
-		{"empty kid", []jwk{ec.with("kid", ""), public(newEC(p256Key().Curve))}, `{"alg":"ES256","kid":""}`, []int{0}, nil},
+		{"empty kid", []jwk{ec.with("kid", ""), public(testkey.NewPrivate(jose.ES256))}, `{"alg":"ES256","kid":""}`, []int{0}, nil},
 		{"empty kid for keys without", []jwk{ec}, `{"alg":"ES256","kid":""}`, nil, jose.ErrUnknownKey},
 		{"kid for a key without", []jwk{ec}, `{"alg":"ES256","kid":"a"}`, nil, jose.ErrUnknownKey},
 		{"kid of 256 bytes", []jwk{ec.with("kid", long[:256])}, `{"alg":"ES256","kid":"` + long[:256] + `"}`, []int{0}, nil},
@@ -154,7 +157,7 @@ func TestFind(t *testing.T) {
 		{"no kid, one key", []jwk{ec}, `{"alg":"ES256"}`, []int{0}, nil},
 		{"no kid, one key with a kid", []jwk{ec.with("kid", "a")}, `{"alg":"ES256"}`, []int{0}, nil},
 		{"no kid, one key of the algorithm", []jwk{r, ec, ed}, `{"alg":"ES256"}`, []int{1}, nil},
-		{"no kid, one not for encryption", []jwk{ec, public(newEC(p256Key().Curve)).with("use", "enc")}, `{"alg":"ES256"}`, []int{0}, nil},
+		{"no kid, one not for encryption", []jwk{ec, public(testkey.NewPrivate(jose.ES256)).with("use", "enc")}, `{"alg":"ES256"}`, []int{0}, nil},
 		{"no kid, no key", nil, `{"alg":"ES256"}`, nil, jose.ErrUnknownKey},
 		{"no kid, no key of the algorithm", []jwk{r, ed}, `{"alg":"ES256"}`, nil, jose.ErrUnknownKey},
 		{"no kid, two keys", []jwk{r, r2}, `{"alg":"RS256"}`, nil, jose.ErrUnknownKey},
@@ -181,8 +184,8 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// R-JK-11, R-JS-17: only a kid that could be a key's, and is none's,
-// is worth a look at the issuer's current keys.
+// TestMightGain covers R-JK-11 and R-JS-17: it is true only for a kid that a key
+// could have and that no key of the set has.
 func TestMightGain(t *testing.T) {
 	set := parseSet(t, all, public(p256Key()).with("kid", "a").String(), public(edKey()).with("kid", "b").with("use", "enc").String())
 	for header, want := range map[string]bool{
@@ -204,19 +207,19 @@ func TestMightGain(t *testing.T) {
 	}
 }
 
-// R-JK-15: the fourth key of a kid verifies, the fifth is not tried, and a key
-// of another kid never is.
+// TestFindAndVerify covers R-JK-15: the fourth key of a kid verifies, the fifth is
+// not tried, and a key of another kid is never tried.
 func TestFindAndVerify(t *testing.T) {
 	private := make([]crypto.Signer, 6)
 	texts := make([]string, 6)
 	for i := range private {
-		private[i] = newEd25519()
+		private[i] = testkey.NewPrivate(jose.EdDSA)
 		texts[i] = public(private[i]).with("kid", "a").String()
 	}
 	texts[5] = public(private[5]).with("kid", "b").String()
 	set := parseSet(t, all, texts...)
 	for i, key := range private {
-		candidates, err := judge(set, token(t, jose.EdDSA, key, `{"alg":"EdDSA","kid":"a"}`, "{}"))
+		candidates, err := verifyToken(set, token(t, jose.EdDSA, key, `{"alg":"EdDSA","kid":"a"}`, "{}"))
 		if candidates != 4 {
 			t.Errorf("%d candidates", candidates)
 		}
@@ -228,23 +231,23 @@ func TestFindAndVerify(t *testing.T) {
 	}
 }
 
-// R-JK-02: a kid means something only within its set.
+// TestSetsAreApart covers R-JK-02: a kid has a meaning only within its set.
 func TestSetsAreApart(t *testing.T) {
-	a, b := newEd25519(), newEd25519()
+	a, b := testkey.NewPrivate(jose.EdDSA), testkey.NewPrivate(jose.EdDSA)
 	setA := parseSet(t, all, public(a).with("kid", "k").String())
 	setB := parseSet(t, all, public(b).with("kid", "k").String())
 	signed := token(t, jose.EdDSA, b, `{"alg":"EdDSA","kid":"k"}`, "{}")
-	_, err := judge(setA, signed)
+	_, err := verifyToken(setA, signed)
 	expect(t, err, jose.ErrSignature, "")
-	_, err = judge(setB, signed)
+	_, err = verifyToken(setB, signed)
 	expect(t, err, nil, "")
 }
 
-// Finding a key allocates nothing, found or not.
+// TestFindAllocations checks that Find allocates nothing, with or without a result.
 func TestFindAllocations(t *testing.T) {
 	texts := make([]string, 0, 50)
 	for i := range 50 {
-		texts = append(texts, public(newEd25519()).with("kid", strconv.Itoa(i)).String())
+		texts = append(texts, public(testkey.NewPrivate(jose.EdDSA)).with("kid", strconv.Itoa(i)).String())
 	}
 	set := parseSet(t, all, append(texts, public(p256Key()).String())...)
 	for _, header := range []string{

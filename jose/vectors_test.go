@@ -9,10 +9,10 @@ import (
 	"testing"
 )
 
-// vectorsDir is where the third-party vectors are, which are not part of the
-// repository: in ../shared/vectors beside it, or where SALLYPORT_VECTORS says,
-// which may be relative to the repository's root. Where they are not, as on a
-// user's machine, the test is skipped.
+// vectorsDir returns the directory of the third-party vectors, which are not part of
+// the repository: ../shared/vectors beside it, or the directory that
+// SALLYPORT_VECTORS names, which may be relative to the repository's root. The test
+// is skipped if there is none.
 func vectorsDir(t *testing.T) string {
 	t.Helper()
 	dir := os.Getenv("SALLYPORT_VECTORS")

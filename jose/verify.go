@@ -9,18 +9,48 @@ import (
 	"crypto/sha512"
 )
 
-// hashes are those of RFC 7518 §3.1; EdDSA hashes inside.
+// verifier checks a signature under one key and one algorithm.
+type verifier interface {
+	verify(signingInput string, signature []byte) bool
+}
+
+// publicKey is the interface of all public keys of the standard library.
+type publicKey interface {
+	Equal(x crypto.PublicKey) bool
+}
+
+// newVerifier returns a verifier for signatures of public under a, which must be
+// an algorithm of that kind of key.
+func newVerifier(a Algorithm, public publicKey) verifier {
+	hash := hashes[a]
+	switch public := public.(type) {
+	case *rsa.PublicKey:
+		if a >= PS256 {
+			return &pssVerifier{public, hash, rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}}
+		}
+		return &pkcs1Verifier{public, hash}
+	case *ecdsa.PublicKey:
+		return &ecdsaVerifier{public, hash, (public.Curve.Params().BitSize + 7) / 8}
+	case ed25519.PublicKey:
+		return &ed25519Verifier{public}
+	default:
+		return nil
+	}
+}
+
+// hashes holds the hash of each algorithm (RFC 7518 §3.1). EdDSA has none here,
+// because Ed25519 hashes its input itself.
 var hashes = [algorithms]crypto.Hash{
 	RS256: crypto.SHA256, RS384: crypto.SHA384, RS512: crypto.SHA512,
 	PS256: crypto.SHA256, PS384: crypto.SHA384, PS512: crypto.SHA512,
 	ES256: crypto.SHA256, ES384: crypto.SHA384, ES512: crypto.SHA512,
 }
 
-// inputSize is how much of a signing input fits on the stack: all of a usual
-// token, whose copy then costs no allocation.
+// inputSize is the size of the buffer on the stack for a copy of the signing
+// input. Most tokens fit in it, so that the copy costs no allocation.
 const inputSize = 2 << 10
 
-// digest hashes input into buffer.
+// digest returns the hash of input, in buffer.
 func digest(hash crypto.Hash, input string, buffer *[sha512.Size]byte) []byte {
 	var stack [inputSize]byte
 	bytes := append(stack[:0], input...)
@@ -37,7 +67,7 @@ func digest(hash crypto.Hash, input string, buffer *[sha512.Size]byte) []byte {
 	}
 }
 
-// pkcs1Verifier is RSASSA-PKCS1-v1_5 (RFC 7518 §3.3).
+// pkcs1Verifier verifies RSASSA-PKCS1-v1_5 (RFC 7518 §3.3).
 type pkcs1Verifier struct {
 	key  *rsa.PublicKey
 	hash crypto.Hash
@@ -48,7 +78,7 @@ func (v *pkcs1Verifier) verify(signingInput string, signature []byte) bool {
 	return rsa.VerifyPKCS1v15(v.key, v.hash, digest(v.hash, signingInput, &buffer), signature) == nil
 }
 
-// pssVerifier is RSASSA-PSS with MGF1 over the same hash and a salt as long as
+// pssVerifier verifies RSASSA-PSS with MGF1 over the same hash and a salt as long as
 // the hash (RFC 7518 §3.5).
 type pssVerifier struct {
 	key     *rsa.PublicKey
@@ -61,7 +91,8 @@ func (v *pssVerifier) verify(signingInput string, signature []byte) bool {
 	return rsa.VerifyPSS(v.key, v.hash, digest(v.hash, signingInput, &buffer), signature, &v.options) == nil
 }
 
-// ecdsaVerifier is ECDSA with R‖S of the curve's fixed length (RFC 7518 §3.4).
+// ecdsaVerifier verifies ECDSA signatures in the form R‖S, each of the curve's
+// fixed length (RFC 7518 §3.4).
 type ecdsaVerifier struct {
 	key  *ecdsa.PublicKey
 	hash crypto.Hash
@@ -77,12 +108,12 @@ func (v *ecdsaVerifier) verify(signingInput string, signature []byte) bool {
 	return ecdsa.VerifyASN1(v.key, digest(v.hash, signingInput, &buffer), appendDER(der[:0], signature))
 }
 
-// maxDER holds the longest ECDSA signature, of P-521: a sequence of two
-// integers of 66 bytes.
+// maxDER is the length of the longest ECDSA signature in ASN.1, which is that of
+// P-521: a sequence of two integers of 66 bytes.
 const maxDER = 3 + 2*(2+66)
 
-// appendDER appends the ASN.1 form of R‖S, which the standard library asks
-// for. R and S out of range stay so and are refused there.
+// appendDER appends the ASN.1 form of R‖S, which the standard library needs. It
+// does not check the range of R and S; the standard library does.
 func appendDER(dst, signature []byte) []byte {
 	const sequence, longForm = 0x30, 0x81
 	r, s := trimInteger(signature[:len(signature)/2]), trimInteger(signature[len(signature)/2:])
@@ -95,7 +126,7 @@ func appendDER(dst, signature []byte) []byte {
 	return appendInteger(appendInteger(dst, r), s)
 }
 
-// trimInteger drops leading zero bytes but the last byte.
+// trimInteger removes leading zero bytes, and keeps at least one byte.
 func trimInteger(b []byte) []byte {
 	for len(b) > 1 && b[0] == 0 {
 		b = b[1:]
@@ -103,9 +134,10 @@ func trimInteger(b []byte) []byte {
 	return b
 }
 
-// integerLength is the length of the encoding of a trimmed integer.
+// integerLength returns the length of the ASN.1 form of a trimmed integer.
 func integerLength(b []byte) int { return 2 + len(b) + int(b[0]>>7) }
 
+// appendInteger appends the ASN.1 form of a trimmed integer.
 func appendInteger(dst, b []byte) []byte {
 	const integer = 0x02
 	dst = append(dst, integer, byte(integerLength(b)-2)) //nolint:gosec // at most 67
@@ -115,7 +147,7 @@ func appendInteger(dst, b []byte) []byte {
 	return append(dst, b...)
 }
 
-// ed25519Verifier is EdDSA over Ed25519 (RFC 8037 §3.1).
+// ed25519Verifier verifies EdDSA over Ed25519 (RFC 8037 §3.1).
 type ed25519Verifier struct {
 	key ed25519.PublicKey
 }

@@ -15,10 +15,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sallyport-auth/sallyport/internal/testkey"
 	"github.com/sallyport-auth/sallyport/jose"
 )
 
-// onlyKey is the key of a set of one, bound to a.
+// onlyKey returns the key of a set with one key, bound to a.
 func onlyKey(tb testing.TB, a jose.Algorithm, key crypto.Signer) *jose.Key {
 	tb.Helper()
 	set := parseSet(tb, []jose.Algorithm{a}, public(key).String())
@@ -30,16 +31,16 @@ func onlyKey(tb testing.TB, a jose.Algorithm, key crypto.Signer) *jose.Key {
 
 func header(a jose.Algorithm) string { return `{"alg":"` + a.String() + `"}` }
 
-// input is the signing input of a token under a.
+// input returns the signing input of a token under a.
 func input(a jose.Algorithm, payload string) string {
 	return b64([]byte(header(a))) + "." + b64([]byte(payload))
 }
 
-// R-JS-18: each algorithm verifies what the standard library signs, and
-// nothing that differs in one bit.
+// TestVerify covers R-JS-18: each algorithm verifies signatures of the standard
+// library, and none that differs in one bit.
 func TestVerify(t *testing.T) {
 	others := map[jose.Algorithm]crypto.Signer{
-		jose.ES256: newEC(p256Key().Curve), jose.ES384: newEC(p384Key().Curve), jose.ES512: newEC(p521Key().Curve), jose.EdDSA: newEd25519(),
+		jose.ES256: testkey.NewPrivate(jose.ES256), jose.ES384: testkey.NewPrivate(jose.ES384), jose.ES512: testkey.NewPrivate(jose.ES512), jose.EdDSA: testkey.NewPrivate(jose.EdDSA),
 	}
 	for _, a := range all {
 		t.Run(a.String(), func(t *testing.T) {
@@ -72,8 +73,9 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// R-JS-03, R-JS-06, R-JS-07, R-JS-11: the key decides. Each key meets each
-// algorithm, signed by the key itself in whatever way it can.
+// TestKeyDecidesAlgorithm covers R-JS-03, R-JS-06, R-JS-07 and R-JS-11: each key is
+// tried with each algorithm, under a signature that the key itself made in any way
+// it can.
 func TestKeyDecidesAlgorithm(t *testing.T) {
 	for _, bound := range all {
 		key := onlyKey(t, bound, keyFor(bound))
@@ -106,19 +108,21 @@ func TestKeyDecidesAlgorithm(t *testing.T) {
 	}
 }
 
-// R-JS-12: both names of Ed25519 are one algorithm, in the key and in the token.
+// TestEd25519Names covers R-JS-12: both names of Ed25519 are one algorithm, in the
+// key and in the token.
 func TestEd25519Names(t *testing.T) {
 	for _, inKey := range []string{"EdDSA", "Ed25519"} {
 		set := parseSet(t, all, public(edKey()).with("alg", inKey).String())
 		for _, inToken := range []string{"EdDSA", "Ed25519"} {
-			if _, err := judge(set, token(t, jose.EdDSA, edKey(), `{"alg":"`+inToken+`"}`, "{}")); err != nil {
+			if _, err := verifyToken(set, token(t, jose.EdDSA, edKey(), `{"alg":"`+inToken+`"}`, "{}")); err != nil {
 				t.Errorf("key with %s, token with %s: %v", inKey, inToken, err)
 			}
 		}
 	}
 }
 
-// R-JS-08: R‖S of the curve's fixed length, and in range.
+// TestECDSASignatures covers R-JS-08: a signature is R‖S of the curve's fixed
+// length, with both in range.
 func TestECDSASignatures(t *testing.T) {
 	for _, a := range []jose.Algorithm{jose.ES256, jose.ES384, jose.ES512} {
 		t.Run(a.String(), func(t *testing.T) {
@@ -194,8 +198,8 @@ func signatureWith(t *testing.T, key *ecdsa.PrivateKey, hash crypto.Hash, in str
 	return raw(key.Curve, r, s)
 }
 
-// R-JS-08: whatever bytes R and S begin with, a right signature verifies.
-// Signing goes on until each form of both has been seen.
+// TestECDSAForms covers R-JS-08: a valid signature verifies, whatever bytes R and S
+// begin with. It signs until each form of both has occurred.
 func TestECDSAForms(t *testing.T) {
 	for _, a := range []jose.Algorithm{jose.ES256, jose.ES384, jose.ES512} {
 		t.Run(a.String(), func(t *testing.T) {
@@ -231,8 +235,8 @@ func TestECDSAForms(t *testing.T) {
 	}
 }
 
-// R-JS-09, R-JS-10: RSA signatures are as long as the modulus and under the
-// algorithm's own hash and padding.
+// TestRSASignatures covers R-JS-09 and R-JS-10: RSA signatures are as long as the
+// modulus and use the algorithm's own hash and padding.
 func TestRSASignatures(t *testing.T) {
 	for _, a := range all[:6] {
 		key := onlyKey(t, a, rsaKey())
@@ -250,7 +254,7 @@ func TestRSASignatures(t *testing.T) {
 			"n - 1":           new(big.Int).Sub(n, big.NewInt(1)).Bytes(),
 			"signature + n":   new(big.Int).Add(n, new(big.Int).SetBytes(good)).Bytes(),
 			"all ones":        slices.Repeat([]byte{0xff}, len(good)),
-			"the digest bare": sum(hashOf(a), in),
+			"the digest bare": sum(testkey.HashOf(a), in),
 		}
 		for name, sig := range rows {
 			if err := key.Verify(parse(t, in+"."+b64(sig))); err == nil {
@@ -275,7 +279,8 @@ func TestRSASignatures(t *testing.T) {
 	t.Error("no signature began with a zero byte")
 }
 
-// R-JS-11: Ed25519 signatures are 64 bytes with S below the group order.
+// TestEd25519Signatures covers R-JS-11: Ed25519 signatures have 64 bytes, with S
+// below the group order.
 func TestEd25519Signatures(t *testing.T) {
 	key := onlyKey(t, jose.EdDSA, edKey())
 	in := input(jose.EdDSA, "{}")
@@ -302,8 +307,8 @@ func TestEd25519Signatures(t *testing.T) {
 	expect(t, key.Verify(parse(t, in+"."+b64(good))), nil, "")
 }
 
-// R-JS-05: public keys are no secrets. HS256 over any form of one is refused
-// before any key is tried.
+// TestHMACOverPublicKeys covers R-JS-05: public keys are not secrets. HS256 over any
+// form of a public key is refused before any key is tried.
 func TestHMACOverPublicKeys(t *testing.T) {
 	for _, signer := range []crypto.Signer{rsaKey(), p256Key(), edKey()} {
 		der, err := x509.MarshalPKIXPublicKey(signer.Public())
@@ -335,10 +340,10 @@ func TestHMACOverPublicKeys(t *testing.T) {
 	}
 }
 
-// R-JS-14: keys in the header are not looked at.
+// TestHeaderKeysAreNoKeys covers R-JS-14: keys in the header are not used.
 func TestHeaderKeysAreNoKeys(t *testing.T) {
 	set := parseSet(t, all, public(p256Key()).with("kid", "k").String())
-	attacker := newEC(p256Key().Curve)
+	attacker := testkey.NewPrivate(jose.ES256)
 	x5c := selfSigned(t, attacker)
 	for _, member := range []string{
 		`"jwk":` + public(attacker).String(),
@@ -352,16 +357,16 @@ func TestHeaderKeysAreNoKeys(t *testing.T) {
 	} {
 		for _, kid := range []string{"", `,"kid":"k"`} {
 			text := `{"alg":"ES256"` + kid + `,` + member + `}`
-			_, err := judge(set, token(t, jose.ES256, attacker, text, "{}"))
+			_, err := verifyToken(set, token(t, jose.ES256, attacker, text, "{}"))
 			expect(t, err, jose.ErrSignature, "")
 			// They do not spoil a token of the issuer either.
-			_, err = judge(set, token(t, jose.ES256, p256Key(), text, "{}"))
+			_, err = verifyToken(set, token(t, jose.ES256, p256Key(), text, "{}"))
 			expect(t, err, nil, "")
 		}
 	}
 }
 
-// The zero values vouch for nothing.
+// TestZeroVerifiesNothing checks that zero values verify nothing.
 func TestZeroVerifiesNothing(t *testing.T) {
 	good := parse(t, token(t, jose.ES256, p256Key(), header(jose.ES256), "{}"))
 	var none *jose.Key

@@ -22,8 +22,8 @@ type wycheproofFile struct {
 	} `json:"testGroups"`
 }
 
-// deviation is a vector whose label does not apply here: our verdict, which the
-// test holds us to, and why the label does not count.
+// deviation is a vector whose label does not apply here: the result that the test
+// wants, and the reason.
 type deviation struct {
 	accepted bool
 	reason   string
@@ -64,18 +64,19 @@ var deviations = map[string]map[int]deviation{
 	},
 }
 
-// R-JS-01, R-JS-02, R-JS-04, R-JS-05, R-JS-06, R-JS-08, R-JS-09.
+// TestWycheproofJWS covers R-JS-01, R-JS-02, R-JS-04, R-JS-05, R-JS-06, R-JS-08 and
+// R-JS-09.
 func TestWycheproofJWS(t *testing.T) {
 	wycheproof(t, "json_web_signature_test", "JWS", func(public json.RawMessage) []byte { return document(string(public)) })
 }
 
-// R-JS-05, R-JS-10, R-JK-05, R-JK-06.
+// TestWycheproofJWK covers R-JS-05, R-JS-10, R-JK-05 and R-JK-06.
 func TestWycheproofJWK(t *testing.T) {
 	wycheproof(t, "json_web_key_test", "JWK", func(public json.RawMessage) []byte { return public })
 }
 
-// wycheproof judges every vector of a file. One without a public key is judged
-// under all public keys of the file and must be refused before any is tried.
+// wycheproof checks every vector of a file. A vector without a public key is checked
+// with all public keys of the file and must be refused before any is tried.
 func wycheproof(t *testing.T, name, title string, set func(public json.RawMessage) []byte) {
 	t.Helper()
 	var file wycheproofFile
@@ -124,7 +125,7 @@ func wycheproof(t *testing.T, name, title string, set func(public json.RawMessag
 		for _, test := range group.Tests {
 			total++
 			seen[test.ID] = true
-			_, err := judge(keys, test.JWS)
+			_, err := verifyToken(keys, test.JWS)
 			want := test.Result == "valid" && group.Public != nil
 			not, deviates := deviations[name][test.ID]
 			if deviates {

@@ -1,35 +1,29 @@
 package jwkscache
 
-import (
-	"errors"
-	"fmt"
-	"time"
+import "time"
 
-	"github.com/sallyport-auth/sallyport/internal/fetch"
-)
-
-// Limits bound what one issuer's keys may cost, how often they are asked for
-// and how long they serve. A zero field has the default; what is out of bounds
-// is a configuration error.
+// Limits bound what one issuer's keys may cost, how often they are fetched and how
+// long they serve. A zero field has the default. A field that is out of bounds is a
+// fault of the configuration.
 //
 // These are fixed: no redirect is followed; a response has at most 64 KiB of
 // header fields, must say that it is JSON, and is never decompressed; the keys
 // that may be tried for one token cost four checks under ES256 together (see
-// [jose.Set.Find]); at most 1 024 kids are remembered as asked for in vain;
+// [jose.Set.Find]); at most 1 024 kids are remembered as missing;
 // bad signatures cause one fetch in 30 seconds, and tokens without kid another;
-// Retry-After keeps fetches that tokens cause away for 30 seconds at most;
-// a transport that does not return when its time is over has at most four
-// fetches abandoned in it before no more are begun. Documents of a file are read
-// under the same limits; asking costs nothing there, so that FilePoll replaces
-// what Cache-Control says and what MaxBackoff does.
+// Retry-After prevents fetches that tokens cause for 30 seconds at most;
+// if a transport does not return in time, no more fetches begin once four were
+// abandoned. Documents of a file are read under the same limits, but FilePoll takes
+// the place of Cache-Control and of MaxBackoff.
 type Limits struct {
 	FetchTimeout  time.Duration // of a JWK Set, from connecting to the last byte: 5 s (1 s to 30 s); metadata has 5 s
 	DocumentBytes int           // of one document: 1 MiB (1 KiB to 1 MiB)
 	Keys          int           // in one set, usable or not: 100 (1 to 100)
 
-	// Keys over these two are not used. Every token that names such a key costs
-	// one signature check under it, also if the signature is junk: 8192 bits
-	// cost as much as 15 checks under ES256, and with an exponent of 2^31-1 as 40.
+	// RSABits and RSAExponent bound the keys that are used. Every token that names
+	// such a key costs one signature check under it, also if the signature is
+	// junk: 8192 bits cost as much as 15 checks under ES256, and with an exponent
+	// of 2^31-1 as 40.
 	RSABits     int // of the modulus of an RSA key: 4096 (2048 to 8192)
 	RSAExponent int // of an RSA key: 65537 (65537 to 2^31-1)
 
@@ -49,58 +43,31 @@ type Limits struct {
 	Waiters           int           // requests that wait for the issuer's keys at once: 1 000 (1 to 100 000)
 }
 
-// span is one field of Limits that is a time.
-type span struct {
-	name              string
-	field             *time.Duration
-	fallback          time.Duration
-	smallest, largest time.Duration
-}
-
-// number is one field of Limits that is a number.
-type number struct {
-	name              string
-	field             *int
-	fallback          int
-	smallest, largest int
-}
-
-// checked fills in the defaults and reports every field that is out of bounds.
-func (l *Limits) checked() error {
-	const day = 24 * time.Hour
-	var faults []error
-	for _, s := range []span{
-		{"FetchTimeout", &l.FetchTimeout, fetch.Timeout, time.Second, 30 * time.Second},
-		{"MinFresh", &l.MinFresh, time.Minute, 10 * time.Second, time.Hour},
-		{"MaxFresh", &l.MaxFresh, day, time.Minute, day},
-		{"DefaultFresh", &l.DefaultFresh, 10 * time.Minute, 10 * time.Second, day},
-		{"Stale", &l.Stale, time.Hour, time.Second, day},
-		{"MaxAge", &l.MaxAge, day, time.Minute, day},
-		{"MaxBackoff", &l.MaxBackoff, time.Minute, time.Second, time.Hour},
-		{"MaxRetryAfter", &l.MaxRetryAfter, 5 * time.Minute, time.Second, time.Hour},
-		{"FilePoll", &l.FilePoll, 5 * time.Second, time.Second, time.Hour},
-		{"UnknownInterval", &l.UnknownInterval, time.Second, time.Second, time.Minute},
-		{"FruitlessInterval", &l.FruitlessInterval, 5 * time.Second, time.Second, 5 * time.Minute},
-	} {
-		switch {
-		case *s.field == 0:
-			*s.field = s.fallback
-		case *s.field < s.smallest || *s.field > s.largest:
-			faults = append(faults, fmt.Errorf("jwkscache: Limits.%s is %v; allowed are %v to %v", s.name, *s.field, s.smallest, s.largest))
-		}
-	}
-	for _, n := range []number{
-		{"DocumentBytes", &l.DocumentBytes, fetch.MaxBytes, 1 << 10, fetch.MaxBytes},
-		{"Keys", &l.Keys, 100, 1, 100},
-		{"RSABits", &l.RSABits, 4096, 2048, 8192},
-		{"RSAExponent", &l.RSAExponent, 65537, 65537, 1<<31 - 1},
-		{"Fruitless", &l.Fruitless, 10, 1, 100},
-		{"Waiters", &l.Waiters, 1000, 1, 100_000},
-	} {
-		faults = append(faults, n.checked("Limits"))
-	}
-	if l.MinFresh > l.MaxFresh || l.UnknownInterval > l.FruitlessInterval {
-		faults = append(faults, errors.New("jwkscache: Limits: MinFresh may not exceed MaxFresh, nor UnknownInterval FruitlessInterval"))
-	}
-	return errors.Join(faults...)
+// SharedLimits bound what the keys of several issuers may cost together, beside the
+// [Limits] of each. A zero field has the default. A field that is out of bounds is a
+// fault of the configuration.
+type SharedLimits struct {
+	// Waiters is how many requests wait at once, for keys or for an issuer to be
+	// resolved: 4 000 (1 to 1 000 000). A quarter is for issuers with at most four
+	// of them. Of the others, one issuer may have as many as are left. A third does
+	// not wait for the resolution of issuers without an accepted token. For further
+	// requests, validation returns validator.Unavailable.
+	Waiters int
+	// Fetches is how many fetches from the network are under way at once:
+	// 64 (4 to 10 000). A quarter is for issuers with an accepted token and for
+	// configured ones, and half of that for the latter alone. Further fetches wait
+	// for their turn.
+	Fetches int
+	// UnknownKids is how many fetches for unknown kids begin in a second: 50
+	// (4 to 10 000). The issuers take turns. Of four turns, three are for issuers
+	// with an accepted token and for configured ones.
+	UnknownKids int
+	// Missing is the same for issuers without usable keys: 100 (4 to 10 000).
+	Missing int
+	// KeyBytes is about how much memory the key sets in use take: 256 MiB
+	// (1 MiB to 64 GiB). Half of it is for issuers with an accepted token and for
+	// configured ones. A set may take a sixteenth of what is left. A set of up to
+	// 64 KiB of one of these issuers always has room. A larger set is not used: the
+	// fetch counts as failed, and the set before serves within its bound.
+	KeyBytes int
 }

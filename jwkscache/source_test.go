@@ -1,153 +1,38 @@
 package jwkscache_test
 
 import (
-	"crypto/ed25519"
-	"encoding/base64"
-	"errors"
-	"fmt"
-	"strings"
+	"reflect"
 	"testing"
-	"time"
 
-	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/jwkscache"
 )
 
-const issuer = "https://issuer.example"
-
-func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
-
-// newKey is a key and its JWK.
-func newKey(tb testing.TB, kid string) (ed25519.PrivateKey, string) {
-	tb.Helper()
-	public, private, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return private, fmt.Sprintf(`{"kty":"OKP","crv":"Ed25519","kid":%q,"x":%q}`, kid, encode(public))
-}
-
-// sign makes a token of key.
-func sign(t *testing.T, key ed25519.PrivateKey, header string) *jose.Unverified {
-	t.Helper()
-	input := encode([]byte(header)) + "." + encode([]byte("{}"))
-	u, err := jose.ParseCompact(input + "." + encode(ed25519.Sign(key, []byte(input))))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &u
-}
-
-func open(t *testing.T, source jwkscache.Source, algorithms ...jose.Algorithm) *jwkscache.Keys {
-	t.Helper()
-	keys, err := jwkscache.Open(source, jwkscache.Binding{Issuer: issuer, Algorithms: algorithms})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return keys
-}
-
-// R-JK-01: the keys of an issuer are those of its own document, which was
-// copied.
-func TestStatic(t *testing.T) {
-	key, jwk := newKey(t, "a")
-	document := []byte(`{"keys":[` + jwk + `,{"kty":"oct","kid":"s","k":"AA"}]}`)
-	source := jwkscache.Static(document)
-	clear(document)
-	keys := open(t, source, jose.EdDSA)
-
-	token := sign(t, key, `{"alg":"EdDSA","kid":"a"}`)
-	found, err := keys.Find(t.Context(), time.Now(), token.UnverifiedHeader())
-	if err != nil || len(found.Keys) != 1 {
-		t.Fatalf("found %d keys, %v", len(found.Keys), err)
-	}
-	if err := found.Keys[0].Verify(token); err != nil {
-		t.Error(err)
-	}
-	for header, want := range map[string]error{
-		`{"alg":"EdDSA","kid":"b"}`: jose.ErrUnknownKey,
-		`{"alg":"ES256","kid":"a"}`: jose.ErrAlgorithm,
-		`{"alg":"HS256","kid":"s"}`: jose.ErrAlgorithm,
+// TestSourcesAreCopied shows that a document may be changed after it was given to a
+// source.
+func TestSourcesAreCopied(t *testing.T) {
+	for name, source := range map[string]func([]byte) jwkscache.Source{
+		"Static":       jwkscache.Static,
+		"WithFallback": func(jwks []byte) jwkscache.Source { return jwkscache.WithFallback(jwkscache.File("keys"), jwks) },
 	} {
-		if found, err := keys.Find(t.Context(), time.Now(), sign(t, key, header).UnverifiedHeader()); len(found.Keys) != 0 || !errors.Is(err, want) {
-			t.Errorf("%s: %d keys, %v, want %v", header, len(found.Keys), err, want)
-		}
-	}
-	ignored := keys.Ignored()
-	if len(ignored) != 1 || ignored[0].Index != 1 || ignored[0].KeyID != "s" || !ignored[0].Private || !errors.Is(ignored[0].Reason, jose.ErrUnusableKey) {
-		t.Errorf("ignored %+v", ignored)
-	}
-}
-
-// R-JK-02: one source opened for two issuers, and two sources with one kid.
-func TestStaticIssuersAreApart(t *testing.T) {
-	keyA, jwkA := newKey(t, "k")
-	keyB, jwkB := newKey(t, "k")
-	a := open(t, jwkscache.Static([]byte(`{"keys":[`+jwkA+`]}`)), jose.EdDSA)
-	b := open(t, jwkscache.Static([]byte(`{"keys":[`+jwkB+`]}`)), jose.EdDSA)
-	for _, row := range []struct {
-		keys *jwkscache.Keys
-		key  ed25519.PrivateKey
-		want error
-	}{{a, keyA, nil}, {b, keyB, nil}, {a, keyB, jose.ErrSignature}, {b, keyA, jose.ErrSignature}} {
-		token := sign(t, row.key, `{"alg":"EdDSA","kid":"k"}`)
-		found, err := row.keys.Find(t.Context(), time.Now(), token.UnverifiedHeader())
-		if err != nil || len(found.Keys) != 1 {
-			t.Fatalf("found %d keys, %v", len(found.Keys), err)
-		}
-		if err := found.Keys[0].Verify(token); !errors.Is(err, row.want) {
-			t.Errorf("error %v, want %v", err, row.want)
+		document := []byte("document")
+		given := source(document)
+		clear(document)
+		if !reflect.DeepEqual(given, source([]byte("document"))) {
+			t.Errorf("%s: %v", name, given)
 		}
 	}
 }
 
-// R-JS-07: the list of the issuer that the source is opened for binds its RSA
-// keys.
-func TestStaticAlgorithms(t *testing.T) {
-	modulus := make([]byte, 256)
-	modulus[0], modulus[255] = 0x80, 1
-	source := jwkscache.Static([]byte(`{"keys":[{"kty":"RSA","e":"AQAB","n":"` + encode(modulus) + `"}]}`))
-	key, _ := newKey(t, "")
-	header := sign(t, key, `{"alg":"PS256"}`).UnverifiedHeader()
-	for _, row := range []struct {
-		list []jose.Algorithm
-		want error
-	}{
-		{[]jose.Algorithm{jose.PS256, jose.RS256}, nil},
-		{[]jose.Algorithm{jose.RS256, jose.PS256}, jose.ErrUnknownKey},
-		{[]jose.Algorithm{jose.ES256}, jose.ErrUnknownKey},
-	} {
-		if _, err := open(t, source, row.list...).Find(t.Context(), time.Now(), header); !errors.Is(err, row.want) {
-			t.Errorf("%v: error %v, want %v", row.list, err, row.want)
+// TestSourceIsSealed shows that Source has no method that users could implement or
+// call.
+func TestSourceIsSealed(t *testing.T) {
+	source := reflect.TypeFor[jwkscache.Source]()
+	if source.NumMethod() == 0 {
+		t.Error("every type is a Source")
+	}
+	for method := range source.Methods() {
+		if method.IsExported() {
+			t.Errorf("%s is exported", method.Name)
 		}
-	}
-}
-
-func TestOpenRefuses(t *testing.T) {
-	binding := jwkscache.Binding{Issuer: issuer, Algorithms: []jose.Algorithm{jose.EdDSA}}
-	keys, err := jwkscache.Open(nil, binding)
-	if keys != nil || err == nil || err.Error() != "jwkscache: no key source" {
-		t.Errorf("no source: %v, %v", keys, err)
-	}
-	for _, document := range []string{"", "{}", "[]", `{"keys":null}`, `{"keys":[],"keys":[]}`} {
-		keys, err := jwkscache.Open(jwkscache.Static([]byte(document)), binding)
-		if keys != nil || !errors.Is(err, jose.ErrNotJWKS) {
-			t.Fatalf("%q: %v, %v", document, keys, err)
-		}
-		if text := err.Error(); !strings.HasPrefix(text, "jwkscache: ") || !strings.Contains(text, `"`+issuer+`"`) {
-			t.Errorf("%q: the error does not name the issuer: %s", document, text)
-		}
-	}
-	// A set without usable keys is no error: its tokens are refused.
-	empty := open(t, jwkscache.Static([]byte(`{"keys":[]}`)), jose.EdDSA)
-	key, _ := newKey(t, "a")
-	if _, err := empty.Find(t.Context(), time.Now(), sign(t, key, `{"alg":"EdDSA","kid":"a"}`).UnverifiedHeader()); !errors.Is(err, jose.ErrUnknownKey) {
-		t.Errorf("empty set: %v", err)
-	}
-}
-
-func TestDiscoveredNeedsAWay(t *testing.T) {
-	if _, err := jwkscache.Open(jwkscache.Discovered(), jwkscache.Binding{}); err == nil {
-		t.Error("opened without Locate")
 	}
 }

@@ -1,14 +1,12 @@
 package jwkscache
 
 import (
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/sallyport-auth/sallyport/jose"
 )
 
-// Status is what is known of one issuer's keys, for operators and metrics.
+// Status describes one issuer's keys, for operators and metrics.
 type Status struct {
 	Issuer   string // as in its configuration
 	Source   string // "static", "file", "url" or "discovery"
@@ -21,7 +19,7 @@ type Status struct {
 
 	Keys      []*jose.Key       // in use
 	Ignored   []jose.IgnoredKey // published and not used, and why
-	Forbidden []KeyName         // see [Keys.Forbid]; sorted
+	Forbidden []KeyName         // in order
 
 	Fetched     time.Time // when the set was fetched or last confirmed; zero for static keys
 	FreshUntil  time.Time // zero as above
@@ -36,52 +34,4 @@ type Status struct {
 	Waiting   int // requests that wait for a fetch now
 
 	SnapshotError error // of the last use of the snapshot directory, or nil
-}
-
-// Status tells how the keys are, now.
-func (k *Keys) Status() Status {
-	if k == nil {
-		return Status{State: "unavailable"}
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.storing != nil { // made by Open
-		k.budget.forget(time.Now()) // or it would tell of a flood that is over
-	}
-	s := Status{
-		Issuer:        k.binding.Issuer,
-		Source:        k.source,
-		Location:      k.location,
-		State:         "unavailable",
-		Forbidden:     slices.SortedFunc(maps.Keys(k.forbidden), KeyName.compare),
-		NextRefresh:   k.schedule.due.at,
-		LastError:     k.failure,
-		LastFailure:   k.failed,
-		Failures:      k.schedule.failures,
-		Fruitless:     k.budget.fruitless,
-		SnapshotError: k.kept.err,
-	}
-	if k.flight != nil {
-		s.Waiting = k.flight.Waiting()
-	} else if k.held.flight != nil {
-		s.Waiting = k.held.flight.Waiting()
-	}
-	if k.known != "" {
-		s.Location = k.known
-	}
-	v := k.current.Load()
-	if v == nil {
-		return s
-	}
-	s.Origin, s.Keys, s.Ignored = v.origin, v.set.Keys(), v.set.Ignored()
-	if !v.fetched.IsZero() {
-		s.Fetched, s.FreshUntil, s.UsableUntil = v.fetched, v.fresh.at, v.usable.at
-	}
-	switch now := time.Now(); {
-	case !v.fresh.passed(now):
-		s.State = "fresh"
-	case !v.usable.passed(now):
-		s.State = "stale"
-	}
-	return s
 }

@@ -7,33 +7,32 @@ import (
 	"github.com/sallyport-auth/sallyport/jose"
 )
 
-// Trace is a set of hooks, each optional, in the manner of net/http/httptrace.
-// They are told the issuer first, and may be called from several goroutines at
-// once. They must be quick, and what they panic with is lost. No lock is held
-// meanwhile, so that they may ask the keys themselves, but for FetchStart, which
-// must not wait for what it announces; those who waited for a fetch are let go
-// before FetchDone is called. What they get never holds bytes
-// of a token, except a kid where it says so.
+// Trace is a set of optional hooks, like net/http/httptrace. Their first argument is
+// the issuer. They may be called from several goroutines at once. They must be quick.
+// A panic of a hook is dropped. No lock is held while a hook runs, so a hook may use
+// the validator. Only FetchStart must not wait for the fetch that it announces.
+// Requests that waited for a fetch go on before FetchDone is called. The arguments
+// never hold bytes of a token.
 type Trace struct {
 	// FetchStart is called when the issuer is about to be asked; the cause is
 	// as in FetchDone.
 	FetchStart func(issuer, cause string)
-	// FetchDone is called when that has ended, and whenever else the set in
-	// use has changed.
+	// FetchDone is called when a fetch has ended, and when the set in use has
+	// changed without a fetch.
 	FetchDone func(issuer string, done FetchDone)
-	// UnknownKid is called whenever a token asks for a fetch because its kid
-	// is not in the set: with every such token, and twice where the fetch
-	// that it joined had begun before it came.
+	// UnknownKid is called for every token that asks for a fetch because its kid is
+	// not in the set. It is called twice if the token joined a fetch that had begun
+	// before it came.
 	UnknownKid func(issuer string, asked UnknownKid)
-	// Moved is called when metadata names another URL for the keys than
-	// before: who can change that can mint tokens (RFC 8414 §6).
+	// Moved is called when metadata names another URL for the keys than before. An
+	// attacker who can change that URL can mint tokens (RFC 8414 §6).
 	Moved func(issuer, from, to string)
 	// Stored is called when the snapshot directory was read or written.
 	Stored func(issuer string, stored Stored)
 }
 
-// FetchDone is how a fetch of an issuer's keys ended, or why the set in use
-// has changed otherwise.
+// FetchDone says how a fetch of an issuer's keys ended, or why the set in use has
+// changed without a fetch.
 type FetchDone struct {
 	// Cause is "missing" (a token came, and there were no usable keys),
 	// "schedule", "stale" (a token came, and the keys were stale),
@@ -45,20 +44,20 @@ type FetchDone struct {
 	Err       error             // nil if what was fetched is now in use
 	Location  string            // URL or path, if it was known
 	Took      time.Duration     // 0 without a fetch
-	Unchanged bool              // it answered with what was in use, or 304
-	Keys      int               // usable keys now
-	Ignored   []jose.IgnoredKey // keys of the set that are not used, and why; also of a set that is not believed
-	Added     []*jose.Key       // in use since
-	Removed   []*jose.Key       // no more
+	Unchanged bool              // the answer was the document in use, or 304
+	Keys      int               // keys that verify tokens now, also after a fetch that failed
+	Ignored   []jose.IgnoredKey // keys of the answer that cannot be used, and why; also if the whole set is not used
+	Added     []*jose.Key       // keys that were added
+	Removed   []*jose.Key       // keys that were removed
 }
 
-// UnknownKid is what became of a token's request for a fetch.
+// UnknownKid is the answer to a token that asks for a fetch.
 type UnknownKid struct {
-	// Decision is "starts" if a fetch begins, "joins" if one is under way,
-	// "waits" if the token waits until one is allowed, and "refuses" if it
-	// does not: the last fetch failed, or the next one is too far away.
+	// Decision is "starts" if a fetch begins, "joins" if the token waits for the
+	// fetch that is under way, "waits" if it waits until a fetch is allowed, and
+	// "refuses" if the last fetch failed or the next one is too far away.
 	Decision string
-	// Interval is how far fetches for this kid must be apart at present.
+	// Interval is the least time between two fetches for this kid at present.
 	Interval time.Duration
 }
 
@@ -78,60 +77,41 @@ func (t *Trace) Join(next *Trace) *Trace {
 		return t
 	}
 	return &Trace{
-		FetchStart: func(issuer, cause string) {
-			t.fetchStart(issuer, cause)
-			next.fetchStart(issuer, cause)
-		},
-		FetchDone: func(issuer string, done FetchDone) {
-			t.fetchDone(issuer, done)
-			next.fetchDone(issuer, done)
-		},
-		UnknownKid: func(issuer string, asked UnknownKid) {
-			t.unknownKid(issuer, asked)
-			next.unknownKid(issuer, asked)
-		},
-		Moved: func(issuer, from, to string) {
-			t.moved(issuer, from, to)
-			next.moved(issuer, from, to)
-		},
-		Stored: func(issuer string, s Stored) {
-			t.stored(issuer, s)
-			next.stored(issuer, s)
-		},
+		FetchStart: both(t.FetchStart, next.FetchStart),
+		FetchDone:  both(t.FetchDone, next.FetchDone),
+		UnknownKid: both(t.UnknownKid, next.UnknownKid),
+		Moved:      both3(t.Moved, next.Moved),
+		Stored:     both(t.Stored, next.Stored),
 	}
 }
 
-func (t *Trace) fetchStart(issuer, cause string) {
-	if t != nil && t.FetchStart != nil {
+// both returns a hook that calls first and then second, also if first panics.
+// Either may be nil.
+func both[A, B any](first, second func(A, B)) func(A, B) {
+	if first == nil {
+		return second
+	}
+	if second == nil {
+		return first
+	}
+	return func(a A, b B) {
+		defer second(a, b)
 		defer hook.Recover()
-		t.FetchStart(issuer, cause)
+		first(a, b)
 	}
 }
 
-func (t *Trace) fetchDone(issuer string, done FetchDone) {
-	if t != nil && t.FetchDone != nil {
-		defer hook.Recover()
-		t.FetchDone(issuer, done)
+// both3 is both for hooks of three arguments.
+func both3[A, B, C any](first, second func(A, B, C)) func(A, B, C) {
+	if first == nil {
+		return second
 	}
-}
-
-func (t *Trace) unknownKid(issuer string, asked UnknownKid) {
-	if t != nil && t.UnknownKid != nil {
-		defer hook.Recover()
-		t.UnknownKid(issuer, asked)
+	if second == nil {
+		return first
 	}
-}
-
-func (t *Trace) moved(issuer, from, to string) {
-	if t != nil && t.Moved != nil {
+	return func(a A, b B, c C) {
+		defer second(a, b, c)
 		defer hook.Recover()
-		t.Moved(issuer, from, to)
-	}
-}
-
-func (t *Trace) stored(issuer string, s Stored) {
-	if t != nil && t.Stored != nil {
-		defer hook.Recover()
-		t.Stored(issuer, s)
+		first(a, b, c)
 	}
 }

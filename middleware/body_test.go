@@ -8,14 +8,15 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/middleware"
 	"github.com/sallyport-auth/sallyport/scopes"
 	"github.com/sallyport-auth/sallyport/testissuer"
 )
 
-// TestNoBody covers the switch for answers without a body.
+// TestNoBody covers Config.NoBody.
 func TestNoBody(t *testing.T) {
-	guard := guardFor(t, testissuer.New(t), middleware.Config{NoBody: true})
+	guard := issuertest.New(t).Guard(t, middleware.Config{NoBody: true})
 	mux := guard.NewMux()
 	for path, status := range map[string]int{"/x": 401, "/x//y": 400} {
 		response := serve(mux, httptest.NewRequest(http.MethodGet, path, nil))
@@ -26,10 +27,10 @@ func TestNoBody(t *testing.T) {
 	}
 }
 
-// TestDenialBody shows that whoever renders bodies cannot lose the status or the
-// fields, and that nothing else of what it does gets out.
+// TestDenialBody shows that Config.DenialBody cannot change the status or the header
+// fields of a refusal. Only the body and its Content-Type are sent.
 func TestDenialBody(t *testing.T) {
-	issuer := testissuer.New(t)
+	issuer := issuertest.New(t)
 	page := func(w http.ResponseWriter, _ *http.Request, d *middleware.Denial) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = fmt.Fprintf(w, "<h1>%d</h1>", d.Status)
@@ -73,7 +74,7 @@ func TestDenialBody(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var h handler
-			server := httptest.NewServer(guardFor(t, issuer, middleware.Config{DenialBody: row.render}).Require(scopes.Authenticated(), &h))
+			server := httptest.NewServer(issuer.Guard(t, middleware.Config{DenialBody: row.render}).Require(scopes.Authenticated(), &h))
 			defer server.Close()
 			for _, method := range []string{http.MethodGet, http.MethodHead} {
 				r, err := http.NewRequestWithContext(t.Context(), method, server.URL, nil)
@@ -102,17 +103,17 @@ func TestDenialBody(t *testing.T) {
 	}
 }
 
-// TestExposeHeaders covers R-CH-12: what scripts of other origins may read, on
-// refusals and successes, beside what somebody else exposes.
+// TestExposeHeaders covers R-CH-12: the fields that scripts of other origins may read
+// are named on refusals and successes, beside those that another middleware named.
 func TestExposeHeaders(t *testing.T) {
-	issuer := testissuer.New(t)
+	issuer := issuertest.New(t)
 	good := "Bearer " + issuer.Sign(testissuer.Token{})
 	const ours = "WWW-Authenticate, DPoP-Nonce"
 	for _, expose := range []bool{false, true} {
-		guard := guardFor(t, issuer, middleware.Config{ExposeHeaders: expose})
+		guard := issuer.Guard(t, middleware.Config{ExposeHeaders: expose})
 		mux := guard.NewMux()
 		mux.Handle("/x", scopes.Authenticated(), new(handler))
-		mux.Handle("/optional", scopes.Public(), guard.Optional(scopes.Authenticated(), new(handler)))
+		mux.Handle("/optional", scopes.Optional(scopes.Authenticated()), new(handler))
 		for _, row := range []struct {
 			path   string
 			fields []string
@@ -134,9 +135,9 @@ func TestExposeHeaders(t *testing.T) {
 	}
 }
 
-// TestNeitherRedirectsNorProxies covers the rest of R-CH-12.
+// TestNeitherRedirectsNorProxies covers R-CH-12: no answer is a redirect or a 407.
 func TestNeitherRedirectsNorProxies(t *testing.T) {
-	mux := guardFor(t, testissuer.New(t), middleware.Config{}).NewMux()
+	mux := issuertest.New(t).Guard(t, middleware.Config{}).NewMux()
 	mux.Handle("/tree/", scopes.All("read"), new(handler))
 	mux.Handle("/open/", scopes.Public(), new(handler))
 	for _, path := range []string{"/tree", "/open", "/tree/..", "//tree/", "/tree/../open/", "/nothing"} {

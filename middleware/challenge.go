@@ -7,150 +7,98 @@ import (
 	"time"
 
 	"github.com/sallyport-auth/sallyport/scopes"
-	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// Authentication schemes of challenges.
-const (
-	bearer = "Bearer"
-	dpop   = "DPoP"
-)
-
-// answer is one response class: all that a client is told of a refusal, but for
-// what the policy asks for.
-type answer struct {
-	status      int
-	scheme      string // of the challenge; none if empty
-	code        string // error code of RFC 6750 §3.1, RFC 9470 §3 or RFC 9449 §7.1
-	description string
-	retryAfter  time.Duration
-}
-
-var (
-	plainChallenge = answer{status: http.StatusUnauthorized, scheme: bearer}
-	invalidRequest = answer{
-		status: http.StatusBadRequest, scheme: bearer,
-		code: "invalid_request", description: "The request is malformed",
-	}
-	invalidToken = answer{
-		status: http.StatusUnauthorized, scheme: bearer,
-		code: "invalid_token", description: "The access token is invalid",
-	}
-	expiredToken = answer{
-		status: http.StatusUnauthorized, scheme: bearer,
-		code: "invalid_token", description: "The access token expired",
-	}
-	insufficientScope = answer{
-		status: http.StatusForbidden, scheme: bearer,
-		code: "insufficient_scope", description: "The access token lacks a scope",
-	}
-	stepUp = answer{
-		status: http.StatusUnauthorized, scheme: bearer,
-		code: "insufficient_user_authentication", description: "Stronger or more recent authentication is required",
-	}
-	invalidProof = answer{
-		status: http.StatusUnauthorized, scheme: dpop,
-		code: "invalid_dpop_proof", description: "The DPoP proof is invalid",
-	}
-	nonceRequired = answer{
-		status: http.StatusUnauthorized, scheme: dpop,
-		code: "use_dpop_nonce", description: "The DPoP proof needs a nonce",
-	}
-	policyDenial = answer{status: http.StatusForbidden}
-	undetermined = answer{status: http.StatusServiceUnavailable, retryAfter: time.Second}
-)
-
-// answers is the wire mapping: how each Reason is told to a client.
-var answers = map[validator.Reason]*answer{
-	validator.NoCredentials:       &plainChallenge,
-	validator.MalformedRequest:    &invalidRequest,
-	validator.TooLarge:            &invalidRequest,
-	validator.MalformedToken:      &invalidToken,
-	validator.AlgorithmNotAllowed: &invalidToken,
-	validator.UnknownKey:          &invalidToken,
-	validator.BadSignature:        &invalidToken,
-	validator.WrongType:           &invalidToken,
-	validator.UnknownIssuer:       &invalidToken,
-	validator.WrongAudience:       &invalidToken,
-	validator.NotYetValid:         &invalidToken,
-	validator.BadClaims:           &invalidToken,
-	validator.Inactive:            &invalidToken,
-	validator.Revoked:             &invalidToken,
-	validator.BindingMismatch:     &invalidToken,
-	validator.Expired:             &expiredToken,
-	validator.InsufficientScope:   &insufficientScope,
-	validator.StepUpRequired:      &stepUp,
-	validator.BadProof:            &invalidProof,
-	validator.ProofReplayed:       &invalidProof,
-	validator.NonceRequired:       &nonceRequired,
-	validator.Forbidden:           &policyDenial,
-	validator.Unavailable:         &undetermined,
-}
-
-// challenger writes the challenges of a guard.
+// challenger writes the challenges of a Guard.
 type challenger struct {
 	realm      string
-	metadata   string // URL of RFC 9728 §5.1; "" for none
+	metadata   string // URL of RFC 9728 §5.1; empty: none
 	hideScopes bool
-	constant   map[validator.Reason][]string // what no policy adds to
+	constant   map[Class]*challenge // challenges to which no policy adds anything
 }
 
-func newChallenger(config *Config) *challenger {
-	c := &challenger{
-		realm: config.Realm, metadata: config.ResourceMetadata, hideScopes: config.HideScopes,
-		constant: make(map[validator.Reason][]string, len(answers)),
-	}
-	for reason, class := range answers {
-		if class.scheme != "" {
-			c.constant[reason] = []string{c.challenge(class, nil)}
+// challenge is one challenge of RFC 9110 §11.3. A nil challenge is none.
+type challenge struct {
+	params challengeParams
+	fields []string // the challenge, as the only value of WWW-Authenticate
+}
+
+// challengeParams are the parameters of a challenge that do not follow from its Class. An
+// empty one is left out.
+type challengeParams struct {
+	realm, scope, acrValues, maxAge, metadata string
+}
+
+func newChallenger(realm, metadata string, hideScopes bool) *challenger {
+	c := &challenger{realm: realm, metadata: metadata, hideScopes: hideScopes, constant: make(map[Class]*challenge, len(classes))}
+	for class, row := range classes {
+		if row.scheme != "" {
+			c.constant[class] = c.challenge(row, nil)
 		}
 	}
 	return c
 }
 
-// plain is what a request without credentials is told on a route of policy:
-// where to get a token, and for which scopes.
-func (c *challenger) plain(policy scopes.Policy) []string {
+// withoutCredentials returns the challenge for a request without credentials on a
+// route of policy: where to get a token, and for which scopes.
+func (c *challenger) withoutCredentials(policy scopes.Policy) *challenge {
 	needs := policy.Needs()
 	if c.hideScopes || len(needs) == 0 {
-		return c.constant[validator.NoCredentials]
+		return c.constant[ClassNoCredentials]
 	}
-	return []string{c.challenge(&plainChallenge, &scopes.Refusal{Scopes: needs})}
+	return c.challenge(classes[ClassNoCredentials], &scopes.Refusal{Scopes: needs})
 }
 
-// challenges are those of class; told is what the policy adds and may be nil.
-func (c *challenger) challenges(reason validator.Reason, class *answer, told *scopes.Refusal) []string {
-	if told == nil || class.scheme == "" {
-		return c.constant[reason]
+// of returns the challenge of class. refusal is what the policy adds and may be nil.
+func (c *challenger) of(class Class, refusal *scopes.Refusal) *challenge {
+	if row := class.row(); refusal != nil && row.scheme != "" {
+		return c.challenge(row, refusal)
 	}
-	return []string{c.challenge(class, told)}
+	return c.constant[class]
 }
 
-// challenge is class as one challenge of RFC 9110 §11.3.
-func (c *challenger) challenge(class *answer, told *scopes.Refusal) string {
-	var b strings.Builder
-	b.WriteString(class.scheme)
-	writeParam(&b, " ", "realm", c.realm)
-	writeParam(&b, ", ", "error", class.code)
-	writeParam(&b, ", ", "error_description", class.description)
-	if told != nil {
-		writeParam(&b, ", ", "scope", withoutOffline(told.Scopes))
-		writeParam(&b, ", ", "acr_values", strings.Join(told.ACRValues, " "))
-		if told.MaxAge > 0 {
-			writeParam(&b, ", ", "max_age", strconv.FormatInt(int64(told.MaxAge/time.Second), 10))
+// challenge returns the challenge of row. refusal is what the policy adds and may be
+// nil.
+func (c *challenger) challenge(row *classRow, refusal *scopes.Refusal) *challenge {
+	params := challengeParams{realm: c.realm}
+	if refusal != nil {
+		params.scope = withoutOffline(refusal.Scopes)
+		params.acrValues = strings.Join(refusal.ACRValues, " ")
+		if refusal.MaxAuthAge > 0 {
+			params.maxAge = strconv.FormatInt(int64(refusal.MaxAuthAge/time.Second), 10)
 		}
 	}
-	if class.status != http.StatusBadRequest { // a better token would not mend that
-		writeParam(&b, ", ", "resource_metadata", c.metadata)
+	if row.status != http.StatusBadRequest { // another token would not help
+		params.metadata = c.metadata
 	}
-	return b.String()
+	return newChallenge(row, params)
 }
 
-// writeParam adds a parameter with its value as a quoted-string (RFC 9110
-// §5.6.4). One that is empty or cannot be written is left out: no value makes
-// two fields of one, or two parameters.
+// newChallenge writes the challenge of row with params. It leaves out a parameter that
+// is not printable, so that no value can start another field.
+func newChallenge(row *classRow, params challengeParams) *challenge {
+	for _, param := range params.keyed() {
+		if !isPrintable(*param.value) {
+			*param.value = ""
+		}
+	}
+	var b strings.Builder
+	b.WriteString(row.scheme)
+	writeParam(&b, " ", "realm", params.realm)
+	writeParam(&b, ", ", "error", row.code)
+	writeParam(&b, ", ", "error_description", row.description)
+	writeParam(&b, ", ", "scope", params.scope)
+	writeParam(&b, ", ", "acr_values", params.acrValues)
+	writeParam(&b, ", ", "max_age", params.maxAge)
+	writeParam(&b, ", ", "resource_metadata", params.metadata)
+	return &challenge{params: params, fields: []string{b.String()}}
+}
+
+// writeParam writes a parameter with its value, which is printable, as a
+// quoted-string (RFC 9110 §5.6.4), so that no value can start another parameter. It
+// leaves out an empty value.
 func writeParam(b *strings.Builder, separator, name, value string) {
-	if value == "" || !isPrintable(value) {
+	if value == "" {
 		return
 	}
 	b.WriteString(separator)
@@ -165,8 +113,8 @@ func writeParam(b *strings.Builder, separator, name, value string) {
 	b.WriteByte('"')
 }
 
-// withoutOffline joins scopes, but for the one that asks the authorization
-// server for a refresh token, which is none of an API's business.
+// withoutOffline joins scopes, except for offline_access: it asks the
+// authorization server for a refresh token and means nothing to an API.
 func withoutOffline(all []string) string {
 	var b strings.Builder
 	for _, scope := range all {

@@ -58,7 +58,7 @@ func parseChallenges(field string) ([]parsedChallenge, error) {
 	}
 }
 
-// readFirst reads what stands behind a scheme up to the first comma.
+// readFirst reads the text from the scheme to the first comma.
 func (c *parsedChallenge) readFirst(text string) (rest string, ok bool) {
 	body := strings.TrimLeft(text, " ")
 	if body == text || body == "" || body[0] == ',' {
@@ -76,7 +76,7 @@ func (c *parsedChallenge) readFirst(text string) (rest string, ok bool) {
 	return rest, c.token68 != ""
 }
 
-// read takes one parameter, whose name was read.
+// read reads one parameter, whose name was read already.
 func (c *parsedChallenge) read(name, text string) (rest string, ok bool) {
 	name = strings.ToLower(name)
 	if _, twice := c.params[name]; twice {
@@ -104,7 +104,8 @@ func isAlphaDigit(b byte) bool {
 	return '0' <= b && b <= '9' || 'A' <= b && b <= 'Z' || 'a' <= b && b <= 'z'
 }
 
-// isTokenByte is tchar of RFC 9110 §5.6.2, by what it is not.
+// isTokenByte reports whether c is a tchar of RFC 9110 §5.6.2: a visible character
+// that is not a delimiter.
 func isTokenByte(b byte) bool {
 	return b > ' ' && b < 0x7f && !strings.ContainsRune(`"(),/:;<=>?@[\]{}`, rune(b))
 }
@@ -131,8 +132,8 @@ func quotedString(text string) (value, rest string, err error) {
 	return "", "", errGrammar
 }
 
-// checkChallenge holds a field value against R-CH-02, R-CH-05 and R-CH-10, and
-// gives the parameters of the one challenge that it must be.
+// checkChallenge fails the test unless the field value is one challenge that follows
+// R-CH-02, R-CH-05 and R-CH-10. It returns the parameters.
 func checkChallenge(t *testing.T, field string) map[string]string {
 	t.Helper()
 	all, err := parseChallenges(field)
@@ -160,7 +161,7 @@ func checkChallenge(t *testing.T, field string) map[string]string {
 	return c.params
 }
 
-// checkFields shows that no field value of a response could split it.
+// checkFields fails the test if a field value of a response could split it.
 func checkFields(t *testing.T, header http.Header) {
 	t.Helper()
 	for name, values := range header {
@@ -172,8 +173,8 @@ func checkFields(t *testing.T, header http.Header) {
 	}
 }
 
-// TestParseChallenges shows that the reader the fuzz tests rely on is strict,
-// and finds what hides behind a comma.
+// TestParseChallenges shows that parseChallenges, which the fuzz tests use, is strict
+// and finds a second challenge after a comma.
 func TestParseChallenges(t *testing.T) {
 	for field, want := range map[string]int{
 		`Bearer`: 1, `Bearer realm="a"`: 1, `Bearer realm=a`: 1, `Bearer realm="a, b", error="c"`: 1, `DPoP realm="a \"b\\"`: 1,

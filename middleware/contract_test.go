@@ -5,28 +5,25 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sallyport-auth/sallyport/jwkscache"
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/middleware"
 	"github.com/sallyport-auth/sallyport/scopes"
-	"github.com/sallyport-auth/sallyport/testissuer"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
 // TestMuxContract covers R-SC-10: the contract is that of the live routes, under
 // the guard's hierarchy, with the audiences of all issuers.
 func TestMuxContract(t *testing.T) {
-	issuer := testissuer.New(t)
-	v, err := validator.New(validator.Config{Issuers: []validator.Issuer{
-		{URL: issuer.URL(), Audiences: []string{"https://b.test", "https://a.test"}, Keys: jwkscache.Static(issuer.JWKS()), Grants: []string{validator.AllScopes}},
-		{URL: "https://second.test", Audiences: []string{"https://a.test"}, Keys: jwkscache.Static(issuer.JWKS()), Grants: []string{"read"}},
+	issuer := issuertest.New(t)
+	v := issuertest.Validator(t, validator.Config{Issuers: []validator.Issuer{
+		issuer.Config(func(c *validator.Issuer) {
+			c.Audiences, c.Grants = []string{"https://b.test", "https://a.test"}, []string{validator.AllScopes}
+		}),
+		issuer.Config(func(c *validator.Issuer) {
+			c.URL, c.Audiences, c.Grants = "https://second.test", []string{"https://a.test"}, []string{"read"}
+		}),
 	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	guard, err := middleware.New(middleware.Config{Validator: v, Hierarchy: scopes.Hierarchy{"write": {"read"}}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	guard := issuertest.Guard(t, middleware.Config{Validator: v, Hierarchy: scopes.Hierarchy{"write": {"read"}}})
 	mux := guard.NewMux()
 	mux.Handle("GET /b", scopes.All("read"), new(handler))
 	mux.Handle("GET /a", scopes.Public(), new(handler))

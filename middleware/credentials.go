@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -10,7 +11,7 @@ import (
 
 var (
 	errSeveral = validator.Refuse(validator.MalformedRequest,
-		errors.New("middleware: more than one credentials, in one Authorization field or in several (RFC 9110 §11.6.2)"))
+		errors.New("middleware: more than one credentials in one Authorization field (RFC 9110 §11.6.2)"))
 	errSeparator = validator.Refuse(validator.MalformedRequest,
 		errors.New("middleware: the scheme is not followed by spaces and a token (RFC 6750 §2.1)"))
 	errNoScheme = validator.Refuse(validator.MalformedRequest,
@@ -21,81 +22,75 @@ var (
 
 // credentials reads the credentials of a request: the Authorization field and
 // nothing else. Query, body, cookies and other fields are no places for a
-// token (OAuth 2.1 §5.1). A scheme that is not ours is no credentials.
+// token (OAuth 2.1 §5.1).
 func credentials(header http.Header) (validator.Presentation, error) {
-	fields := header["Authorization"]
-	switch len(fields) {
-	case 0:
-		return validator.Presentation{}, nil
-	case 1:
-	default:
-		return validator.Presentation{}, errSeveral
+	return Credentials(values(header, "Authorization"), values(header, "Dpop"))
+}
+
+// values returns the values of a field, which are nil only if header does not have it.
+func values(header http.Header, name string) []string {
+	fields, ok := header[name]
+	if ok && fields == nil {
+		return []string{}
 	}
-	scheme, rest := cutScheme(fields[0])
-	p := validator.Presentation{Proofs: header["Dpop"]}
+	return fields
+}
+
+// Credentials reads the credentials of a request from the values of its Authorization
+// and DPoP fields, for adapters of transports that have fields under these names. nil
+// means that there is no such field. The rules are those of HTTP (RFC 9110 §11.6.2, RFC
+// 6750 §2.1, RFC 9449 §7.1) for every transport, so no adapter has rules of its own.
+//
+// The zero Presentation means that there is neither field. Anything else that is not a
+// token for this API has another Scheme, so that it does not count as anonymous. The
+// error is a MalformedRequest for [Route.Refuse]. The result has the token as it was
+// received; nothing is verified.
+func Credentials(authorization, dpopProofs []string) (validator.Presentation, error) {
+	p := validator.Presentation{Proofs: dpopProofs}
+	switch {
+	case len(authorization) > 1:
+		return validator.Presentation{Scheme: validator.OtherScheme}, errValues(len(authorization))
+	case len(authorization) == 0:
+		if authorization != nil || dpopProofs != nil {
+			p.Scheme = validator.OtherScheme
+		}
+		return p, nil
+	}
+	p.Scheme = validator.OtherScheme
+	scheme, rest := cutScheme(authorization[0])
 	switch {
 	case scheme == "":
-		return validator.Presentation{}, errNoScheme
+		return p, errNoScheme
 	case strings.EqualFold(scheme, bearer):
 		p.Scheme = validator.Bearer
 	case strings.EqualFold(scheme, dpop):
 		p.Scheme = validator.DPoP
+	case hidesOurs(rest):
+		return p, errSeveral
 	default:
-		if hidesOurs(rest) {
-			return validator.Presentation{}, errSeveral
-		}
-		return validator.Presentation{}, nil
+		return p, nil
 	}
 	if p.Token = strings.TrimLeft(rest, " "); p.Token == rest {
-		return validator.Presentation{}, errSeparator
+		return validator.Presentation{Scheme: p.Scheme}, errSeparator
 	}
 	return p, nil
 }
 
-// hidesOurs reports whether credentials of a scheme of ours follow behind a
-// comma: two credentials in one field.
+// errValues is the refusal of a request with several Authorization fields. It says how
+// many there are, because a client cannot see which program added the second one.
+func errValues(count int) error {
+	return validator.Refuse(validator.MalformedRequest, fmt.Errorf(
+		"middleware: %d Authorization fields, and one is allowed; a gateway that forwards the field, or a second credential plug-in of the client, usually adds the other (RFC 9110 §11.6.2)",
+		count))
+}
+
+// hidesOurs reports whether rest has credentials of Bearer or DPoP after a comma,
+// which makes two credentials in one field.
 func hidesOurs(rest string) bool {
 	for rest != "" {
 		_, rest, _ = strings.Cut(rest, ",")
 		scheme, after := cutScheme(rest)
 		if strings.HasPrefix(after, " ") && (strings.EqualFold(scheme, bearer) || strings.EqualFold(scheme, dpop)) {
-			return true
-		}
-	}
-	return false
-}
-
-// cutScheme splits a field value behind the token (RFC 9110 §5.6.2) that it
-// starts with, after outer white space is taken off.
-func cutScheme(field string) (scheme, rest string) { return cutToken(strings.Trim(field, " \t")) }
-
-// cutToken is cutScheme where white space is not taken off.
-func cutToken(text string) (token, rest string) {
-	for i := range len(text) {
-		if !isTokenChar(text[i]) {
-			return text[:i], text[i:]
-		}
-	}
-	return text, ""
-}
-
-// isTokenChar reports whether c is a tchar of RFC 9110 §5.6.2.
-func isTokenChar(c byte) bool {
-	return isAlphanumeric(c) || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
-}
-
-func isAlphanumeric(c byte) bool {
-	return c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9'
-}
-
-// tokenInURL reports whether the query has an access_token parameter, which is
-// never a credential and may already stand in somebody's log.
-func tokenInURL(query string) bool {
-	for query != "" {
-		var pair string
-		pair, query, _ = strings.Cut(query, "&")
-		name, _, _ := strings.Cut(pair, "=")
-		if parameterName(name) == "access_token" {
 			return true
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/middleware"
 	"github.com/sallyport-auth/sallyport/scopes"
 	"github.com/sallyport-auth/sallyport/testissuer"
@@ -15,7 +16,7 @@ import (
 
 // TestExtraction covers R-BT-01, R-BT-02, R-BT-03, R-BT-04, R-BT-09 and R-CH-02.
 func TestExtraction(t *testing.T) {
-	issuer := testissuer.New(t)
+	issuer := issuertest.New(t)
 	good := issuer.Sign(testissuer.Token{})
 	for _, test := range []struct {
 		name   string
@@ -66,7 +67,7 @@ func TestExtraction(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var h handler
-			response := serve(guardFor(t, issuer, middleware.Config{}).Require(scopes.Authenticated(), &h), request(test.fields...))
+			response := serve(issuer.Guard(t, middleware.Config{}).Require(scopes.Authenticated(), &h), request(test.fields...))
 			if response.StatusCode != test.status || h.ran != 0 != (test.status == 200) {
 				t.Errorf("status %d, handler ran %d times, want %d", response.StatusCode, h.ran, test.status)
 			}
@@ -81,10 +82,10 @@ func TestExtraction(t *testing.T) {
 	}
 }
 
-// TestOtherPlaces covers R-BT-05, R-BT-07, R-BT-09: a token elsewhere than in
-// the Authorization field is no credential, and the body is left alone.
+// TestOtherPlaces covers R-BT-05, R-BT-07, R-BT-09: a token that is not in the
+// Authorization field does not count, and the body is not read.
 func TestOtherPlaces(t *testing.T) {
-	issuer := testissuer.New(t)
+	issuer := issuertest.New(t)
 	good := issuer.Sign(testissuer.Token{})
 	for name, change := range map[string]func(*http.Request){
 		"query":               func(r *http.Request) { r.URL.RawQuery = "access_token=" + good },
@@ -103,7 +104,7 @@ func TestOtherPlaces(t *testing.T) {
 			r := request()
 			change(r)
 			var h handler
-			response := serve(guardFor(t, issuer, middleware.Config{}).Require(scopes.Authenticated(), &h), r)
+			response := serve(issuer.Guard(t, middleware.Config{}).Require(scopes.Authenticated(), &h), r)
 			if response.StatusCode != 401 || response.Header.Get("WWW-Authenticate") != plainChallenge || h.ran != 0 {
 				t.Errorf("%d %v", response.StatusCode, response.Header)
 			}
@@ -121,7 +122,7 @@ func (u unread) Read([]byte) (int, error) {
 
 // TestTokenInURL covers R-BT-06.
 func TestTokenInURL(t *testing.T) {
-	issuer := testissuer.New(t)
+	issuer := issuertest.New(t)
 	good := issuer.Sign(testissuer.Token{})
 	for _, test := range []struct {
 		query   string
@@ -149,14 +150,14 @@ func TestTokenInURL(t *testing.T) {
 		var h handler
 		r := request("Bearer " + good)
 		r.URL.RawQuery = test.query
-		response := serve(guardFor(t, issuer, config).Require(scopes.Authenticated(), &h), r)
+		response := serve(issuer.Guard(t, config).Require(scopes.Authenticated(), &h), r)
 		if response.StatusCode != test.status || noticed != test.noticed {
 			t.Errorf("%+v: status %d, noticed %d", test, response.StatusCode, noticed)
 		}
 	}
 	r := request()
 	r.URL.RawQuery = "access_token=" + good
-	response := serve(guardFor(t, issuer, middleware.Config{RefuseURLTokens: true}).Require(scopes.Authenticated(), new(handler)), r)
+	response := serve(issuer.Guard(t, middleware.Config{RefuseURLTokens: true}).Require(scopes.Authenticated(), new(handler)), r)
 	if response.StatusCode != 401 {
 		t.Errorf("a token in the URL alone: %d, want 401", response.StatusCode)
 	}

@@ -1,36 +1,88 @@
 package middleware
 
 import (
+	"errors"
 	"net/http"
-	"strconv"
+	"slices"
 	"time"
 
 	"github.com/sallyport-auth/sallyport/scopes"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// Denial is the answer to a request that may not pass. It holds constants of
-// its response class and what the policy asks for: nothing in it tells a client
-// more about the token than the class. A nil Denial, and one without a Status
-// from 400 to 599, such as the zero one, are answered with 503.
+// Denial is the answer to a request that may not pass. It holds constants of its
+// Class and what the policy asks for, so a client learns nothing else of the
+// token. A nil Denial, and one whose Status is not between 400 and 599, such as
+// the zero one, are answered with 503.
+//
+// [errors.As] finds the *[validator.Error], and the *[scopes.Refusal] if the
+// policy refused the token.
 type Denial struct {
-	// Reason is for logs and metrics, not for the client.
+	// Reason is for logs and metrics, not for the client. It is of the closed set of
+	// package validator, or empty if ParseErrorInfo made the Denial.
 	Reason validator.Reason
+	// Class decides what the client gets.
+	Class Class
 	// Status is the HTTP status.
 	Status int
 	// Challenges are the values of the WWW-Authenticate fields, one field
 	// line each (RFC 9110 §11.6.1). May be empty. Not to be modified.
 	Challenges []string
-	// RetryAfter is the value of the Retry-After field, or 0 for none.
+	// RetryAfter is the value of the Retry-After field, or 0 for none. For
+	// ClassUnavailable, it is what an error of the cause returns from its method
+	// RetryAfter() time.Duration, such as an [introspect.Error]: in whole seconds,
+	// rounded up, and no more than 5 minutes. It is 1 second if no error says so.
 	RetryAfter time.Duration
-	cause      error
-	manner     manner
+
+	allow  string           // value of the Allow field; empty: none
+	params *challengeParams // of the challenge; nil: there is none
+	cause  error
+	style  responseStyle
 }
 
-// Error is constant for the Reason.
-func (d *Denial) Error() string { return "sallyport: denied: " + string(d.reason()) }
+// responseStyle is the part of a Guard's configuration by which its answers are
+// written.
+type responseStyle struct {
+	noBody bool
+	expose bool
+	render func(http.ResponseWriter, *http.Request, *Denial)
+}
 
-// reason returns Unavailable for a Denial that has none.
+// newDenial returns the Denial for reason in its class, without challenges.
+func newDenial(reason validator.Reason, cause error, style responseStyle) *Denial {
+	class := classFor(reason)
+	row := class.row()
+	d := &Denial{Reason: reason, Class: class, Status: row.status, RetryAfter: row.retryAfter, cause: cause, style: style}
+	if after := retryAfter(cause); class == ClassUnavailable && after > 0 {
+		d.RetryAfter = inSeconds(after)
+	}
+	return d
+}
+
+// challenge gives d the challenge c, which may be nil.
+func (d *Denial) challenge(c *challenge) {
+	if c != nil {
+		d.Challenges, d.params = c.fields, &c.params
+	}
+}
+
+// clone returns a copy of d that its receiver may change.
+func (d *Denial) clone() *Denial {
+	copied := *d
+	copied.Challenges = slices.Clone(d.Challenges)
+	return &copied
+}
+
+// Error returns a constant text for the Reason, or for the Class if there is no
+// Reason.
+func (d *Denial) Error() string {
+	if d != nil && d.Reason == "" && classes[d.Class] != nil {
+		return "sallyport: denied: " + string(d.Class)
+	}
+	return "sallyport: denied: " + string(d.reason())
+}
+
+// reason returns Unavailable for a Denial that has no Reason.
 func (d *Denial) reason() validator.Reason {
 	if d == nil || d.Reason == "" {
 		return validator.Unavailable
@@ -38,7 +90,7 @@ func (d *Denial) reason() validator.Reason {
 	return d.Reason
 }
 
-// Unwrap gives the refusal of the validator or the policy, or the Reason if
+// Unwrap returns the refusal of the validator or the policy, or the Reason if
 // there is none.
 func (d *Denial) Unwrap() error {
 	if d == nil || d.cause == nil {
@@ -47,58 +99,28 @@ func (d *Denial) Unwrap() error {
 	return d.cause
 }
 
-// answerable returns d if its status refuses, and otherwise a Denial that says
-// nothing was determined.
+// Cause returns what was wrong, for logs: the error of a hook, the clause of the
+// policy or the check of the validator. It returns the Reason if nothing more is
+// known. It is not for the client.
+func (d *Denial) Cause() error {
+	err := d.Unwrap()
+	if refusal, ok := errors.AsType[*validator.Error](err); ok && refusal.Unwrap() != nil {
+		err = refusal.Unwrap()
+	}
+	if refusal, ok := errors.AsType[*scopes.Refusal](err); ok && refusal.Unwrap() != nil {
+		err = refusal.Unwrap()
+	}
+	return err
+}
+
+// answerable returns d if its Status refuses, and a Denial of ClassUnavailable
+// otherwise.
 func (d *Denial) answerable() *Denial {
 	if d != nil && d.Status >= 400 && d.Status <= 599 {
 		return d
 	}
-	made := &Denial{Reason: validator.Unavailable, Status: undetermined.status, RetryAfter: undetermined.retryAfter}
-	if d != nil {
-		made.cause, made.manner = d.cause, d.manner
+	if d == nil {
+		return newDenial(validator.Unavailable, nil, responseStyle{})
 	}
-	return made
-}
-
-// ServeHTTP answers a request with d: the status, one WWW-Authenticate field
-// for each challenge, Retry-After, Cache-Control: no-store, and a small body
-// (RFC 9457) that says no more than the status. The Guard's configuration may
-// exchange the body or leave it out, and expose the fields to browsers; HEAD
-// gets none.
-func (d *Denial) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	d = d.answerable()
-	kind, body := d.body(r)
-	header := w.Header()
-	header.Del("Content-Length") // of what would have been sent
-	header.Set("Cache-Control", "no-store")
-	if kind != "" {
-		header.Set("Content-Type", kind)
-	} else {
-		header.Del("Content-Type")
-	}
-	for _, challenge := range d.Challenges {
-		header.Add("WWW-Authenticate", challenge)
-	}
-	if d.RetryAfter > 0 {
-		header.Set("Retry-After", strconv.Itoa(int((d.RetryAfter+time.Second-1)/time.Second)))
-	}
-	d.manner.exposeHeaders(header)
-	w.WriteHeader(d.Status)
-	if _, rendering := w.(*bodyWriter); rendering || r.Method != http.MethodHead {
-		_, _ = w.Write(body) // if the connection is gone, there is nobody to tell
-	}
-}
-
-// deny answers err in its class. told is what the policy adds to the challenge
-// and may be nil.
-func (g *Guard) deny(err error, told *scopes.Refusal) *Denial {
-	reason := validator.ReasonOf(err)
-	class := answers[reason]
-	if class == nil { // not one of the closed set: nothing was determined
-		class = &undetermined
-	}
-	return &Denial{
-		Reason: reason, Status: class.status, RetryAfter: class.retryAfter, cause: err, manner: g.manner,
-		Challenges: g.challenger.challenges(reason, class, told),
-	}
+	return newDenial(validator.Unavailable, d.cause, d.style)
 }

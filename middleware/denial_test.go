@@ -19,7 +19,17 @@ func newGuard(t *testing.T, realm string) *Guard {
 	return g
 }
 
-// TestAnswers is the wire mapping in full. It covers R-AT-09, R-CH-03, R-CH-04,
+// newRoute makes a route of any valid token.
+func newRoute(t *testing.T, realm string) *Route {
+	t.Helper()
+	route, err := newGuard(t, realm).Route("GET /", scopes.Authenticated())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return route
+}
+
+// TestAnswers has the answer for every Reason. It covers R-AT-09, R-CH-03, R-CH-04,
 // R-CH-06, R-CH-08 and R-CH-13.
 func TestAnswers(t *testing.T) {
 	const (
@@ -60,13 +70,14 @@ func TestAnswers(t *testing.T) {
 		validator.StepUpRequired:      {401, stepUp},
 		validator.Forbidden:           {403, ""},
 		validator.Unavailable:         {503, ""},
+		validator.Canceled:            {503, ""},
 	}
-	if len(table) != len(answers) {
-		t.Errorf("%d reasons are answered, %d are tested", len(answers), len(table))
+	if len(table) != len(classOf) {
+		t.Errorf("%d reasons are answered, %d are tested", len(classOf), len(table))
 	}
-	g := newGuard(t, "")
+	route := newRoute(t, "")
 	for reason, want := range table {
-		denial := g.deny(validator.Refuse(reason, errors.New("secret cause")), nil)
+		denial := route.deny(validator.Refuse(reason, errors.New("secret cause")), nil)
 		if denial.Reason != reason || denial.Status != want.status {
 			t.Errorf("%s: %s %d, want %d", reason, denial.Reason, denial.Status, want.status)
 		}
@@ -82,7 +93,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// only gives the one challenge, or nothing for none.
+// only returns the only challenge, or "" if there is none.
 func only(challenges []string) string {
 	switch len(challenges) {
 	case 0:
@@ -94,21 +105,30 @@ func only(challenges []string) string {
 	}
 }
 
-// TestForeignError shows that an error of unknown origin is no verdict on the
-// token.
-func TestForeignError(t *testing.T) {
-	denial := newGuard(t, "").deny(errors.New("odd"), nil)
+// TestVerdictWithBoth shows that a Verdict with a Denial returns no token, even if a
+// mistake in the package put one into it.
+func TestVerdictWithBoth(t *testing.T) {
+	verdict := Verdict{token: new(validator.Token)}
+	if verdict.Token() != nil || verdict.Denial() == nil {
+		t.Errorf("%v, %v", verdict.Token(), verdict.Denial())
+	}
+}
+
+// TestErrorWithoutReason shows that an error without a Reason is answered with 503
+// and does not count against the token.
+func TestErrorWithoutReason(t *testing.T) {
+	denial := newRoute(t, "").deny(errors.New("odd"), nil)
 	if denial.Reason != validator.Unavailable || denial.Status != 503 {
 		t.Errorf("%s %d, want unavailable 503", denial.Reason, denial.Status)
 	}
-	denial = newGuard(t, "").deny(validator.Reason("new_reason"), nil)
+	denial = newRoute(t, "").deny(validator.Reason("new_reason"), nil)
 	if denial.Status != 503 {
 		t.Errorf("a reason outside the table: %d, want 503", denial.Status)
 	}
 }
 
 func TestChallengeParts(t *testing.T) {
-	g := newGuard(t, `a "quoted\ realm`)
+	g := newRoute(t, `a "quoted\ realm`)
 	got := only(g.deny(validator.InsufficientScope, &scopes.Refusal{Scopes: []string{"a", "b:c"}}).Challenges)
 	want := `Bearer realm="a \"quoted\\ realm", error="insufficient_scope", ` +
 		`error_description="The access token lacks a scope", scope="a b:c"`
@@ -117,12 +137,12 @@ func TestChallengeParts(t *testing.T) {
 	}
 }
 
-// TestUnwritable shows that a challenge cannot be split even by a policy that got
-// past its constructor with what does not belong there. R-CH-05.
+// TestUnwritable covers R-CH-05: a value that the constructors should have refused
+// still cannot split a challenge.
 func TestUnwritable(t *testing.T) {
 	for _, text := range []string{"a\r\nSet-Cookie: b", "\x00", "é", "\x7f"} {
-		got := only(newGuard(t, "").deny(validator.StepUpRequired, &scopes.Refusal{Scopes: []string{text}, ACRValues: []string{"b", text}, MaxAge: time.Minute}).Challenges)
-		if want := stepUp.code; !strings.Contains(got, want) || strings.Contains(got, "scope") || strings.Contains(got, "acr_values") || checkChallenge(t, got)["max_age"] != "60" {
+		got := only(newRoute(t, "").deny(validator.StepUpRequired, &scopes.Refusal{Scopes: []string{text}, ACRValues: []string{"b", text}, MaxAuthAge: time.Minute}).Challenges)
+		if want := ClassStepUp.Code(); !strings.Contains(got, want) || strings.Contains(got, "scope") || strings.Contains(got, "acr_values") || checkChallenge(t, got)["max_age"] != "60" {
 			t.Errorf("%q: %s", text, got)
 		}
 	}
@@ -139,7 +159,7 @@ func TestConfig(t *testing.T) {
 		error
 		Unwrap() []error
 	}](err); !ok || len(joined.Unwrap()) != 2 {
-		t.Errorf("not both faults are told: %v", err)
+		t.Errorf("the error does not have both faults: %v", err)
 	}
 }
 
@@ -148,7 +168,7 @@ func TestAmbiguousPath(t *testing.T) {
 	for _, path := range []string{
 		"/", "/a", "/a/", "/a/b", "/a.b", "/...", "/a..b", "/%41", "/%c3%a9", "/a~b", "/a%20b", "/a:b@c", "/.well-known/x",
 	} {
-		if AmbiguousPath(path) {
+		if ambiguousPath(path) {
 			t.Errorf("%s is refused", path)
 		}
 	}
@@ -157,7 +177,7 @@ func TestAmbiguousPath(t *testing.T) {
 		"/a%2Fb", "/a%2fb", "/%2e%2e/a", "/%2E", "/a%5Cb", "/a%5cb", `/a\b`, "/a;b", "/a%3Bb", "/a%3bb", "/a%00", "/a%0a", "/a%1f", "/a%7f",
 		"/a%252Fb", "/a%3fb", "/a%23b", "/%c0%ae%c0%ae/a", "/%ff", "/%c3", "/a%20%c3", "/a%25", "/a%", "/a%4", "/a%zz", "/a%4z", "/a%z4", "/a b", "/a\x00", "/a\x7f", "/é", "/a?b", "/a#b",
 	} {
-		if !AmbiguousPath(path) {
+		if !ambiguousPath(path) {
 			t.Errorf("%s is let through", path)
 		}
 	}

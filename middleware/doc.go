@@ -1,17 +1,18 @@
-// Package middleware joins the two doors: a [Guard] validates what a request
-// presents, asks the route's policy, and answers with a token or with a
-// [Denial] that is ready to be written.
+// Package middleware puts a policy in front of each operation of an API: a [Guard]
+// validates the token of a request, asks the policy of its [Route], and answers
+// with a [Verdict]: the request passes, or there is a [Denial] to write.
 //
-// For net/http there are a [Mux], on which every pattern has a policy, and
-// [Guard.Require], [Guard.Optional] and [Guard.Middleware] for single handlers
-// under any router. Tokens are read from the Authorization field only (RFC 6750
-// §2.1), never from query, body or cookies. Other transports turn their request
-// into a [validator.Presentation] and call [Guard.Check].
+// For net/http there are [Mux], on which every pattern has a policy, and
+// [Guard.Require] and [Guard.Middleware] for handlers under other routers. Tokens
+// are read from the Authorization field only (RFC 6750 §2.1), never from query,
+// body or cookies. An adapter for another transport makes a Route for each
+// operation, turns a request into a [validator.Presentation] and calls
+// [Route.Check].
 //
-// What could make a handler do something else than was judged, such as
-// X-HTTP-Method-Override, or X-Forwarded-For from a peer that is no trusted
-// proxy, is removed from what it sees.
+// Fields that could make a handler serve something else than was checked, such as
+// X-HTTP-Method-Override, or X-Forwarded-For from a peer that is not a trusted
+// proxy, are removed from the request that the handler gets.
 //
-// Not done here: answers to CORS preflights, rate limits, and anything that
-// takes reading the body.
+// Not done here: answers to CORS preflights, rate limits, and anything for which
+// the body has to be read.
 package middleware

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/middleware"
 	"github.com/sallyport-auth/sallyport/scopes"
 	"github.com/sallyport-auth/sallyport/testissuer"
@@ -17,15 +18,15 @@ import (
 // bodies of unknown length, and behind middleware that wraps the
 // ResponseWriter. A handler that is reached can flush its response.
 func TestChallengeEverywhere(t *testing.T) {
-	issuer := testissuer.New(t)
-	mux := guardFor(t, issuer, middleware.Config{}).NewMux()
+	issuer := issuertest.New(t)
+	mux := issuer.Guard(t, middleware.Config{}).NewMux()
 	mux.HandleFunc("/stream", scopes.All("read"), func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte("first"))
 		if err := http.NewResponseController(w).Flush(); err != nil {
 			t.Errorf("a stream cannot be flushed: %v", err)
 		}
 	})
-	bad, good := "Bearer "+issuer.Sign(testissuer.Token{Fault: testissuer.ForeignKey}), "Bearer "+issuer.Sign(testissuer.Token{Scope: "read"})
+	bad, good := "Bearer "+issuer.Sign(testissuer.Token{Forgery: testissuer.ForeignKey}), "Bearer "+issuer.Sign(testissuer.Token{Scope: "read"})
 	for name, layer := range map[string]http.Handler{
 		"alone": mux, "behind a timeout": http.TimeoutHandler(mux, time.Minute, ""), "behind a limit of bytes": http.MaxBytesHandler(mux, 1),
 	} {

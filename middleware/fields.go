@@ -1,18 +1,14 @@
 package middleware
 
-import (
-	"slices"
-	"sort"
-	"strings"
-)
+import "strings"
 
-// fieldKind is what a header field claims.
+// fieldKind is the kind of fact that a header field claims.
 type fieldKind string
 
 const (
-	// overrideField is another method or path than the one that was judged.
-	// Proxies pass such fields on as they come, so they are removed whoever
-	// sent them.
+	// overrideField is another method or path than the one that was checked.
+	// Proxies pass such fields on unchanged, so they are removed from requests of
+	// trusted proxies too.
 	overrideField fieldKind = "override"
 	// originField is the scheme, host or path before a proxy changed it.
 	originField fieldKind = "origin"
@@ -25,19 +21,17 @@ const (
 	certificateField fieldKind = "certificate"
 )
 
-// field is a header field that a product believes.
+// field is a header field that some product trusts.
 type field struct {
-	// name is the name as the product spells it. A * at its end stands for
-	// any rest.
+	// name is the name as the product spells it. A * at its end matches any rest.
 	name string
 	kind fieldKind
-	// products set the field or believe it.
+	// products names products that set the field or trust it.
 	products string
 }
 
-// fieldTable has every header field that a handler sees only from a trusted
-// proxy, or from nobody if it is an overrideField. docs/http.md has the same
-// names.
+// fieldTable has every header field that handlers get only from a trusted proxy, or
+// never if it is an overrideField. docs/http.md has the same names.
 var fieldTable = []field{
 	{"X-HTTP-Method-Override", overrideField, "Rack, Symfony, ASP.NET Core, method-override for Express"},
 	{"X-HTTP-Method", overrideField, "OData services, method-override for Express"},
@@ -162,85 +156,82 @@ var fieldTable = []field{
 
 var fieldsByName = indexFields(fieldTable)
 
-// fieldIndex finds rows of a table by the folded name of a field.
-type fieldIndex struct {
-	exact map[string]*field
-	open  []openField // sorted by prefix; no prefix begins with another
-	// starts has a bit for each pair of first bytes that a name begins with: the
-	// first byte is the index, and the low five bits of the second are the bit.
-	// It rejects most fields of a request without a look-up.
-	starts [256]uint32
+// fieldIndex finds rows of a table by the name of a field: a tree with one node for
+// each character that a name can have next. The first node is the root. Most names
+// of a request leave the tree after a few characters.
+type fieldIndex []fieldNode
+
+// fieldNode is reached by the same characters in every spelling ([foldByte]).
+type fieldNode struct {
+	next  [foldedBytes]uint16 // the node after one more character; 0: none
+	exact *field              // of this name; nil: none
+	open  *field              // of each name that starts so; nil: none
 }
 
-type openField struct {
-	prefix string
-	field  *field
-}
-
-func indexFields(table []field) *fieldIndex {
-	index := &fieldIndex{exact: make(map[string]*field)}
+func indexFields(table []field) fieldIndex {
+	index := fieldIndex{{}}
 	for i := range table {
 		f := &table[i]
 		name, open := strings.CutSuffix(f.name, "*")
-		folded := []byte(name)
-		fold(folded, name)
-		index.starts[folded[0]] |= 1 << (folded[1] & 31)
+		at := 0
+		for j := range len(name) {
+			c := foldByte(name[j])
+			if index[at].next[c] == 0 {
+				index[at].next[c] = uint16(len(index)) //nolint:gosec // the table has a few thousand characters
+				index = append(index, fieldNode{})
+			}
+			at = int(index[at].next[c])
+		}
 		if open {
-			index.open = append(index.open, openField{string(folded), f})
+			index[at].open = f
 		} else {
-			index.exact[string(folded)] = f
+			index[at].exact = f
 		}
 	}
-	slices.SortFunc(index.open, func(a, b openField) int { return strings.Compare(a.prefix, b.prefix) })
 	return index
 }
 
-// find returns the row that a field name falls under in any spelling, or nil.
-func (index *fieldIndex) find(name string) *field {
-	if len(name) < 2 || index.starts[foldByte(name[0])]&(1<<(foldByte(name[1])&31)) == 0 {
-		return nil
+// find returns the row that matches a field name in any spelling, or nil. A row
+// with the whole name comes before one with a * at its end.
+func (index fieldIndex) find(name string) *field {
+	var open *field
+	at := &index[0]
+	for i := range len(name) {
+		next := at.next[foldByte(name[i])]
+		if next == 0 {
+			return open
+		}
+		if at = &index[next]; at.open != nil {
+			open = at.open
+		}
 	}
-	var buf [64]byte // on the stack, and longer than any name of the table
-	folded := buf[:min(len(name), len(buf))]
-	fold(folded, name)
-	if f := index.exact[string(folded)]; f != nil {
-		return f
+	if at.exact != nil {
+		return at.exact
 	}
-	// The last prefix that does not sort after the name is the only one that
-	// it can begin with.
-	after := sort.Search(len(index.open), func(i int) bool { return index.open[i].prefix > string(folded) })
-	if after == 0 {
-		return nil
-	}
-	row := index.open[after-1]
-	if len(folded) < len(row.prefix) || string(folded[:len(row.prefix)]) != row.prefix {
-		return nil
-	}
-	return row.field
+	return open
 }
 
-// fold writes the beginning of name into buf as every product reads it: case
-// does not count, and CGI and its heirs read every separator as _.
-func fold(buf []byte, name string) {
-	for i := range buf {
-		buf[i] = foldByte(name[i])
-	}
-}
+// foldedBytes is the number of results of foldByte: letters, digits and separator.
+const foldedBytes = 26 + 10 + 1
 
+// foldByte returns a number for c, from 0 to foldedBytes-1. It is the same for a
+// letter in both cases, and the same for all separators, because CGI and its
+// successors read every separator as _.
 func foldByte(c byte) byte {
 	switch {
+	case c >= 'a' && c <= 'z':
+		return c - 'a'
 	case c >= 'A' && c <= 'Z':
-		return c | 0x20
-	case isAlphanumeric(c):
-		return c
+		return c - 'A'
+	case c >= '0' && c <= '9':
+		return 26 + c - '0'
 	default:
-		return '-'
+		return foldedBytes - 1
 	}
 }
 
-// spells reports whether name has no other separators than the field is spelled
-// with, which is - unless the product uses _, and begins with a $ if the field
-// does.
+// spells reports whether name is spelled as products spell the field: with its
+// separator only, which is - or _, and with a $ at the beginning if the field has one.
 func (f *field) spells(name string) bool {
 	separator := byte('-')
 	if strings.Contains(f.name, "_") {

@@ -1,31 +1,53 @@
 package middleware
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/sallyport-auth/sallyport/validator"
+)
+
+var (
+	errForwarding = validator.Refuse(validator.MalformedRequest,
+		errors.New("middleware: a trusted proxy sent forwarding fields that cannot be read (RFC 7239 §4)"))
+	errHops = validator.Refuse(validator.MalformedRequest,
+		fmt.Errorf("middleware: a trusted proxy sent a forwarding field with more than %d hops", maxHops))
+	errForwardingConflict = validator.Refuse(validator.MalformedRequest,
+		errors.New("middleware: a trusted proxy sent Forwarded and X-Forwarded fields that differ"))
+	errHost = validator.Refuse(validator.MalformedRequest,
+		errors.New("middleware: the Host field is not a host with an optional port (RFC 9110 §7.2)"))
 )
 
 const (
-	// maxHops is how many hops a request may have come by, over all lines of a
-	// field. Without a bound, a client's part of the field could cost
-	// megabytes.
+	// maxHops is the most hops in all lines of a field. Without a bound, the part
+	// of the field that a client wrote could cost megabytes.
 	maxHops = 32
-	// maxParameters is how many parameters an element may have. RFC 7239 §5 has
-	// four; without a bound, a client's part of the field could cost seconds.
+	// maxParameters is the most parameters of an element. RFC 7239 §5 defines
+	// four. Without a bound, the part that a client wrote could cost seconds.
 	maxParameters = 16
-	// maxValue is how long a value with quoted-pairs may be that is read, and a
-	// scheme or host that is skipped. Any address or host name is shorter.
+	// maxValue is the longest value with quoted-pairs that is read, and the
+	// longest scheme or host that is skipped. Addresses and host names are shorter.
 	maxValue = 512
 )
 
-// parseForwarded reads Forwarded fields by the grammar of RFC 7239 §4, with three
-// deviations to the strict side: an element without a parameter is refused, one
-// with more than maxParameters, and more than maxHops elements.
+// hop is what the fields of one proxy say of the request that it got. A text is empty
+// if there is no such parameter.
+type hop struct {
+	hasClient bool // there is a parameter or an address for the client, known or not
+	client    netip.Addr
+	scheme    string
+	host      string
+}
+
+// parseForwarded reads Forwarded fields by the grammar of RFC 7239 §4. It is stricter
+// in three points: it refuses an element without a parameter, one with more than
+// maxParameters, and more than maxHops elements.
 //
-// With clientOnly, schemes and hosts are skipped, whatever they are, and the hops
-// have none.
+// With clientOnly it skips schemes and hosts without reading them.
 func parseForwarded(fields []string, clientOnly bool) ([]hop, error) {
 	var hops []hop
 	for _, field := range fields {
@@ -52,8 +74,8 @@ func parseForwarded(fields []string, clientOnly bool) ([]hop, error) {
 	return hops, nil
 }
 
-// parseElement reads the forwarded-element that text starts with. An address
-// that is hidden ("unknown", or _ and a name) or not told is the zero Addr.
+// parseElement reads the forwarded-element that text starts with. The client of the
+// hop is the zero Addr if it is hidden ("unknown", or _ and a name) or missing.
 func parseElement(text string, clientOnly bool) (h hop, rest string, ok bool) {
 	var seen [maxParameters]string
 	rest = text
@@ -80,12 +102,12 @@ func parseElement(text string, clientOnly bool) (h hop, rest string, ok bool) {
 	}
 }
 
-// set puts a parameter into h, and reports whether its value can be read.
+// set writes a parameter to h, and reports whether its value is well-formed.
 func (h *hop) set(name, value string) (ok bool) {
 	switch {
 	case strings.EqualFold(name, "for"):
 		h.client, ok = parseNode(value)
-		h.told = true
+		h.hasClient = true
 		return ok
 	case strings.EqualFold(name, "proto"):
 		h.scheme, ok = parseScheme(value)
@@ -102,7 +124,7 @@ func containsFold(names []string, name string) bool {
 	return slices.ContainsFunc(names, func(seen string) bool { return strings.EqualFold(seen, name) })
 }
 
-// parseValue reads "=" and the token or quoted-string behind it.
+// parseValue reads "=" and the token or quoted-string after it.
 func parseValue(text string) (value, rest string, ok bool) {
 	text, ok = strings.CutPrefix(text, "=")
 	if !ok {
@@ -145,9 +167,9 @@ func unescape(text string) string {
 	return b.String()
 }
 
-// skipTarget returns what follows "=" and a scheme or host that does not count.
-// What is no value, such as a host with a port that is not quoted, ends at the
-// next delimiter.
+// skipTarget returns the text after "=" and a scheme or host that is not read. A text
+// that is not a value, such as a host with a port that is not quoted, ends at the next
+// delimiter.
 func skipTarget(text string) string {
 	start := text[:min(len(text), maxValue)]
 	if _, after, ok := parseValue(start); ok {
@@ -222,4 +244,17 @@ func isHost(text string) bool {
 		}
 	}
 	return name != "" && (!found || isPort(port))
+}
+
+// parseScheme reads a forwarded scheme. Proxies such as Traefik send ws or wss for a
+// WebSocket upgrade, which is a request for http or https (RFC 6455 §3).
+func parseScheme(text string) (scheme string, ok bool) {
+	switch {
+	case strings.EqualFold(text, "https"), strings.EqualFold(text, "wss"):
+		return "https", true
+	case strings.EqualFold(text, "http"), strings.EqualFold(text, "ws"):
+		return "http", true
+	default:
+		return "", false
+	}
 }

@@ -56,8 +56,8 @@ func TestQuotedValues(t *testing.T) {
 	}
 }
 
-// FuzzForwarded covers R-BT-11: whatever a field says, what is read of it can
-// stand in a URL, and an address that was appended last is the one that counts.
+// FuzzForwarded covers R-BT-11 for any text in a field: the scheme and host that are
+// read can be part of a URL, and the address that was appended last counts.
 func FuzzForwarded(f *testing.F) {
 	for _, text := range []string{
 		"", "for=192.0.2.1", `for="[2001:db8::1]:80";proto=https;host=a.test`, "for=unknown, for=_x", `for="a\"b"`, "for=a;for=b", "host=a/b", ";", ",",
@@ -92,7 +92,8 @@ func FuzzForwarded(f *testing.F) {
 	})
 }
 
-// TestForwardedParameters: what a client may put into an element is bounded.
+// TestForwardedParameters shows that the number of parameters in an element is
+// bounded.
 func TestForwardedParameters(t *testing.T) {
 	for count, want := range map[int]bool{1: true, maxParameters: true, maxParameters + 1: false} {
 		var element strings.Builder
@@ -106,7 +107,7 @@ func TestForwardedParameters(t *testing.T) {
 	}
 }
 
-// TestForwardedExtensions: parameters that nobody here reads follow the grammar
+// TestForwardedExtensions shows that parameters which are not read follow the grammar
 // too (RFC 7239 §4).
 func TestForwardedExtensions(t *testing.T) {
 	for field, want := range map[string]bool{
@@ -146,8 +147,8 @@ var forwardingBounds = []struct{ name, before, repeated, after string }{
 	{"X-Forwarded-Host", "a:", "1", ""},
 }
 
-// TestForwardingAllocates covers R-BT-11 against a client that fills a field: 64
-// kB of it cost less memory than the field itself, in one line or in many.
+// TestForwardingAllocates covers R-BT-11: reading a field of 64 kB, in one line or in
+// many, takes less memory than the field itself.
 func TestForwardingAllocates(t *testing.T) {
 	const size = 64 << 10
 	trusting := &Guard{challenger: new(challenger), proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
@@ -181,8 +182,8 @@ func allocated(f func()) uint64 {
 	return (after.TotalAlloc - before.TotalAlloc) / runs
 }
 
-// TestForwardingHops: a request may have come by maxHops hops and no more, over
-// all lines of a field.
+// TestForwardingHops shows that a field may have maxHops hops in all its lines
+// together, and no more.
 func TestForwardingHops(t *testing.T) {
 	trusting := &Guard{challenger: new(challenger), proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
 	for _, row := range []struct{ name, hop string }{

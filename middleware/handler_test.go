@@ -13,31 +13,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sallyport-auth/sallyport/jwkscache"
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/middleware"
 	"github.com/sallyport-auth/sallyport/scopes"
 	"github.com/sallyport-auth/sallyport/testissuer"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// guardFor makes a guard for the issuer's tokens.
-func guardFor(t *testing.T, issuer *testissuer.Issuer, config middleware.Config) *middleware.Guard {
-	t.Helper()
-	v, err := validator.New(validator.Config{Issuers: []validator.Issuer{{
-		URL: issuer.URL(), Audiences: []string{"https://api.test"}, Keys: jwkscache.Static(issuer.JWKS()),
-	}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	config.Validator = v
-	guard, err := middleware.New(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return guard
-}
-
-// handler counts how often it ran, and writes whom for.
+// handler counts its calls, and writes the subject of the token.
 type handler struct{ ran int }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -64,14 +47,14 @@ const plainChallenge = `Bearer realm="api"`
 
 // TestDenialResponse covers R-CH-01, R-CH-04, R-CH-10 and R-CH-11.
 func TestDenialResponse(t *testing.T) {
-	issuer := testissuer.New(t)
-	guard := guardFor(t, issuer, middleware.Config{Realm: "myRealm"})
+	issuer := issuertest.New(t)
+	guard := issuer.Guard(t, middleware.Config{Realm: "myRealm"})
 	for _, test := range []struct {
 		token     testissuer.Token
 		status    int
 		challenge string
 	}{
-		{testissuer.Token{Fault: testissuer.ForeignKey}, 401, `Bearer realm="myRealm", error="invalid_token", error_description="The access token is invalid"`},
+		{testissuer.Token{Forgery: testissuer.ForeignKey}, 401, `Bearer realm="myRealm", error="invalid_token", error_description="The access token is invalid"`},
 		{testissuer.Token{Scope: "read"}, 403, `Bearer realm="myRealm", error="insufficient_scope", error_description="The access token lacks a scope", scope="read write"`},
 	} {
 		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodOptions} {
@@ -97,20 +80,20 @@ func TestDenialResponse(t *testing.T) {
 	}
 }
 
-// TestSameAnswer covers R-CH-06: what went wrong inside a token is not told
-// apart by the answer, to the byte.
+// TestSameAnswer covers R-CH-06: the answer is the same, byte for byte, whatever is
+// wrong with a token.
 func TestSameAnswer(t *testing.T) {
-	issuer := testissuer.New(t)
-	server := httptest.NewServer(guardFor(t, issuer, middleware.Config{}).Require(scopes.All("read"), new(handler)))
+	issuer := issuertest.New(t)
+	server := httptest.NewServer(issuer.Guard(t, middleware.Config{}).Require(scopes.All("read"), new(handler)))
 	defer server.Close()
 	answers := make(map[string][]string)
 	for name, token := range map[string]testissuer.Token{
 		"unknown kid":    {Header: map[string]any{"kid": "other"}},
-		"bad signature":  {Fault: testissuer.ForeignKey},
+		"bad signature":  {Forgery: testissuer.ForeignKey},
 		"unknown issuer": {Claims: map[string]any{"iss": `https://evil.example/"issuer`}},
 		"wrong audience": {Claims: map[string]any{"aud": "https://other.test"}},
 		"malformed":      {RawClaims: "[]"},
-		"alg none":       {Fault: testissuer.NoneAlgorithm, Header: map[string]any{"kid": "evil-kid"}},
+		"alg none":       {Forgery: testissuer.NoneAlgorithm, Header: map[string]any{"kid": "evil-kid"}},
 		"ID token":       {Header: map[string]any{"typ": "JWT"}},
 		"bound":          {Claims: map[string]any{"cnf": map[string]any{"jkt": "x"}}},
 	} {
@@ -150,8 +133,8 @@ func rawPath(t *testing.T, address, path, fields string) string {
 
 // TestEachRequestOnItsOwn covers R-BT-10: nothing carries over on a connection.
 func TestEachRequestOnItsOwn(t *testing.T) {
-	issuer := testissuer.New(t)
-	server := httptest.NewServer(guardFor(t, issuer, middleware.Config{}).Require(scopes.Authenticated(), new(handler)))
+	issuer := issuertest.New(t)
+	server := httptest.NewServer(issuer.Guard(t, middleware.Config{}).Require(scopes.Authenticated(), new(handler)))
 	defer server.Close()
 	conn, err := net.Dial("tcp", server.Listener.Addr().String())
 	if err != nil {
@@ -179,11 +162,11 @@ func TestEachRequestOnItsOwn(t *testing.T) {
 	}
 }
 
-// TestAllowed covers the success side: the token is there, the ResponseWriter
-// is the one that came, and Cache-Control is private unless it is set.
+// TestAllowed shows what a handler gets if a request passes: the token, the same
+// ResponseWriter, and Cache-Control: private unless it was set before.
 func TestAllowed(t *testing.T) {
-	issuer := testissuer.New(t)
-	guard := guardFor(t, issuer, middleware.Config{})
+	issuer := issuertest.New(t)
+	guard := issuer.Guard(t, middleware.Config{})
 	r := request("Bearer " + issuer.Sign(testissuer.Token{Scope: "read"}))
 	w := httptest.NewRecorder()
 	guard.Require(scopes.All("read"), http.HandlerFunc(func(got http.ResponseWriter, r *http.Request) {
@@ -208,11 +191,11 @@ func TestAllowed(t *testing.T) {
 	}
 }
 
-// TestOptional covers the anonymous door: it opens only where there is no
-// attempt at all.
+// TestOptional shows that a request passes an Optional route without a token only if
+// it has no credentials of any kind.
 func TestOptional(t *testing.T) {
-	issuer := testissuer.New(t)
-	guard := guardFor(t, issuer, middleware.Config{})
+	issuer := issuertest.New(t)
+	guard := issuer.Guard(t, middleware.Config{})
 	good := issuer.Sign(testissuer.Token{Scope: "read"})
 	for _, test := range []struct {
 		name   string
@@ -227,10 +210,12 @@ func TestOptional(t *testing.T) {
 		{"Basic", http.Header{"Authorization": {"Basic dTpw"}}, 401, ""},
 		{"empty field", http.Header{"Authorization": {""}}, 400, ""},
 		{"only a DPoP field", http.Header{"Dpop": {"x"}}, 401, ""},
+		{"an Authorization field without a line", http.Header{"Authorization": {}}, 401, ""},
+		{"a DPoP field without a line", http.Header{"Dpop": {}}, 401, ""},
 	} {
 		r := request()
 		r.Header = test.header
-		response := serve(guard.Optional(scopes.All("read"), new(handler)), r)
+		response := serve(guard.Require(scopes.Optional(scopes.All("read")), new(handler)), r)
 		body, _ := io.ReadAll(response.Body)
 		if response.StatusCode != test.status || test.status == 200 && string(body) != test.body {
 			t.Errorf("%s: %d %s, want %d %s", test.name, response.StatusCode, body, test.status, test.body)
@@ -243,7 +228,7 @@ func TestOptional(t *testing.T) {
 
 // TestDenied shows that every refusal is reported once, with its reason.
 func TestDenied(t *testing.T) {
-	issuer := testissuer.New(t)
+	issuer := issuertest.New(t)
 	for _, test := range []struct {
 		fields []string
 		policy scopes.Policy
@@ -257,18 +242,18 @@ func TestDenied(t *testing.T) {
 		{nil, scopes.Public(), nil},
 	} {
 		var reported []validator.Reason
-		trace := &middleware.Trace{Denied: func(_ context.Context, d *middleware.Denial) { reported = append(reported, d.Reason) }}
-		serve(guardFor(t, issuer, middleware.Config{Trace: trace}).Require(test.policy, new(handler)), request(test.fields...))
+		trace := denials(func(_ context.Context, d *middleware.Denial) { reported = append(reported, d.Reason) })
+		serve(issuer.Guard(t, middleware.Config{Trace: trace}).Require(test.policy, new(handler)), request(test.fields...))
 		if !slices.Equal(reported, test.want) {
 			t.Errorf("%v under %v: %v, want %v", test.fields, test.policy, reported, test.want)
 		}
 	}
 }
 
-// TestPublic shows that only Public opens a route, and that it does not look at
-// credentials.
+// TestPublic shows that only a Public route passes every request, and that it does
+// not look at credentials.
 func TestPublic(t *testing.T) {
-	guard := guardFor(t, testissuer.New(t), middleware.Config{})
+	guard := issuertest.New(t).Guard(t, middleware.Config{})
 	for _, fields := range [][]string{nil, {"Bearer bad"}, {"a", "b"}} {
 		if response := serve(guard.Require(scopes.Public(), new(handler)), request(fields...)); response.StatusCode != 200 {
 			t.Errorf("%v: %d", fields, response.StatusCode)
@@ -279,7 +264,7 @@ func TestPublic(t *testing.T) {
 // TestRegistrationFaults shows that a route without a working policy cannot be
 // registered.
 func TestRegistrationFaults(t *testing.T) {
-	guard := guardFor(t, testissuer.New(t), middleware.Config{})
+	guard := issuertest.New(t).Guard(t, middleware.Config{})
 	mux := guard.NewMux()
 	h := new(handler)
 	for name, register := range map[string]func(){
@@ -287,8 +272,8 @@ func TestRegistrationFaults(t *testing.T) {
 		"no scopes":          func() { guard.Require(scopes.All(), h) },
 		"bad scope":          func() { guard.Middleware(scopes.Any("a b"))(h) },
 		"nil handler":        func() { guard.Require(scopes.Authenticated(), nil) },
-		"optional public":    func() { guard.Optional(scopes.Public(), h) },
-		"optional zero":      func() { guard.Optional(scopes.Policy{}, h) },
+		"optional public":    func() { guard.Require(scopes.Optional(scopes.Public()), h) },
+		"optional zero":      func() { guard.Require(scopes.Optional(scopes.Policy{}), h) },
 		"mux, zero policy":   func() { mux.Handle("/a", scopes.Policy{}, h) },
 		"mux, nil handler":   func() { mux.Handle("/b", scopes.Authenticated(), nil) },
 		"mux, nil function":  func() { mux.HandleFunc("/c", scopes.Authenticated(), nil) },
@@ -306,65 +291,47 @@ func TestRegistrationFaults(t *testing.T) {
 	}
 }
 
-// TestInjectedPanics covers R-BT-13: a panic of a hook in any stage is no way in,
-// and keeps nobody out.
+// TestInjectedPanics covers R-BT-13: the panic of a hook changes no decision.
 func TestInjectedPanics(t *testing.T) {
-	issuer := testissuer.New(t)
+	issuer := issuertest.New(t)
 	panics := func(context.Context) context.Context { panic("injected " + issuer.URL()) }
 	for name, trace := range map[string]*validator.Trace{
 		"start": {ValidateStart: panics},
 		"done":  {ValidateDone: func(ctx context.Context, _ validator.ValidateDone) { panics(ctx) }},
 	} {
-		v, err := validator.New(validator.Config{Trace: trace, Issuers: []validator.Issuer{{
-			URL: issuer.URL(), Audiences: []string{"https://api.test"}, Keys: jwkscache.Static(issuer.JWKS()),
-		}}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		guard, err := middleware.New(middleware.Config{Validator: v})
-		if err != nil {
-			t.Fatal(err)
-		}
+		v := issuertest.Validator(t, validator.Config{Trace: trace, Issuers: []validator.Issuer{issuer.Config()}})
+		guard := issuertest.Guard(t, middleware.Config{Validator: v})
 		var h handler
 		response := serve(guard.Require(scopes.Authenticated(), &h), request("Bearer "+issuer.Sign(testissuer.Token{})))
 		if response.StatusCode != 200 || h.ran != 1 {
 			t.Errorf("%s: %d, handler ran %d times", name, response.StatusCode, h.ran)
 		}
-		response = serve(guard.Require(scopes.Authenticated(), &h), request("Bearer "+issuer.Sign(testissuer.Token{Fault: testissuer.ForeignKey})))
+		response = serve(guard.Require(scopes.Authenticated(), &h), request("Bearer "+issuer.Sign(testissuer.Token{Forgery: testissuer.ForeignKey})))
 		if response.StatusCode != 401 || h.ran != 1 {
 			t.Errorf("%s: a forged token: %d, handler ran %d times", name, response.StatusCode, h.ran)
 		}
 	}
-	// A panic of what judges is a refusal, and its text goes nowhere.
-	v, err := validator.New(validator.Config{Issuers: []validator.Issuer{{
-		URL: issuer.URL(), Audiences: []string{"https://api.test"}, Keys: jwkscache.Static(issuer.JWKS()), Tenant: validator.TenantRule{Fixed: "acme"},
-	}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	guard, err := middleware.New(middleware.Config{Validator: v})
-	if err != nil {
-		t.Fatal(err)
-	}
+	// A panic of a function that decides is a refusal, and its text is not reported.
+	guard := issuer.Guard(t, middleware.Config{}, func(c *validator.Issuer) { c.Tenant.Fixed = "acme" })
 	operation := scopes.Operation{Value: func(string) string { panic("injected") }}
-	good := validator.Presentation{Scheme: validator.Bearer, Token: issuer.Sign(testissuer.Token{})}
-	_, denial := guard.Check(t.Context(), good, scopes.TenantFrom("tenant"), operation)
-	if denial == nil || denial.Status != 503 || denial.Unwrap().Error() != "middleware: panic with a string while judging" {
+	good := issuer.Bearer(nil)
+	denial := routeOf(t, guard, scopes.TenantFrom("tenant")).Check(t.Context(), good, operation).Denial()
+	if denial == nil || denial.Status != 503 || denial.Unwrap().Error() != "middleware: panic with a string while checking" {
 		t.Errorf("the panic of an operation: %v", denial)
 	}
 	noticing := &middleware.Trace{TokenInURL: func(context.Context) { panic("injected") }}
 	r := request("Bearer bad")
 	r.URL.RawQuery = "access_token=a"
 	var unreached handler
-	response := serve(guardFor(t, issuer, middleware.Config{Trace: noticing}).Require(scopes.Authenticated(), &unreached), r)
+	response := serve(issuer.Guard(t, middleware.Config{Trace: noticing}).Require(scopes.Authenticated(), &unreached), r)
 	if response.StatusCode != 401 || unreached.ran != 0 {
 		t.Errorf("TokenInURL: %d, handler ran %d times", response.StatusCode, unreached.ran)
 	}
-	// A hook that reports a refusal cannot turn it.
-	denied := &middleware.Trace{Denied: func(context.Context, *middleware.Denial) { panic("injected") }}
+	// A panic of a hook that reports a refusal does not change the refusal.
+	denied := &middleware.Trace{Decided: func(context.Context, middleware.Decision) { panic("injected") }}
 	for _, fields := range [][]string{nil, {"Bearer bad"}, {"a", "b"}} {
 		var h handler
-		response := serve(guardFor(t, issuer, middleware.Config{Trace: denied}).Require(scopes.Authenticated(), &h), request(fields...))
+		response := serve(issuer.Guard(t, middleware.Config{Trace: denied}).Require(scopes.Authenticated(), &h), request(fields...))
 		if response.StatusCode/100 != 4 || h.ran != 0 {
 			t.Errorf("%v: %d, handler ran %d times", fields, response.StatusCode, h.ran)
 		}

@@ -1,11 +1,13 @@
 package middleware_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/middleware"
 	"github.com/sallyport-auth/sallyport/scopes"
 	"github.com/sallyport-auth/sallyport/testissuer"
@@ -22,8 +24,16 @@ const (
 	fromPublic  = http.StatusOK
 )
 
+// openPolicies are the policies that admit callers without credentials.
+var openPolicies = []scopes.Policy{scopes.Public(), scopes.Optional(scopes.Authenticated())}
+
 // muxOf makes a Mux with these patterns, the public ones last or first.
 func muxOf(guard *middleware.Guard, guarded, public string, publicFirst bool) *middleware.Mux {
+	return muxOfOpen(guard, guarded, public, scopes.Public(), publicFirst)
+}
+
+// muxOfOpen is muxOf with the policy open for the public patterns.
+func muxOfOpen(guard *middleware.Guard, guarded, public string, open scopes.Policy, openFirst bool) *middleware.Mux {
 	mux := guard.NewMux()
 	register := func(patterns string, policy scopes.Policy, status int) {
 		for pattern := range strings.SplitSeq(patterns, "; ") {
@@ -32,22 +42,22 @@ func muxOf(guard *middleware.Guard, guarded, public string, publicFirst bool) *m
 			}
 		}
 	}
-	if publicFirst {
-		register(public, scopes.Public(), fromPublic)
+	if openFirst {
+		register(public, open, fromPublic)
 	}
 	register(guarded, scopes.Authenticated(), fromGuarded)
-	if !publicFirst {
-		register(public, scopes.Public(), fromPublic)
+	if !openFirst {
+		register(public, open, fromPublic)
 	}
 	return mux
 }
 
 // TestOtherMethods covers R-BT-14 for methods: a path that a guarded pattern
-// lists under another method is not served by a public pattern that covers it,
-// and a caller with a valid token is told the methods that it has.
+// lists under another method is not served by an open pattern that covers it,
+// and the answer to a valid token lists the methods of the path.
 func TestOtherMethods(t *testing.T) {
-	issuer := testissuer.New(t)
-	guard := guardFor(t, issuer, middleware.Config{})
+	issuer := issuertest.New(t)
+	guard := issuer.Guard(t, middleware.Config{})
 	token := "Bearer " + issuer.Sign(testissuer.Token{})
 	const head = "GET, HEAD"
 	for _, test := range []struct {
@@ -132,27 +142,59 @@ func TestOtherMethods(t *testing.T) {
 		{"GET /admin", "www.test/", "PUT www.test/admin", fromPublic, fromPublic, ""},
 		{"GET /admin", "www.test/; /", "PUT api.test/admin", 401, 405, head},
 	} {
-		for _, publicFirst := range []bool{false, true} {
-			mux := muxOf(guard, test.guarded, test.public, publicFirst)
-			for _, authorization := range []string{"", token} {
-				want, allow := test.bare, ""
-				if authorization != "" {
-					want, allow = test.full, test.allow
-				}
-				r := requestFor(test.request, authorization)
-				policy, listed, denial := mux.PolicyFor(r)
-				response := serve(mux, r)
-				if got := response.Header.Get("Allow"); response.StatusCode != want || got != allow {
-					t.Errorf("%s guarded, %s public: %s: %d, Allow %q, want %d, %q",
-						test.guarded, test.public, test.request, response.StatusCode, got, want, allow)
-				}
-				if control := response.Header.Get("Cache-Control"); want/100 == 4 && control == "" {
-					t.Errorf("%s: %d without Cache-Control", test.request, want)
-				}
-				if ran := test.full/100 == 2; denial != nil || listed != ran || policy.IsPublic() != (want == fromPublic) {
-					t.Errorf("%s guarded, %s public: PolicyFor %s: %v, %v, %v", test.guarded, test.public, test.request, policy, listed, denial)
+		for _, open := range openPolicies {
+			for _, openFirst := range []bool{false, true} {
+				mux := muxOfOpen(guard, test.guarded, test.public, open, openFirst)
+				for _, authorization := range []string{"", token} {
+					want, allow := test.bare, ""
+					if authorization != "" {
+						want, allow = test.full, test.allow
+					}
+					checkAnswer(t, mux, requestFor(test.request, authorization), fmt.Sprintf("%s guarded, %s %v: %s", test.guarded, test.public, open, test.request), want, allow)
+					route := mux.Match(requestFor(test.request, authorization))
+					if ran := test.full/100 == 2; route.Listed() != ran || (route.Policy().String() == open.String()) != (want == fromPublic) {
+						t.Errorf("%s guarded, %s %v: Match %s: %v, %v", test.guarded, test.public, open, test.request, route.Policy(), route.Listed())
+					}
 				}
 			}
+		}
+	}
+}
+
+// checkAnswer reports whether mux answers r with another status or another Allow
+// field, or refuses it without Cache-Control.
+func checkAnswer(t *testing.T, mux *middleware.Mux, r *http.Request, name string, want int, allow string) {
+	t.Helper()
+	response := serve(mux, r)
+	if got := response.Header.Get("Allow"); response.StatusCode != want || got != allow {
+		t.Errorf("%s: %d, Allow %q, want %d, %q", name, response.StatusCode, got, want, allow)
+	}
+	if control := response.Header.Get("Cache-Control"); want/100 == 4 && control == "" {
+		t.Errorf("%s: %d without Cache-Control", name, want)
+	}
+}
+
+// TestOptionalIsNotGuarded shows that an optional pattern keeps no open one from
+// serving its path under another method, and causes no warning.
+func TestOptionalIsNotGuarded(t *testing.T) {
+	guard := issuertest.New(t).Guard(t, middleware.Config{})
+	for _, open := range openPolicies {
+		mux := guard.NewMux()
+		mux.Handle("GET /catalog", scopes.Optional(scopes.All("read")), marked(fromGuarded))
+		mux.Handle("/", open, marked(fromPublic))
+		for request, want := range map[string]int{
+			"GET /catalog": fromGuarded, "POST /catalog": fromPublic, "GET /catalog/": fromPublic,
+		} {
+			checkAnswer(t, mux, requestFor(request, ""), fmt.Sprintf("%v: %s", open, request), want, "")
+		}
+		if warnings := mux.Warnings(); len(warnings) != 0 {
+			t.Errorf("%v: %q", open, warnings)
+		}
+		mux.Handle("GET /admin", scopes.Authenticated(), marked(fromGuarded))
+		mux.Handle("POST /admin/{$}", scopes.Optional(scopes.All("read")), marked(fromGuarded))
+		checkAnswer(t, mux, requestFor("GET /admin/", ""), fmt.Sprintf("%v: GET /admin/", open), fromPublic, "")
+		if warnings := mux.Warnings(); len(warnings) != 1 || !strings.HasPrefix(warnings[0], `pattern "/" is `) {
+			t.Errorf("%v: %q", open, warnings)
 		}
 	}
 }
@@ -173,10 +215,10 @@ func requestFor(line, authorization string) *http.Request {
 	return r
 }
 
-// TestAllowedMethods shows what adapters are told of requests that are not
-// routed.
+// TestAllowedMethods shows which methods AllowedMethods returns for requests that no
+// pattern matches.
 func TestAllowedMethods(t *testing.T) {
-	guard := guardFor(t, testissuer.New(t), middleware.Config{})
+	guard := issuertest.New(t).Guard(t, middleware.Config{})
 	mux := muxOf(guard, "GET /admin; POST /admin; GET /a/{id}", "/any; DELETE /other", true)
 	for line, want := range map[string]string{
 		"PUT /admin":   "GET HEAD POST",
@@ -199,7 +241,7 @@ func TestAllowedMethods(t *testing.T) {
 // TestPublicAllocations shows that guarded patterns cost a public one no
 // allocation.
 func TestPublicAllocations(t *testing.T) {
-	guard := guardFor(t, testissuer.New(t), middleware.Config{})
+	guard := issuertest.New(t).Guard(t, middleware.Config{})
 	const patterns = "GET /a; PUT /a/{b}; POST /a/{b}/c; DELETE /d/{$}"
 	w := httptest.NewRecorder()
 	perRequest := func(mux *middleware.Mux) float64 {

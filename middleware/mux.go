@@ -1,8 +1,8 @@
 package middleware
 
 import (
-	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"net/http"
 	"slices"
@@ -10,27 +10,29 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/sallyport-auth/sallyport/internal/fault"
 	"github.com/sallyport-auth/sallyport/scopes"
-	"github.com/sallyport-auth/sallyport/validator"
 )
 
 // Mux is an [http.ServeMux] on which every pattern has a policy: there is no
 // way to add a handler without one.
 //
-// A path that a router and an application could read differently
-// ([AmbiguousPath]) is answered with 400 before any pattern is looked up. A
-// request that no pattern matches needs a valid token. It is then told 405, with
-// the methods in the Allow field, if its path is listed under others, and 404
-// otherwise. There are no redirects to a path with a slash more.
+// A path that a router and an application could read differently is answered with
+// 400 before a pattern is looked up; docs/http.md has the rules. A request that no
+// pattern matches needs a valid token. With one the answer is 405, with the methods
+// in the Allow field, if the path is registered under other methods, and 404
+// otherwise. There are no redirects to a path with a trailing slash.
 //
-// A public pattern does not open a path that a guarded pattern lists under
-// another method: with "GET /admin" guarded and "/" public, PUT /admin is not
-// listed. Only a pattern that is no broader than the guarded one, such as
-// "PUT /admin" or "/admin", serves it. See [Mux.Warnings] for what stays open.
+// A pattern is open if its policy admits callers without credentials
+// ([scopes.Public], [scopes.Optional]), and guarded otherwise. An open pattern does
+// not serve a path that is registered with a guarded pattern under another method:
+// with "GET /admin" guarded and "/" open, PUT /admin matches no pattern. Only an open
+// pattern that is not broader than the guarded one, such as "PUT /admin" or "/admin",
+// serves it. [Mux.Warnings] names the cases that this rule does not cover.
 //
 // Where patterns name hosts, a Host field that is not in lower case or ends with
 // a dot is answered with 400; CONNECT always is.
-// OPTIONS and HEAD are methods like any other; a GET pattern serves HEAD too.
+// OPTIONS and HEAD are methods like any other. A GET pattern serves HEAD too.
 //
 // A Mux that [Guard.NewMux] did not make answers 503.
 type Mux struct {
@@ -38,46 +40,83 @@ type Mux struct {
 	mux      *http.ServeMux
 	trees    atomic.Bool // some pattern covers a subtree
 	hosts    atomic.Bool // some pattern names a host
-	unlisted *door
+	unlisted *Route      // copied for each request that no pattern matches
 	catchAll sync.Once
 
 	mu      sync.Mutex
 	entries []*entry // in the order of registration
 }
 
-// NewMux makes an empty Mux, which answers 401 or 404 to everything.
+// NewMux makes an empty Mux, which answers 401 or 404 to everything. It panics
+// if [New] or [For] did not make g.
 func (g *Guard) NewMux() *Mux {
-	m := &Mux{guard: g, mux: http.NewServeMux()}
-	m.unlisted = g.compiled("unlisted", scopes.Authenticated()).before("unlisted", http.HandlerFunc(m.serveUnlisted))
-	return m
+	if !g.made() {
+		panic("middleware: NewMux: the Guard was not made by New or For")
+	}
+	return &Mux{guard: g, mux: http.NewServeMux(), unlisted: g.Unlisted()}
 }
 
 // Handle registers handler for pattern, which has the syntax of
-// [http.ServeMux], behind policy. It panics, like ServeMux, if the pattern is
-// bad or conflicts with another, and if the policy has a fault or looks for a
-// wildcard that the pattern does not have ([scopes.TenantFrom]).
+// [http.ServeMux], behind policy. It panics, like ServeMux, where [Mux.Add] returns
+// an error. The pattern is the name of the route and so a label of metrics, as it
+// is written and of any length.
 func (m *Mux) Handle(pattern string, policy scopes.Policy, handler http.Handler) {
-	route := fmt.Sprintf("pattern %q", pattern)
-	if !m.made() {
-		panic(fmt.Sprintf("middleware: %s: the Mux was not made by NewMux", route))
+	if handler == nil {
+		panic(fmt.Sprintf("middleware: pattern %q: the handler is nil", pattern))
 	}
-	d := m.guard.compiled(route, policy).before(route, handler)
-	for _, name := range d.policy.Values() {
-		if !strings.Contains(pattern, "{"+name+"}") && !strings.Contains(pattern, "{"+name+"...}") {
-			panic(fmt.Sprintf("middleware: %s: the policy compares with the wildcard {%s}, which the pattern does not have", route, name))
-		}
+	if _, err := m.add(pattern, policy, handler); err != nil {
+		panic(err.Error())
 	}
-	m.register(&entry{mux: m, pattern: parsePattern(pattern), door: d})
 }
 
-// register adds e, whose pattern ServeMux checks.
-func (m *Mux) register(e *entry) {
+// Add registers a route without a handler, for programs that decide on requests
+// and let others serve them ([Mux.Match]). The Mux itself answers 404 to a request
+// that may pass. The error joins all faults: those of the policy, a pattern that is
+// malformed or in conflict with another, and a wildcard that the policy looks for
+// ([scopes.TenantFrom]) and the pattern does not have. It is also an error to add a
+// pattern for all requests, such as "/", after the Mux has served a request.
+func (m *Mux) Add(pattern string, policy scopes.Policy) (*Route, error) {
+	return m.add(pattern, policy, http.NotFoundHandler())
+}
+
+func (m *Mux) add(pattern string, policy scopes.Policy, handler http.Handler) (*Route, error) {
+	all := fault.In("middleware")
+	faults := all.At(pattern)
+	if !m.made() {
+		faults.Add("cannot be registered: the Mux was not made by NewMux", "make it with Guard.NewMux")
+		return nil, faults.Err()
+	}
+	route, err := m.guard.compile(pattern, policy)
+	if all.Merge(err); err != nil {
+		return nil, all.Err()
+	}
+	for _, name := range route.policy.Values() {
+		if !strings.Contains(pattern, "{"+name+"}") && !strings.Contains(pattern, "{"+name+"...}") {
+			faults.Addf("put it into the pattern", "has no wildcard {%s}, with which the policy compares", name)
+		}
+	}
+	if err := faults.Err(); err != nil {
+		return nil, err
+	}
+	e := &entry{pattern: parsePattern(pattern), handler: &guarded{route: route, next: handler}, unlisted: m.serveUnlisted}
+	if problem, mend := m.register(e); problem != "" {
+		faults.Add(problem, mend)
+		return nil, faults.Err()
+	}
+	return route, nil
+}
+
+// register adds e, and returns what is wrong with its pattern, or "", and what to
+// do about it.
+func (m *Mux) register(e *entry) (problem, mend string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, other := range m.entries {
 		e.yieldTo(other)
 	}
-	m.handle(e)
+	if problem, mend := m.handle(e); problem != "" {
+		return problem, mend
+	}
 	for _, other := range m.entries {
 		other.yieldTo(e)
 	}
@@ -88,11 +127,13 @@ func (m *Mux) register(e *entry) {
 	if e.pattern.host != "" {
 		m.hosts.Store(true)
 	}
+	return "", ""
 }
 
-// handle gives e to ServeMux. Its panic names the line in this file as the place
-// where each pattern was registered, so handle panics anew, with the patterns.
-func (m *Mux) handle(e *entry) {
+// handle gives e to ServeMux and returns why that panicked, or "", and what to do
+// about it. The text of the panic names the line in this file as the place where
+// each pattern was registered, so a conflict is explained anew, with the patterns.
+func (m *Mux) handle(e *entry) (problem, mend string) {
 	defer func() {
 		cause := recover()
 		if cause == nil {
@@ -100,18 +141,24 @@ func (m *Mux) handle(e *entry) {
 		}
 		for _, other := range m.entries {
 			if why, conflicts := conflictOf(e.pattern, other.pattern); conflicts {
-				panic(fmt.Sprintf("middleware: pattern %q: conflicts with pattern %q: %s", e.pattern.text, other.pattern.text, why))
+				problem = fmt.Sprintf("conflicts with pattern %q: %s", other.pattern.text, why)
+				return
 			}
 		}
-		panic(fmt.Sprintf("middleware: pattern %q: %v", e.pattern.text, cause))
+		if _, conflicts := conflictOf(e.pattern, parsePattern(unlistedPattern)); conflicts { // with handleUnlisted
+			problem, mend = "matches all requests, and the Mux has already served a request", "register it before the first request"
+			return
+		}
+		problem = fmt.Sprintf("is not a pattern: %v", cause)
 	}()
 	m.mux.Handle(e.pattern.text, e)
+	return "", ""
 }
 
-// made reports whether [Guard.NewMux] made m.
+// made reports whether [Guard.NewMux] returned m.
 func (m *Mux) made() bool { return m != nil && m.guard != nil }
 
-// HandleFunc is Handle for a function.
+// HandleFunc registers a function as Handle does.
 func (m *Mux) HandleFunc(pattern string, policy scopes.Policy, handler func(http.ResponseWriter, *http.Request)) {
 	if handler == nil {
 		panic(fmt.Sprintf("middleware: pattern %q: the handler is nil", pattern))
@@ -119,15 +166,17 @@ func (m *Mux) HandleFunc(pattern string, policy scopes.Policy, handler func(http
 	m.Handle(pattern, policy, http.HandlerFunc(handler))
 }
 
-// Routes are what is registered, in that order, by pattern and with its policy
-// under the Guard's Hierarchy, for reports and checks at start-up. What none of
-// them matches needs [scopes.Authenticated].
-func (m *Mux) Routes() []scopes.Route {
-	var routes []scopes.Route
-	for _, e := range m.listed() {
-		routes = append(routes, scopes.Route{Name: e.pattern.text, Policy: e.door.policy})
+// Routes returns the names and policies of the registered routes, in the order of
+// registration, for reports and checks at start-up. A request that none of them
+// matches needs a valid token ([scopes.Authenticated]).
+func (m *Mux) Routes() iter.Seq2[string, scopes.Policy] {
+	return func(yield func(string, scopes.Policy) bool) {
+		for _, e := range m.listed() {
+			if route := e.handler.route; !yield(route.name, route.policy) {
+				return
+			}
+		}
 	}
-	return routes
 }
 
 func (m *Mux) listed() []*entry {
@@ -139,43 +188,46 @@ func (m *Mux) listed() []*entry {
 	return slices.Clip(m.entries)
 }
 
-// Policies are those of [Mux.Routes], for package resourcemeta.
+// Policies returns the policies of [Mux.Routes], for package resourcemeta.
 func (m *Mux) Policies() []scopes.Policy {
-	routes := m.Routes()
-	policies := make([]scopes.Policy, len(routes))
-	for i := range routes {
-		policies[i] = routes[i].Policy
+	var policies []scopes.Policy
+	for _, policy := range m.Routes() {
+		policies = append(policies, policy)
 	}
 	return policies
 }
 
-var (
-	errAmbiguousPath = validator.Refuse(validator.MalformedRequest,
-		errors.New("middleware: the path can be read in more than one way"))
-	errAmbiguousHost = validator.Refuse(validator.MalformedRequest,
-		errors.New("middleware: the host is not in lower case, or ends with a dot, and patterns tell hosts apart"))
-	errConnect = validator.Refuse(validator.MalformedRequest,
-		errors.New("middleware: CONNECT is for proxies"))
-)
-
-// PolicyFor is the policy that r would be judged by, found in the same way and
-// without judging it. A request that no pattern matches is not listed: the
-// policy is then [scopes.Authenticated], and the answer 405 if there are
-// [Mux.AllowedMethods], 404 otherwise. A request that is answered with 400 before
-// any pattern is looked up has a Denial.
-func (m *Mux) PolicyFor(r *http.Request) (policy scopes.Policy, listed bool, denial *Denial) {
+// Match returns the Route by which the Mux decides on r. It is never nil, so an
+// adapter that lets others serve the requests needs its Check only:
+//
+//   - a registered route
+//   - a Route that is not Listed, for a request that no pattern matches. It refuses
+//     a valid token with 405 if there are [Mux.AllowedMethods], with 404 otherwise,
+//     and other tokens as [scopes.Authenticated] does.
+//   - a Route that refuses everything with 400, for a request that cannot be looked
+//     up safely.
+func (m *Mux) Match(r *http.Request) *Route {
 	if !m.made() {
-		return scopes.Policy{}, false, unmade
+		return new(Route)
 	}
-	if denial := m.refuse(r); denial != nil {
-		return scopes.Policy{}, false, denial
+	if err := m.ambiguity(r); err != nil {
+		return m.guard.ambiguous(err)
 	}
-	d := m.find(r)
-	return d.policy, d != m.unlisted, nil
+	if e := m.find(r); e != nil {
+		return e.handler.route
+	}
+	return m.missing(r)
+}
+
+// missing returns the Route for r, which no pattern matches.
+func (m *Mux) missing(r *http.Request) *Route {
+	route := *m.unlisted
+	route.allowed = func() []string { return m.AllowedMethods(r) }
+	return &route
 }
 
 // AllowedMethods returns the methods under which the path of r is listed, sorted,
-// of those that the patterns of m name; with HEAD where GET is one. A public
+// of those that the patterns of m name; with HEAD where GET is one. An open
 // pattern for OPTIONS alone lists no path, so that one for the preflights of all
 // paths ("OPTIONS /") leaves the others unlisted.
 func (m *Mux) AllowedMethods(r *http.Request) []string {
@@ -191,12 +243,12 @@ func (m *Mux) AllowedMethods(r *http.Request) []string {
 	for _, method := range slices.Sorted(maps.Keys(named)) {
 		// The look-up reads nothing else of a request.
 		same := &http.Request{Method: method, Host: r.Host, URL: r.URL}
-		if m.refuse(same) != nil {
+		if m.ambiguity(same) != nil {
 			continue
 		}
-		if d := m.find(same); d != m.unlisted {
+		if e := m.find(same); e != nil {
 			allowed = append(allowed, method)
-			listed = listed || method != http.MethodOptions || !d.policy.IsPublic()
+			listed = listed || method != http.MethodOptions || !e.isOpen()
 		}
 	}
 	if !listed {
@@ -205,20 +257,13 @@ func (m *Mux) AllowedMethods(r *http.Request) []string {
 	return allowed
 }
 
-// serveUnlisted answers a request that no pattern matches and that had a valid
-// token.
+// serveUnlisted answers a request that no pattern matches.
 func (m *Mux) serveUnlisted(w http.ResponseWriter, r *http.Request) {
-	allowed := m.AllowedMethods(r)
-	if len(allowed) == 0 {
-		http.NotFound(w, r)
-		return
-	}
-	w.Header().Set("Allow", strings.Join(allowed, ", "))
-	http.Error(w, "405 method not allowed", http.StatusMethodNotAllowed)
+	(&guarded{route: m.missing(r)}).ServeHTTP(w, r)
 }
 
-// Contract is what the routes demand, as data: what clients have to know, and
-// what a test compares with the one that was agreed on ([scopes.Contract.Drift]).
+// Contract returns what the routes demand, as data: to publish, and for a test
+// that compares it with the contract that was agreed on ([scopes.Contract.Drift]).
 func (m *Mux) Contract() scopes.Contract {
 	contract := scopes.NewContract(m.Routes())
 	if !m.made() {
@@ -233,12 +278,12 @@ func (m *Mux) Contract() scopes.Contract {
 	return contract
 }
 
-// find returns the door that r belongs to.
-func (m *Mux) find(r *http.Request) *door {
-	if e := m.lookUp(r); e != nil {
-		return e.doorFor(r)
+// find returns the entry that r belongs to, or nil if no pattern matches it.
+func (m *Mux) find(r *http.Request) *entry {
+	if e := m.lookUp(r); e != nil && e.serves(r) {
+		return e
 	}
-	return m.unlisted
+	return nil
 }
 
 // lookUp returns the entry whose pattern matches r, or nil if there is none or
@@ -252,54 +297,46 @@ func (m *Mux) lookUp(r *http.Request) *entry {
 // ServeHTTP answers r by the handler of its pattern, if the policy permits.
 func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !m.made() {
-		unmade.ServeHTTP(w, r)
+		denialOf(errUnmade).ServeHTTP(w, r)
 		return
 	}
-	if denial := m.refuse(r); denial != nil {
-		m.guard.denied(r.Context(), denial)
-		denial.ServeHTTP(w, r)
+	if err := m.ambiguity(r); err != nil {
+		m.guard.refuseAmbiguous(w, r, err)
 		return
 	}
 	m.catchAll.Do(m.handleUnlisted)
-	if m.trees.Load() && !strings.HasSuffix(r.URL.Path, "/") {
-		// ServeMux would redirect to the subtree, and so tell anybody that
-		// it exists.
-		if m.lookUp(r) == nil {
-			m.unlisted.ServeHTTP(w, r)
-			return
-		}
+	if m.trees.Load() && !strings.HasSuffix(r.URL.Path, "/") && m.lookUp(r) == nil {
+		// ServeMux would redirect to the subtree, also without a token, and so show
+		// that it exists.
+		m.serveUnlisted(w, r)
+		return
 	}
 	m.mux.ServeHTTP(w, r)
 }
 
-// refuse answers with 400 what cannot be looked up safely.
-func (m *Mux) refuse(r *http.Request) *Denial {
-	var cause error
+// ambiguity returns why r cannot be looked up safely, or nil.
+func (m *Mux) ambiguity(r *http.Request) error {
 	switch {
 	case r.URL == nil:
-		cause = errNoURL
+		return errNoURL
 	case r.Method == http.MethodConnect: // ServeMux reads its host and path by other rules
-		cause = errConnect
-	case AmbiguousPath(r.URL.EscapedPath()):
-		cause = errAmbiguousPath
+		return errConnect
+	case ambiguousPath(r.URL.EscapedPath()):
+		return errAmbiguousPath
 	case m.hosts.Load() && ambiguousHost(r.Host):
-		cause = errAmbiguousHost
+		return errAmbiguousHost
 	default:
 		return nil
 	}
-	return &Denial{Reason: validator.MalformedRequest, Status: http.StatusBadRequest, cause: cause, manner: m.guard.manner}
 }
 
-// ambiguousHost reports whether host has another spelling, which ServeMux would
-// take for another host (RFC 9110 §4.2.3).
-func ambiguousHost(host string) bool {
-	name, _, _ := strings.Cut(host, ":")
-	return strings.ToLower(host) != host || strings.HasSuffix(name, ".")
-}
-
-// handleUnlisted catches what no pattern matches, unless the user has a
-// pattern that catches everything.
+// handleUnlisted registers the answer to requests that no pattern matches, unless
+// the user has registered a pattern that matches all.
 func (m *Mux) handleUnlisted() {
 	defer func() { _ = recover() }() // ServeMux panics on the conflict
-	m.mux.Handle("/", m.unlisted)
+	m.mux.Handle(unlistedPattern, http.HandlerFunc(m.serveUnlisted))
 }
+
+// unlistedPattern is the pattern under which ServeMux gets the answer to requests
+// that no registered pattern matches.
+const unlistedPattern = "/"

@@ -8,14 +8,17 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/middleware"
 	"github.com/sallyport-auth/sallyport/scopes"
 	"github.com/sallyport-auth/sallyport/testissuer"
+	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// TestMissingWildcard: a route whose policy could permit nobody does not start.
+// TestMissingWildcard shows that a policy which looks for a wildcard that the pattern
+// does not have is a fault.
 func TestMissingWildcard(t *testing.T) {
-	guard := guardFor(t, testissuer.New(t), middleware.Config{})
+	guard := issuertest.New(t).Guard(t, middleware.Config{})
 	tenant := scopes.TenantFrom("tenant")
 	for _, row := range []struct {
 		pattern string
@@ -32,7 +35,7 @@ func TestMissingWildcard(t *testing.T) {
 		func() {
 			defer func() {
 				cause := recover()
-				if (cause == nil) != row.starts || cause != nil && !strings.Contains(cause.(string), "{tenant}, which the pattern does not have") {
+				if (cause == nil) != row.starts || cause != nil && !strings.Contains(cause.(string), " has no wildcard {tenant}, ") {
 					t.Errorf("%s with %v: %v", row.pattern, row.policy, cause)
 				}
 			}()
@@ -41,17 +44,18 @@ func TestMissingWildcard(t *testing.T) {
 	}
 }
 
-// TestPatternFaults shows that a pattern that ServeMux refuses is told with the
-// pattern that it conflicts with, and without lines of this package.
+// TestPatternFaults shows that the fault of a pattern names the pattern that it
+// conflicts with, and no lines of this package.
 func TestPatternFaults(t *testing.T) {
-	guard := guardFor(t, testissuer.New(t), middleware.Config{})
+	guard := issuertest.New(t).Guard(t, middleware.Config{})
 	for _, row := range []struct{ first, second, want string }{
-		{"GET /a", "GET /a", `middleware: pattern "GET /a": conflicts with pattern "GET /a": GET /a matches the same requests as GET /a`},
-		{"/a/{x}", "/{y}/b", `middleware: pattern "/{y}/b": conflicts with pattern "/a/{x}": /{y}/b and /a/{x} both match some paths, like "/a/b". But neither`},
-		{"GET /{a}/b", "/x/{b}", `middleware: pattern "/x/{b}": conflicts with pattern "GET /{a}/b": `},
-		{"/a", "/{", `middleware: pattern "/{": parsing "/{": `},
-		{"/a", "", `middleware: pattern "": http: invalid pattern`},
-		{"/a", "GET", `middleware: pattern "GET": parsing "GET": `},
+		{"GET /a", "GET /a", `middleware: GET /a conflicts with pattern "GET /a": GET /a matches the same requests as GET /a`},
+		{"/a/{x}", "/{y}/b", `middleware: /{y}/b conflicts with pattern "/a/{x}": /{y}/b and /a/{x} both match some paths, like "/a/b". But neither`},
+		{"GET /{a}/b", "/x/{b}", `middleware: /x/{b} conflicts with pattern "GET /{a}/b": `},
+		{"/a", "/{", `middleware: /{ is not a pattern: parsing "/{": `},
+		{"/a", "", `middleware: is not a pattern: http: invalid pattern`},
+		{"/a", "GET", `middleware: GET is not a pattern: parsing "GET": `},
+		{"/a", "/ x", `middleware: / x is not a pattern: `},
 	} {
 		mux := guard.NewMux()
 		mux.Handle("PUT /other", scopes.Public(), new(handler))
@@ -65,15 +69,61 @@ func TestPatternFaults(t *testing.T) {
 			}()
 			mux.Handle(row.second, scopes.Authenticated(), new(handler))
 		}()
-		if routes := mux.Routes(); len(routes) != 2 {
+		if routes := mux.Policies(); len(routes) != 2 {
 			t.Errorf("%q after %q: %v", row.second, row.first, routes)
 		}
 	}
 }
 
+// TestCatchAllTooLate shows that a pattern for all requests cannot be registered after
+// the Mux has served a request, and that the fault says so.
+func TestCatchAllTooLate(t *testing.T) {
+	guard := issuertest.New(t).Guard(t, middleware.Config{})
+	for _, pattern := range []string{"/", "/{rest...}"} {
+		mux := guard.NewMux()
+		mux.Handle("GET /a", scopes.Public(), new(handler))
+		serve(mux, request())
+		_, err := mux.Add(pattern, scopes.Public())
+		faults := validator.Faults(err)
+		if len(faults) != 1 || faults[0].Path != pattern || faults[0].Problem != "matches all requests, and the Mux has already served a request" ||
+			faults[0].Mend != "register it before the first request" {
+			t.Errorf("%s: %v", pattern, err)
+		}
+		if _, err := mux.Add("GET /b", scopes.Public()); err != nil {
+			t.Error(err)
+		}
+		if _, err := mux.Add("/{", scopes.Public()); err == nil || !strings.Contains(err.Error(), "is not a pattern: parsing") {
+			t.Error(err)
+		}
+	}
+}
+
+// TestPatternsOfServeMux shows that a Mux takes the patterns that ServeMux takes, also
+// long ones and those with tabs, and that Guard.Route takes only short printable names.
+func TestPatternsOfServeMux(t *testing.T) {
+	guard := issuertest.New(t).Guard(t, middleware.Config{})
+	for pattern, path := range map[string]string{
+		"GET\t/x":                                "/x",
+		"GET \t /x":                              "/x",
+		"GET /\u00e4":                            "/\u00e4",
+		"GET /" + strings.Repeat("segment/", 70): "/" + strings.Repeat("segment/", 70),
+	} {
+		mux := guard.NewMux()
+		mux.Handle(pattern, scopes.Public(), new(handler))
+		r := request()
+		r.URL.Path = path
+		if route := mux.Match(r); route.Name() != pattern || serve(mux, r).StatusCode != 200 {
+			t.Errorf("%.40q: the route is %.40q", pattern, route.Name())
+		}
+		if _, err := guard.Route(pattern, scopes.Public()); (err == nil) != (pattern == "GET /\u00e4") {
+			t.Errorf("Guard.Route(%.40q): %v", pattern, err)
+		}
+	}
+}
+
 func TestMux(t *testing.T) {
-	issuer := testissuer.New(t)
-	mux := guardFor(t, issuer, middleware.Config{}).NewMux()
+	issuer := issuertest.New(t)
+	mux := issuer.Guard(t, middleware.Config{}).NewMux()
 	mux.HandleFunc("GET /orders/{id}", scopes.All("read"), func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "order "+r.PathValue("id"))
 	})
@@ -95,7 +145,7 @@ func TestMux(t *testing.T) {
 		{"POST", "/orders", read, 403, ""},
 		{"GET", "/open", "", 200, ""},
 		{"HEAD", "/open", "", 200, ""},
-		// R-BT-14: what is not listed needs a token before it is told anything.
+		// R-BT-14: an unlisted path is answered with 401 unless the token is valid.
 		{"POST", "/open", "", 401, ""},
 		{"POST", "/open", read, 405, ""},
 		{"DELETE", "/orders/7", "", 401, ""},
@@ -127,8 +177,8 @@ func TestMux(t *testing.T) {
 // TestMuxPaths covers R-BT-15: a path that could be read in two ways is answered
 // with a plain 400, with and without credentials, and no handler runs.
 func TestMuxPaths(t *testing.T) {
-	issuer := testissuer.New(t)
-	mux := guardFor(t, issuer, middleware.Config{}).NewMux()
+	issuer := issuertest.New(t)
+	mux := issuer.Guard(t, middleware.Config{}).NewMux()
 	var h handler
 	mux.Handle("/public/", scopes.Public(), &h)
 	mux.Handle("GET /orders/{rest...}", scopes.All("admin"), &h)
@@ -151,10 +201,10 @@ func TestMuxPaths(t *testing.T) {
 	}
 }
 
-// TestMuxHosts shows that a host cannot be spelt so as to get the policy of
-// another (RFC 9110 §4.2.3), and that CONNECT gets none.
+// TestMuxHosts shows that no spelling of a host gets the policy of another host
+// (RFC 9110 §4.2.3), and that CONNECT is refused.
 func TestMuxHosts(t *testing.T) {
-	guard := guardFor(t, testissuer.New(t), middleware.Config{})
+	guard := issuertest.New(t).Guard(t, middleware.Config{})
 	plain, hosts := guard.NewMux(), guard.NewMux()
 	plain.Handle("/", scopes.Public(), new(handler))
 	hosts.Handle("/", scopes.Public(), new(handler))
@@ -182,11 +232,13 @@ func TestMuxHosts(t *testing.T) {
 	}
 }
 
-// TestPolicyFor shows that it finds what ServeHTTP judges by.
-func TestPolicyFor(t *testing.T) {
-	mux := guardFor(t, testissuer.New(t), middleware.Config{}).NewMux()
+// TestMatch shows that Match returns the route by which ServeHTTP decides.
+func TestMatch(t *testing.T) {
+	issuer := issuertest.New(t)
+	mux := issuer.Guard(t, middleware.Config{}).NewMux()
 	mux.Handle("GET /orders/{id}", scopes.All("read"), new(handler))
 	mux.Handle("/tree/", scopes.Public(), new(handler))
+	token := "Bearer " + issuer.Sign(testissuer.Token{Scope: "read"})
 	for _, test := range []struct {
 		method, path, policy string
 		listed               bool
@@ -194,28 +246,33 @@ func TestPolicyFor(t *testing.T) {
 	}{
 		{"GET", "/orders/7", `All("read")`, true, 0},
 		{"HEAD", "/orders/7", `All("read")`, true, 0},
-		{"POST", "/orders/7", "Authenticated()", false, 0},
+		{"POST", "/orders/7", "Authenticated()", false, 405},
 		{"GET", "/tree/a", "Public()", true, 0},
-		{"GET", "/tree", "Authenticated()", false, 0},
-		{"GET", "/x", "Authenticated()", false, 0},
+		{"GET", "/tree", "Authenticated()", false, 404},
+		{"GET", "/x", "Authenticated()", false, 404},
 		{"GET", "/orders/../orders/7", "Policy{}", false, 400},
 	} {
 		for range 2 { // before and after the first request
 			r := httptest.NewRequest(http.MethodGet, "/", nil)
 			r.Method, r.URL.Path = test.method, test.path
-			policy, listed, denial := mux.PolicyFor(r)
-			if policy.String() != test.policy || listed != test.listed || (denial != nil) != (test.status != 0) {
-				t.Errorf("%s %s: %v %v %v, want %+v", test.method, test.path, policy, listed, denial, test)
+			route := mux.Match(r)
+			denial := route.Check(t.Context(), presented(token), scopes.Operation{}).Denial()
+			status := 0
+			if denial != nil {
+				status = denial.Status
+			}
+			if route.Policy().String() != test.policy || route.Listed() != test.listed || status != test.status {
+				t.Errorf("%s %s: %v %v %v, want %+v", test.method, test.path, route.Policy(), route.Listed(), denial, test)
 			}
 			serve(mux, r)
 		}
 	}
 }
 
-// TestMuxCatchAll shows that a catch-all of the user's takes the place of ours.
+// TestMuxCatchAll shows that a registered catch-all replaces that of the Mux.
 func TestMuxCatchAll(t *testing.T) {
 	for _, pattern := range []string{"/", "/{rest...}", "GET /"} {
-		mux := guardFor(t, testissuer.New(t), middleware.Config{}).NewMux()
+		mux := issuertest.New(t).Guard(t, middleware.Config{}).NewMux()
 		mux.Handle(pattern, scopes.Public(), new(handler))
 		if response := serve(mux, httptest.NewRequest(http.MethodGet, "/x", nil)); response.StatusCode != 200 {
 			t.Errorf("%s: %d", pattern, response.StatusCode)
@@ -223,20 +280,34 @@ func TestMuxCatchAll(t *testing.T) {
 	}
 }
 
-// FuzzMuxPath covers R-BT-15 as a property: whatever the path, the handler
-// behind the admin policy does not run without a token, and neither does the
-// public one for a path that Go's own ServeMux would clean.
+// FuzzMuxPath covers R-BT-15 as a property: without a token, no path reaches the
+// handler behind the admin policy, and no path that ServeMux would clean reaches the
+// public handler. Beside a guarded subtree, an open catch-all serves none of its paths
+// under any method.
 func FuzzMuxPath(f *testing.F) {
 	for _, path := range []string{"/public/a", "/admin", "/public/../admin", "/public/%2e%2e/admin", "//admin", "/public/..;/admin", "/admin/", "/%61dmin"} {
 		f.Add(path)
 	}
-	issuer, err := testissuer.Start(testissuer.Config{InMemory: true})
-	if err != nil {
-		f.Fatal(err)
-	}
-	defer issuer.Close()
+	issuer := issuertest.New(f)
 	f.Fuzz(func(t *testing.T, path string) {
-		mux := guardFor(t, issuer, middleware.Config{}).NewMux()
+		for _, policy := range openPolicies {
+			for _, method := range []string{http.MethodGet, http.MethodPut} {
+				mux := issuer.Guard(t, middleware.Config{}).NewMux()
+				var admin, open handler
+				mux.Handle("GET /admin/{rest...}", scopes.All("admin"), &admin)
+				mux.Handle("GET /admin", scopes.All("admin"), &admin)
+				mux.Handle("/", policy, &open)
+				r, err := http.NewRequest(method, "http://api.test"+path, nil)
+				if err != nil || r.URL.Host != "api.test" {
+					return
+				}
+				serve(mux, r)
+				if isAdmin := r.URL.Path == "/admin" || strings.HasPrefix(r.URL.Path, "/admin/"); admin.ran != 0 || open.ran != 0 && isAdmin {
+					t.Errorf("%v: %s %q reached a handler without a token", policy, method, path)
+				}
+			}
+		}
+		mux := issuer.Guard(t, middleware.Config{}).NewMux()
 		var admin, public handler
 		mux.Handle("/admin/{rest...}", scopes.All("admin"), &admin)
 		mux.Handle("/admin", scopes.All("admin"), &admin)

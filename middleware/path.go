@@ -12,16 +12,32 @@ import (
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// errNoURL refuses a request that no server made. There is no path to judge.
-var errNoURL = validator.Refuse(validator.MalformedRequest, errors.New("middleware: the request has no URL"))
+// Errors of requests that cannot be looked up safely.
+var (
+	errNoURL = validator.Refuse(validator.MalformedRequest,
+		errors.New("middleware: the request has no URL"))
+	errConnect = validator.Refuse(validator.MalformedRequest,
+		errors.New("middleware: CONNECT is not served; it is for proxies"))
+	errAmbiguousPath = validator.Refuse(validator.MalformedRequest,
+		errors.New("middleware: the path can be read in more than one way"))
+	errAmbiguousHost = validator.Refuse(validator.MalformedRequest,
+		errors.New("middleware: the host is not in lower case, or ends with a dot, and there are patterns with hosts"))
+)
 
-// AmbiguousPath reports whether the path of a request, as received and still
+// ambiguousHost reports whether host has another spelling, which ServeMux would
+// take for another host (RFC 9110 §4.2.3).
+func ambiguousHost(host string) bool {
+	name, _, _ := strings.Cut(host, ":")
+	return strings.ToLower(host) != host || strings.HasSuffix(name, ".")
+}
+
+// ambiguousPath reports whether the path of a request, as received and still
 // percent-encoded, could mean one thing to a router and another to what stands
 // behind it: not starting with a slash, empty or dot segments, a plain semicolon
 // or backslash, a broken escape, or an escape that stands for one of
 // / . \ ; ? # % or a control character, or that is not UTF-8. Such a path is
 // answered with 400 before any policy is looked up.
-func AmbiguousPath(escaped string) bool {
+func ambiguousPath(escaped string) bool {
 	if !strings.HasPrefix(escaped, "/") || strings.Contains(escaped, "//") {
 		return true
 	}
@@ -36,7 +52,8 @@ func AmbiguousPath(escaped string) bool {
 	return ambiguousEscapes(escaped)
 }
 
-// ambiguousEscapes judges what the escapes of a path stand for.
+// ambiguousEscapes reports whether an escape of a path is broken or stands for a
+// character that a router or a handler could read differently.
 func ambiguousEscapes(escaped string) bool {
 	for rest := escaped; ; {
 		_, after, found := strings.Cut(rest, "%")
@@ -57,8 +74,8 @@ func ambiguousEscapes(escaped string) bool {
 	return !utf8.ValidString(decoded)
 }
 
-// pathValues returns an accessor of r's path values, or that of net/http if
-// read is nil.
+// pathValues returns a function that reads the path values of r by read, or by
+// [http.Request.PathValue] if read is nil.
 func pathValues(r *http.Request, read func(*http.Request, string) string) func(string) string {
 	if read == nil {
 		return r.PathValue

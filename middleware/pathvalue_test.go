@@ -7,25 +7,25 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sallyport-auth/sallyport/jwkscache"
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/middleware"
 	"github.com/sallyport-auth/sallyport/scopes"
 	"github.com/sallyport-auth/sallyport/testissuer"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// TestPathValuesUnknown shows that a policy that needs a value of the path is
-// not registered where no router gives one.
+// TestPathValuesUnknown shows that Require and Middleware panic for a policy that
+// needs a value of the path if Config.PathValue is nil.
 func TestPathValuesUnknown(t *testing.T) {
-	issuer := testissuer.New(t)
-	bare := guardFor(t, issuer, middleware.Config{})
-	told := guardFor(t, issuer, middleware.Config{PathValue: (*http.Request).PathValue})
+	issuer := issuertest.New(t)
+	bare := issuer.Guard(t, middleware.Config{})
+	configured := issuer.Guard(t, middleware.Config{PathValue: (*http.Request).PathValue})
 	tenant := scopes.TenantFrom("tenant")
 	owner := scopes.Check("owner", 0, noting(new([]string)))
 	for name, register := range map[string]func(*middleware.Guard, scopes.Policy){
-		"Require":    func(g *middleware.Guard, p scopes.Policy) { g.Require(p, new(handler)) },
-		"Optional":   func(g *middleware.Guard, p scopes.Policy) { g.Optional(p, new(handler)) },
-		"Middleware": func(g *middleware.Guard, p scopes.Policy) { g.Middleware(p) },
+		"Require":           func(g *middleware.Guard, p scopes.Policy) { g.Require(p, new(handler)) },
+		"Require, optional": func(g *middleware.Guard, p scopes.Policy) { g.Require(scopes.Optional(p), new(handler)) },
+		"Middleware":        func(g *middleware.Guard, p scopes.Policy) { g.Middleware(p) },
 	} {
 		for _, test := range []struct {
 			guard  *middleware.Guard
@@ -38,18 +38,19 @@ func TestPathValuesUnknown(t *testing.T) {
 			{bare, scopes.And(scopes.Or(scopes.All("read"), tenant), scopes.MaxTokenAge(time.Hour)), false},
 			{bare, scopes.All("read"), true},
 			{bare, owner, true},
-			{told, scopes.All("read"), true},
-			{told, tenant, true},
+			{configured, scopes.All("read"), true},
+			{configured, tenant, true},
 		} {
+			function, _, _ := strings.Cut(name, ",")
 			cause := panicOf(func() { register(test.guard, test.policy) })
-			if text, _ := cause.(string); (cause == nil) != test.starts || cause != nil && !strings.HasPrefix(text, "middleware: "+name+": ") {
+			if text, _ := cause.(string); (cause == nil) != test.starts || cause != nil && !strings.HasPrefix(text, "middleware: "+function+": ") {
 				t.Errorf("%s with %v: %v", name, test.policy, cause)
 			}
 		}
 	}
 	cause, _ := panicOf(func() { bare.Middleware(tenant) }).(string)
 	if !strings.Contains(cause, "{tenant}") || !strings.Contains(cause, "Config.PathValue") {
-		t.Errorf("the mend is not told: %s", cause)
+		t.Errorf("the panic does not say what to do: %s", cause)
 	}
 }
 
@@ -63,19 +64,10 @@ func panicOf(run func()) (cause any) {
 // TestPathValue shows that a policy reads the path's values by the configured
 // accessor, and that a Mux reads its own.
 func TestPathValue(t *testing.T) {
-	issuer := testissuer.New(t)
-	v, err := validator.New(validator.Config{Issuers: []validator.Issuer{{
-		URL: issuer.URL(), Audiences: []string{"https://api.test"}, Keys: jwkscache.Static(issuer.JWKS()), Tenant: validator.TenantRule{Claim: "tenant", Owned: []string{"acme"}},
-	}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	guard, err := middleware.New(middleware.Config{Validator: v, PathValue: func(r *http.Request, name string) string {
+	issuer := issuertest.New(t)
+	guard := issuer.Guard(t, middleware.Config{PathValue: func(r *http.Request, name string) string {
 		return r.Header.Get("Router-" + name) // stands for what a router keeps
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	}}, func(c *validator.Issuer) { c.Tenant = validator.TenantRule{Claim: "tenant", Owned: []string{"acme"}} })
 	mux := guard.NewMux()
 	mux.Handle("GET /{tenant}", scopes.TenantFrom("tenant"), new(handler))
 	other := guard.Require(scopes.TenantFrom("tenant"), new(handler))
@@ -106,8 +98,8 @@ func TestPathValue(t *testing.T) {
 // still reads which its handler left behind, as http.TimeoutHandler does. That
 // goroutine races with a change. It ends the process where the values are a map.
 func TestPathValuesOfCopies(t *testing.T) {
-	issuer := testissuer.New(t)
-	guard := guardFor(t, issuer, middleware.Config{})
+	issuer := issuertest.New(t)
+	guard := issuer.Guard(t, middleware.Config{})
 	for name, set := range map[string]func(http.Handler) http.Handler{
 		"a ServeMux in front": func(next http.Handler) http.Handler {
 			mux := http.NewServeMux()
@@ -122,12 +114,12 @@ func TestPathValuesOfCopies(t *testing.T) {
 			})
 		},
 	} {
-		for door, policy := range map[string]scopes.Policy{"Require": scopes.Authenticated(), "Public": scopes.Public()} {
+		for kind, policy := range map[string]scopes.Policy{"Require": scopes.Authenticated(), "Public": scopes.Public()} {
 			left, id := make(chan struct{}), make(chan string)
 			inner := http.NewServeMux()
 			inner.HandleFunc("GET /acme/items/{id}", func(_ http.ResponseWriter, r *http.Request) {
 				if got := r.PathValue("id"); got != "5" {
-					t.Errorf("%s, %s: the handler's id is %q", name, door, got)
+					t.Errorf("%s, %s: the handler's id is %q", name, kind, got)
 				}
 				go func() {
 					_ = r.PathValue("rest") // not ordered with what the guard does
@@ -144,13 +136,13 @@ func TestPathValuesOfCopies(t *testing.T) {
 				guarded.ServeHTTP(w, r)
 				for which, seen := range map[string]*http.Request{"the request": r, "a copy": copied} {
 					if id, rest := seen.PathValue("id"), seen.PathValue("rest"); id != "acme" || rest != "items/5" {
-						t.Errorf("%s, %s: %s in front has %q and %q", name, door, which, id, rest)
+						t.Errorf("%s, %s: %s in front has %q and %q", name, kind, which, id, rest)
 					}
 				}
 			})).ServeHTTP(httptest.NewRecorder(), r)
 			close(left)
 			if got := <-id; got != "5" {
-				t.Errorf("%s, %s: a goroutine that was left has %q", name, door, got)
+				t.Errorf("%s, %s: a goroutine that was left has %q", name, kind, got)
 			}
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// pattern is a pattern of [http.ServeMux], taken apart.
+// pattern is a parsed pattern of [http.ServeMux].
 type pattern struct {
 	text     string // as it was registered
 	method   string // "": any
@@ -22,7 +22,7 @@ type segment struct {
 	rest    bool   // all that follows: {name...}, or a slash at the end of the pattern
 }
 
-// parsePattern takes text apart. It finds no faults: ServeMux does.
+// parsePattern parses text. It does not report faults; ServeMux does.
 func parsePattern(text string) *pattern {
 	p := &pattern{text: text}
 	target := text
@@ -50,7 +50,7 @@ func parseSegment(text string) segment {
 	}
 }
 
-// unescaped is the text of a segment as ServeMux compares it.
+// unescaped returns the text of a segment as ServeMux compares it.
 func unescaped(segment string) string {
 	if text, err := url.PathUnescape(segment); err == nil {
 		return text
@@ -154,8 +154,8 @@ func (p *pattern) serves(method string) bool {
 	return p.method == "" || p.method == method || p.method == http.MethodGet && method == http.MethodHead
 }
 
-// withSlash is p with a slash after its path, or nil if the path ends with one
-// or p matches a subtree.
+// withSlash returns p with a slash after its path, or nil if the path ends with a
+// slash or p matches a subtree.
 func (p *pattern) withSlash() *pattern {
 	if p.isTree() || p.last().literal == "/" {
 		return nil

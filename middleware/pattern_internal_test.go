@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -80,7 +81,8 @@ func isRedirect(handler http.Handler, r *http.Request) bool {
 	return w.Code/100 == 3
 }
 
-// TestPatternTree shows that a tree of many patterns finds what trees of one do.
+// TestPatternTree shows that a tree of many patterns finds the same patterns as one
+// tree for each.
 func TestPatternTree(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6))
 	for range 200 {
@@ -103,8 +105,8 @@ func TestPatternTree(t *testing.T) {
 	}
 }
 
-// TestPatternRelations shows that covers and meets say what the paths do that
-// the patterns match.
+// TestPatternRelations shows that covers and meets agree with the paths that the
+// patterns match.
 func TestPatternRelations(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	paths := shortPaths()
@@ -128,7 +130,7 @@ func TestPatternRelations(t *testing.T) {
 	}
 }
 
-// TestPatternHosts shows what a host does to the relations.
+// TestPatternHosts shows covers and meets for patterns with hosts.
 func TestPatternHosts(t *testing.T) {
 	for _, test := range []struct {
 		p, q          string
@@ -168,8 +170,8 @@ func TestPatternSlashes(t *testing.T) {
 	}
 }
 
-// TestWarningsAgreeWithMux shows that Warnings tells of the other spellings of a
-// guarded path that the Mux serves by a broader public pattern, and of no others.
+// TestWarningsAgreeWithMux shows that Warnings names the guarded paths of which the
+// Mux serves another spelling by a broader open pattern, and no others.
 func TestWarningsAgreeWithMux(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 8))
 	paths := shortPaths()
@@ -177,9 +179,10 @@ func TestWarningsAgreeWithMux(t *testing.T) {
 	for range 1500 {
 		host := func() string { return []string{"", "", "api.test"}[random.IntN(3)] }
 		method := func() string { return []string{"", "GET ", "HEAD ", "PUT "}[random.IntN(4)] }
-		public := method() + host() + randomPattern(random)
+		open := method() + host() + randomPattern(random)
 		guarded := []string{method() + host() + randomPattern(random), method() + host() + randomPattern(random)}
-		m := muxOfPatterns(public, guarded)
+		policy := []scopes.Policy{scopes.Public(), anonymous}[random.IntN(2)]
+		m := muxOfPatterns(open, policy, guarded)
 		if m == nil {
 			continue // the patterns conflict
 		}
@@ -195,7 +198,7 @@ func TestWarningsAgreeWithMux(t *testing.T) {
 				}
 			}
 			if got := openings[i].serves(p, g, m.entries); got != want {
-				t.Errorf("%q public, %q guarded: %v, the paths say %v: %q", public, guarded, got, want, openings[i].advice)
+				t.Errorf("%q %v, %q guarded: %v, the paths say %v: %q", open, policy, guarded, got, want, openings[i].advice)
 			}
 			seen[want]++
 		}
@@ -205,24 +208,89 @@ func TestWarningsAgreeWithMux(t *testing.T) {
 	}
 }
 
-// muxOfPatterns makes a Mux with one public pattern, which comes first, and
-// guarded ones, or returns nil if they conflict.
-func muxOfPatterns(public string, guarded []string) (m *Mux) {
-	defer func() {
-		if recover() != nil {
-			m = nil
+// TestOptionalAgreesWithPublic shows that a Mux looks up requests in the same way
+// whether its open patterns are public or optional.
+func TestOptionalAgreesWithPublic(t *testing.T) {
+	random := rand.New(rand.NewPCG(9, 10))
+	paths := shortPaths()
+	kept := 0 // requests that an open pattern does not serve because of a guarded one
+	for range 200 {
+		line := func() string {
+			return []string{"", "GET ", "PUT ", "OPTIONS "}[random.IntN(4)] + []string{"", "", "api.test"}[random.IntN(3)] + randomPattern(random)
 		}
-	}()
-	m = &Mux{guard: new(Guard), mux: http.NewServeMux(), unlisted: new(door)}
-	m.register(&entry{mux: m, pattern: parsePattern(public), door: &door{policy: scopes.Public()}})
-	for _, text := range guarded {
-		m.register(&entry{mux: m, pattern: parsePattern(text), door: &door{policy: scopes.Authenticated()}})
+		open, guarded := line(), []string{line(), line()}
+		public, optional := muxOfPatterns(open, scopes.Public(), guarded), muxOfPatterns(open, anonymous, guarded)
+		if public == nil {
+			continue // the patterns conflict
+		}
+		for _, path := range paths {
+			for _, method := range []string{"GET", "PUT", "OPTIONS", "POST"} {
+				r := httptest.NewRequest(method, path, nil)
+				r.Host = "api.test"
+				if got, want := optional.find(r), public.find(r); got.name() != want.name() {
+					t.Fatalf("%q open, %q guarded: %s %s: optional %q, public %q", open, guarded, method, path, got.name(), want.name())
+				}
+				if got, want := optional.AllowedMethods(r), public.AllowedMethods(r); !slices.Equal(got, want) {
+					t.Fatalf("%q open, %q guarded: %s: allowed %q, public %q", open, guarded, path, got, want)
+				}
+				if optional.lookUp(r) == optional.entries[0] && optional.find(r) == nil {
+					kept++
+				}
+			}
+		}
+		got, want := optional.openingTexts(), public.openingTexts()
+		if !slices.Equal(got, want) {
+			t.Errorf("%q open, %q guarded: openings %q, public %q", open, guarded, got, want)
+		}
+	}
+	if kept == 0 {
+		t.Error("no guarded pattern kept an open one from serving a request")
+	}
+}
+
+// anonymous is a policy that admits callers with and without a token.
+var anonymous = scopes.Optional(scopes.Authenticated())
+
+func (e *entry) name() string {
+	if e == nil {
+		return ""
+	}
+	return e.pattern.text
+}
+
+// openingTexts returns what the first pattern of m serves more than was intended.
+func (m *Mux) openingTexts() (texts []string) {
+	for _, guarded := range m.entries[1:] {
+		for _, o := range openings {
+			if o.serves(m.entries[0], guarded, m.entries) {
+				texts = append(texts, guarded.pattern.text+" "+o.advice)
+			}
+		}
+	}
+	return texts
+}
+
+// muxOfPatterns makes a Mux with one pattern of the policy open, which comes first,
+// and guarded ones, or returns nil if they conflict.
+func muxOfPatterns(text string, open scopes.Policy, others []string) (m *Mux) {
+	m = &Mux{guard: new(Guard), mux: http.NewServeMux(), unlisted: new(Route)}
+	register := func(text string, policy scopes.Policy) bool {
+		problem, _ := m.register(&entry{pattern: parsePattern(text), handler: &guarded{route: &Route{policy: policy}}})
+		return problem == ""
+	}
+	if !register(text, open) {
+		return nil
+	}
+	for _, text := range others {
+		if !register(text, scopes.Authenticated()) {
+			return nil
+		}
 	}
 	return m
 }
 
-// reaches reports whether m serves path on host by e, under some method that method, of
-// another pattern, stands for.
+// reaches reports whether m serves path on host by e under method, or under some
+// method if method is "".
 func reaches(m *Mux, e *entry, method, host, path string) bool {
 	served := []string{method}
 	switch method {
@@ -234,7 +302,7 @@ func reaches(m *Mux, e *entry, method, host, path string) bool {
 	for _, name := range served {
 		r := httptest.NewRequest(name, path, nil)
 		r.Host = host
-		if m.find(r) == e.door {
+		if m.find(r) == e {
 			return true
 		}
 	}

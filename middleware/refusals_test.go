@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/middleware"
 	"github.com/sallyport-auth/sallyport/scopes"
 	"github.com/sallyport-auth/sallyport/testissuer"
@@ -37,7 +38,7 @@ const (
 	wantStepUp  = `Bearer realm="api", error="insufficient_user_authentication", error_description="Stronger or more recent authentication is required"`
 )
 
-// refusalRow is one refusal with all of its answer.
+// refusalRow is one refusal and the whole answer to it.
 type refusalRow struct {
 	name          string
 	policy        scopes.Policy
@@ -48,9 +49,9 @@ type refusalRow struct {
 	body          string
 }
 
-// refusalRows has each Reason that a request can bring about, under each kind of
-// policy that makes a difference.
-func refusalRows(issuer *testissuer.Issuer) []refusalRow {
+// refusalRows has each Reason that a request can have, under each kind of policy that
+// makes a difference.
+func refusalRows(issuer *issuertest.Issuer) []refusalRow {
 	sign := func(token testissuer.Token) []string { return []string{"Bearer " + issuer.Sign(token)} }
 	claims := func(name string, value any) []string {
 		return sign(testissuer.Token{Scope: "read", Claims: map[string]any{name: value}})
@@ -64,26 +65,26 @@ func refusalRows(issuer *testissuer.Issuer) []refusalRow {
 	now := time.Now().Unix()
 	recent := sign(testissuer.Token{Claims: map[string]any{"auth_time": now, "acr": "urn:mfa"}})
 	return []refusalRow{
-		{"nobody, All", scopes.All("read", "write"), nil, validator.NoCredentials, 401, wantPlain + `, scope="read write"` + metadata, body401},
-		{"nobody, Any", scopes.Any("a", "b"), nil, validator.NoCredentials, 401, wantPlain + `, scope="a"` + metadata, body401},
-		{"nobody, And", scopes.And(read, acr), nil, validator.NoCredentials, 401, wantPlain + `, scope="read"` + metadata, body401},
-		{"nobody, offline_access", scopes.All("offline_access", "read"), nil, validator.NoCredentials, 401, wantPlain + `, scope="read"` + metadata, body401},
-		{"nobody, Authenticated", scopes.Authenticated(), nil, validator.NoCredentials, 401, wantPlain + metadata, body401},
-		{"nobody, ACR is not told", acr, nil, validator.NoCredentials, 401, wantPlain + metadata, body401},
+		{"no token, All", scopes.All("read", "write"), nil, validator.NoCredentials, 401, wantPlain + `, scope="read write"` + metadata, body401},
+		{"no token, Any", scopes.Any("a", "b"), nil, validator.NoCredentials, 401, wantPlain + `, scope="a"` + metadata, body401},
+		{"no token, And", scopes.And(read, acr), nil, validator.NoCredentials, 401, wantPlain + `, scope="read"` + metadata, body401},
+		{"no token, offline_access", scopes.All("offline_access", "read"), nil, validator.NoCredentials, 401, wantPlain + `, scope="read"` + metadata, body401},
+		{"no token, Authenticated", scopes.Authenticated(), nil, validator.NoCredentials, 401, wantPlain + metadata, body401},
+		{"no token, no ACR in the challenge", acr, nil, validator.NoCredentials, 401, wantPlain + metadata, body401},
 		{"Basic", read, []string{"Basic dTpw"}, validator.NoCredentials, 401, wantPlain + `, scope="read"` + metadata, body401},
 		{"two fields", read, []string{good[0], good[0]}, validator.MalformedRequest, 400, wantRequest, body400},
 		{"bad grammar", read, []string{"Bearer a b"}, validator.MalformedRequest, 400, wantRequest, body400},
 		{"too large", read, []string{"Bearer " + strings.Repeat("a", 1<<17)}, validator.TooLarge, 400, wantRequest, body400},
 		{"no JWS", read, []string{"Bearer abc"}, validator.MalformedToken, 401, wantInvalid, body401},
-		{"HMAC with the public key", read, sign(testissuer.Token{Fault: testissuer.HMACWithPublicKey}), validator.AlgorithmNotAllowed, 401, wantInvalid, body401},
-		{"foreign key", read, sign(testissuer.Token{Fault: testissuer.ForeignKey}), validator.BadSignature, 401, wantInvalid, body401},
+		{"HMAC with the public key", read, sign(testissuer.Token{Forgery: testissuer.HMACWithPublicKey}), validator.AlgorithmNotAllowed, 401, wantInvalid, body401},
+		{"key of another issuer", read, sign(testissuer.Token{Forgery: testissuer.ForeignKey}), validator.BadSignature, 401, wantInvalid, body401},
 		{"unknown kid", read, sign(testissuer.Token{Header: map[string]any{"kid": "x"}}), validator.UnknownKey, 401, wantInvalid, body401},
 		{"ID token", read, sign(testissuer.Token{Header: map[string]any{"typ": "JWT"}}), validator.WrongType, 401, wantInvalid, body401},
 		{"unknown issuer", read, claims("iss", "https://evil.test"), validator.UnknownIssuer, 401, wantInvalid, body401},
 		{"wrong audience", read, claims("aud", "https://other.test"), validator.WrongAudience, 401, wantInvalid, body401},
 		{"audience of another route", scopes.And(read, scopes.Audience("https://b.test")), good, validator.WrongAudience, 401, wantInvalid, body401},
 		{"expired", read, claims("exp", now-600), validator.Expired, 401, wantExpired, body401},
-		{"expired, ACR is not told", acr, claims("exp", now-600), validator.Expired, 401, wantExpired, body401},
+		{"expired, no ACR in the challenge", acr, claims("exp", now-600), validator.Expired, 401, wantExpired, body401},
 		{"not yet", read, claims("nbf", now+600), validator.NotYetValid, 401, wantInvalid, body401},
 		{"no subject", read, claims("sub", nil), validator.BadClaims, 401, wantInvalid, body401},
 		{"lives too long", scopes.And(read, scopes.MaxLifetime(time.Second)), good, validator.BadClaims, 401, wantInvalid, body401},
@@ -110,13 +111,13 @@ func refusalRows(issuer *testissuer.Issuer) []refusalRow {
 // R-CH-10, R-CH-11, R-CH-13, R-SU-01, R-SU-02, R-SU-04, R-SU-07, R-PR-07,
 // R-PR-11.
 func TestRefusals(t *testing.T) {
-	issuer := testissuer.New(t)
+	issuer := issuertest.New(t)
 	for _, row := range refusalRows(issuer) {
 		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodOptions, "BREW"} {
 			var reasons []validator.Reason
-			guard := guardFor(t, issuer, middleware.Config{ResourceMetadata: metadataURL, Trace: &middleware.Trace{
-				Denied: func(_ context.Context, d *middleware.Denial) { reasons = append(reasons, d.Reason) },
-			}})
+			guard := issuer.Guard(t, middleware.Config{ResourceMetadata: metadataURL, Trace: denials(func(_ context.Context, d *middleware.Denial) {
+				reasons = append(reasons, d.Reason)
+			})})
 			r := request(row.authorization...)
 			r.Method = method
 			var h handler
@@ -143,11 +144,11 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestGuidance covers R-CH-07's switch: what a caller without credentials is told
-// about a route, and a caller with a token still is.
+// TestGuidance covers R-CH-07: with HideScopes, the answer to a request without
+// credentials names no scopes, and the answer to a valid token still does.
 func TestGuidance(t *testing.T) {
-	issuer := testissuer.New(t)
-	hidden := guardFor(t, issuer, middleware.Config{HideScopes: true}).Require(scopes.All("write"), new(handler))
+	issuer := issuertest.New(t)
+	hidden := issuer.Guard(t, middleware.Config{HideScopes: true}).Require(scopes.All("write"), new(handler))
 	if got := serve(hidden, request()).Header.Values("WWW-Authenticate"); !slices.Equal(got, []string{wantPlain}) {
 		t.Errorf("without credentials: %q", got)
 	}
@@ -155,21 +156,21 @@ func TestGuidance(t *testing.T) {
 	if !slices.Equal(got, []string{wantScope + `, scope="write"`}) {
 		t.Errorf("with a token: %q", got)
 	}
-	guard := guardFor(t, issuer, middleware.Config{})
-	_, denial := guard.Check(t.Context(), validator.Presentation{}, scopes.All("write"), scopes.Operation{})
+	guard := issuer.Guard(t, middleware.Config{})
+	denial := routeOf(t, guard, scopes.All("write")).Check(t.Context(), validator.Presentation{}, scopes.Operation{}).Denial()
 	if denial == nil || !slices.Equal(denial.Challenges, []string{wantPlain + `, scope="write"`}) {
 		t.Errorf("Check: %+v", denial)
 	}
 }
 
-// TestHookCause shows that what a hook said is there for logs, and its reason is
-// the policy's, whatever the error holds.
+// TestHookCause shows that the error of a hook is the Cause of the Denial, for logs,
+// and that the Reason does not depend on what the error wraps.
 func TestHookCause(t *testing.T) {
-	issuer := testissuer.New(t)
+	issuer := issuertest.New(t)
 	secret := validator.Refuse(validator.Expired, errors.New("row 7 is locked"))
 	policy := scopes.Check("orders", time.Second, func(context.Context, *validator.Token, scopes.Operation) error { return secret })
-	_, denial := guardFor(t, issuer, middleware.Config{}).Check(t.Context(),
-		validator.Presentation{Scheme: validator.Bearer, Token: issuer.Sign(testissuer.Token{})}, policy, scopes.Operation{})
+	denial := routeOf(t, issuer.Guard(t, middleware.Config{}), policy).Check(t.Context(),
+		issuer.Bearer(nil), scopes.Operation{}).Denial()
 	if denial == nil || denial.Reason != validator.Unavailable || denial.Status != 503 || !errors.Is(denial, secret) {
 		t.Errorf("%+v", denial)
 	}

@@ -1,14 +1,13 @@
 package middleware
 
 import (
-	"context"
 	"net/http"
 )
 
-// passOn runs next with r, which is original or a copy of it. What net/http
-// keeps in its own Request works with a copy as it does without one: the trailer
-// reaches r, and forms and Pattern reach original, also if next panics. Path
-// values do not reach original. Other fields of original are not written.
+// passOn calls next with r, which is original or a copy of it. For a copy it does
+// what net/http does for its own Request: it copies the trailer to r, and forms and
+// Pattern to original, also if next panics. It does not copy path values to
+// original, and writes no other field of original.
 func (g *Guard) passOn(next http.Handler, w http.ResponseWriter, r, original *http.Request) {
 	if r != original {
 		g.screenTrailer(r, original)
@@ -17,21 +16,12 @@ func (g *Guard) passOn(next http.Handler, w http.ResponseWriter, r, original *ht
 	next.ServeHTTP(w, r)
 }
 
-// withoutToken returns ctx without the token that an outer guard put into it, and
-// whether there was one.
-func withoutToken(ctx context.Context) (context.Context, bool) {
-	if TokenFrom(ctx) == nil {
-		return ctx, false
-	}
-	return context.WithValue(ctx, tokenKey{}, nil), true
-}
-
-// handBack gives original what net/http put into its copy. The server deletes the
-// files of a MultipartForm that is in its own Request and of no other. A field
-// that nothing was put into is not written, so that original stays safe for
-// concurrent use where its handlers only read it.
+// handBack copies the fields that net/http wrote in r to original. The server deletes
+// the files of a MultipartForm only if it is in its own Request. A field that was
+// not written in r is not written in original, so that original stays safe for
+// concurrent use by handlers that only read it.
 //
-// Path values are not given back: SetPathValue writes into memory that every copy
+// handBack does not copy path values: SetPathValue writes to memory that every copy
 // of original shares, and a goroutine that outlived its handler may read it.
 func handBack(r, original *http.Request) {
 	if original.MultipartForm == nil && r.MultipartForm != nil {

@@ -18,6 +18,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/middleware"
 	"github.com/sallyport-auth/sallyport/scopes"
 	"github.com/sallyport-auth/sallyport/testissuer"
@@ -71,31 +72,31 @@ func recovering(next http.Handler) http.Handler {
 // that are parsed behind a guard, on every way to a handler and over HTTP/1.1 and
 // HTTP/2. It deletes those in its own Request only.
 func TestMultipartFiles(t *testing.T) {
-	issuer := testissuer.New(t)
-	guard := guardFor(t, issuer, middleware.Config{})
+	issuer := issuertest.New(t)
+	guard := issuer.Guard(t, middleware.Config{})
 	parse := parsing(t)
 	mux := guard.NewMux()
 	mux.Handle("POST /{$}", scopes.Authenticated(), parse)
 	inner := http.NewServeMux()
 	inner.Handle("POST /", guard.Require(scopes.Public(), parse))
-	telling := guardFor(t, issuer, middleware.Config{DenialBody: func(w http.ResponseWriter, r *http.Request, _ *middleware.Denial) {
+	rendering := issuer.Guard(t, middleware.Config{DenialBody: func(w http.ResponseWriter, r *http.Request, _ *middleware.Denial) {
 		parseUpload(t, w, r)
 		_, _ = io.WriteString(w, "no")
 	}})
 	for name, row := range map[string]struct {
-		handler  http.Handler
-		stranger bool // sends a field that is removed, and no token
-		query    string
+		handler   http.Handler
+		untrusted bool // sends a field that is removed, and no token
+		query     string
 	}{
 		"no guard":                     {handler: parse},
 		"Require":                      {handler: guard.Require(scopes.Authenticated(), parse)},
 		"Mux":                          {handler: mux},
 		"a guard behind a guard":       {handler: guard.Require(scopes.Authenticated(), guard.Require(scopes.Authenticated(), parse))},
 		"public behind a guard":        {handler: guard.Require(scopes.Authenticated(), inner)},
-		"Public, a stranger":           {handler: guard.Require(scopes.Public(), parse), stranger: true},
+		"Public, a field to remove":    {handler: guard.Require(scopes.Public(), parse), untrusted: true},
 		"Public, _method":              {handler: guard.Require(scopes.Public(), parse), query: "?_method=PUT"},
-		"Optional, a stranger":         {handler: guard.Optional(scopes.Authenticated(), parse), stranger: true},
-		"a refusal whose body is made": {handler: telling.Require(scopes.Authenticated(), parse), stranger: true},
+		"Optional, a field to remove":  {handler: guard.Require(scopes.Optional(scopes.Authenticated()), parse), untrusted: true},
+		"a refusal whose body is made": {handler: rendering.Require(scopes.Authenticated(), parse), untrusted: true},
 		"a panic": {handler: recovering(guard.Require(scopes.Authenticated(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			parseUpload(t, w, r)
 			panic("after the form")
@@ -113,7 +114,7 @@ func TestMultipartFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			r.Header.Set("Content-Type", kind)
-			if row.stranger {
+			if row.untrusted {
 				r.Header.Set("X-Forwarded-For", "192.0.2.1")
 			} else {
 				r.Header.Set("Authorization", "Bearer "+issuer.Sign(testissuer.Token{}))
@@ -134,11 +135,11 @@ func TestMultipartFiles(t *testing.T) {
 	}
 }
 
-// TestHandedBack shows what is visible in front of a guard of what routers and
-// forms put into the request behind it. Path values are not.
+// TestHandedBack shows which fields that routers and form parsers set behind a guard
+// are visible in front of it. Path values are not.
 func TestHandedBack(t *testing.T) {
-	issuer := testissuer.New(t)
-	guard := guardFor(t, issuer, middleware.Config{})
+	issuer := issuertest.New(t)
+	guard := issuer.Guard(t, middleware.Config{})
 	routes := http.NewServeMux()
 	form := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _ = r.ParseForm() })
 	routes.Handle("/orders/{id}/{rest...}", form)
@@ -164,7 +165,7 @@ func TestHandedBack(t *testing.T) {
 		// The parameter is not in the Form of the handler, and is in one that is made in front.
 		{"a query that is changed", "/orders/7/a?_method=PUT&q=1", "", routes, "/orders/{id}/{rest...}", map[string]string{"id": "7"}, ""},
 	} {
-		for door, guarded := range map[string]http.Handler{"Require": guard.Require(scopes.Authenticated(), row.next), "no guard": row.next} {
+		for kind, guarded := range map[string]http.Handler{"Require": guard.Require(scopes.Authenticated(), row.next), "no guard": row.next} {
 			r := httptest.NewRequest(http.MethodPost, row.path, strings.NewReader("b=2"))
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 			r.Header.Set("Authorization", "Bearer "+issuer.Sign(testissuer.Token{}))
@@ -174,24 +175,24 @@ func TestHandedBack(t *testing.T) {
 			header := r.Header.Clone()
 			recovering(guarded).ServeHTTP(httptest.NewRecorder(), r)
 			if r.Pattern != row.pattern {
-				t.Errorf("%s, %s: pattern %q, want %q", row.name, door, r.Pattern, row.pattern)
+				t.Errorf("%s, %s: pattern %q, want %q", row.name, kind, r.Pattern, row.pattern)
 			}
 			for name, want := range row.values {
-				if door != "no guard" { // they stay behind the guard
+				if kind != "no guard" { // they stay behind the guard
 					want = ""
 				}
 				if got := r.PathValue(name); got != want {
-					t.Errorf("%s, %s: %s is %q, want %q", row.name, door, name, got, want)
+					t.Errorf("%s, %s: %s is %q, want %q", row.name, kind, name, got, want)
 				}
 			}
-			if door == "no guard" && row.form == "" {
+			if kind == "no guard" && row.form == "" {
 				continue
 			}
 			if got := r.Form.Encode(); got != row.form || row.form != "" && r.PostForm.Encode() != "b=2" {
-				t.Errorf("%s, %s: %q and %q, want %q", row.name, door, got, r.PostForm.Encode(), row.form)
+				t.Errorf("%s, %s: %q and %q, want %q", row.name, kind, got, r.PostForm.Encode(), row.form)
 			}
 			if middleware.TokenFrom(r.Context()) != nil || !maps.EqualFunc(header, r.Header, slices.Equal) {
-				t.Errorf("%s, %s: the request in front was changed", row.name, door)
+				t.Errorf("%s, %s: the request in front was changed", row.name, kind)
 			}
 			if strings.Contains(row.path, "_method") && r.FormValue("_method")+r.FormValue("b")+r.FormValue("q") != "PUT21" {
 				t.Errorf("%s: %v is parsed in front afterwards", row.name, r.Form)
@@ -200,10 +201,11 @@ func TestHandedBack(t *testing.T) {
 	}
 }
 
-// TestHandedBackOnce shows that what was there in front of the guard stays.
+// TestHandedBackOnce shows that fields which were set in front of the guard keep
+// their values.
 func TestHandedBackOnce(t *testing.T) {
-	issuer := testissuer.New(t)
-	guard := guardFor(t, issuer, middleware.Config{})
+	issuer := issuertest.New(t)
+	guard := issuer.Guard(t, middleware.Config{})
 	routes := http.NewServeMux()
 	routes.Handle("/orders/{id}", guard.Require(scopes.Authenticated(), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		r.Form, r.PostForm, r.MultipartForm = nil, nil, nil
@@ -225,14 +227,14 @@ func TestHandedBackOnce(t *testing.T) {
 // TestSharedRequest shows, under the race detector, that a request which handlers
 // only read may pass the guard more than once at a time.
 func TestSharedRequest(t *testing.T) {
-	issuer := testissuer.New(t)
-	guard := guardFor(t, issuer, middleware.Config{})
+	issuer := issuertest.New(t)
+	guard := issuer.Guard(t, middleware.Config{})
 	r := request("Bearer " + issuer.Sign(testissuer.Token{}))
 	r.Header.Set("X-Real-IP", "192.0.2.1")
 	r.Body, r.ContentLength = io.NopCloser(strings.NewReader("")), -1
 	h := guard.Require(scopes.Authenticated(), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		if middleware.TokenFrom(r.Context()) == nil || r.Header.Get("X-Real-IP") != "" {
-			t.Error("not judged")
+			t.Error("no decision")
 		}
 	}))
 	var wait sync.WaitGroup
@@ -245,8 +247,8 @@ func TestSharedRequest(t *testing.T) {
 // TestTrailers shows that a handler gets the trailer that net/http puts into its
 // own Request at the end of the body, announced or not.
 func TestTrailers(t *testing.T) {
-	issuer := testissuer.New(t)
-	guard := guardFor(t, issuer, middleware.Config{})
+	issuer := issuertest.New(t)
+	guard := issuer.Guard(t, middleware.Config{})
 	reading := func(read func(io.ReadCloser) error) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if sum := r.Trailer.Get("X-Sum"); sum != "" {
@@ -320,10 +322,11 @@ func chunked(t *testing.T, address, fields string) *http.Response {
 	return response
 }
 
-// TestTrailersHTTP2: HTTP/2 has announced trailers only, and they arrive.
+// TestTrailersHTTP2 shows that announced trailers arrive over HTTP/2, which has no
+// others.
 func TestTrailersHTTP2(t *testing.T) {
-	issuer := testissuer.New(t)
-	server := httptest.NewUnstartedServer(guardFor(t, issuer, middleware.Config{}).Require(scopes.Authenticated(), http.HandlerFunc(
+	issuer := issuertest.New(t)
+	server := httptest.NewUnstartedServer(issuer.Guard(t, middleware.Config{}).Require(scopes.Authenticated(), http.HandlerFunc(
 		func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			w.Header().Set("Sum", r.Trailer.Get("X-Sum"))
@@ -347,9 +350,9 @@ func TestTrailersHTTP2(t *testing.T) {
 	}
 }
 
-// TestBodyAsItCame shows that a body which has no trailer is the one that came.
+// TestBodyAsItCame shows that the body of a request without a trailer is not wrapped.
 func TestBodyAsItCame(t *testing.T) {
-	issuer := testissuer.New(t)
+	issuer := issuertest.New(t)
 	for name, change := range map[string]func(*http.Request){
 		"a length":              func(r *http.Request) { r.ContentLength = 1 },
 		"no body":               func(r *http.Request) { r.Body, r.ContentLength = http.NoBody, -1 },
@@ -366,7 +369,7 @@ func TestBodyAsItCame(t *testing.T) {
 			change(r)
 		}
 		came := r.Body
-		guardFor(t, issuer, middleware.Config{}).Require(scopes.Authenticated(), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		issuer.Guard(t, middleware.Config{}).Require(scopes.Authenticated(), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			if same := r.Body == came; same != (change != nil) {
 				t.Errorf("%s: the body is a %T", name, r.Body)
 			}
@@ -383,11 +386,11 @@ func TestBodyAsItCame(t *testing.T) {
 	}
 }
 
-// TestTokenOfOuterGuard shows that a guard behind another hides a token that it
-// did not judge itself, from handlers and from all that it calls.
+// TestTokenOfOuterGuard shows that a guard behind another hides the token that only
+// the outer one validated, from handlers and from hooks.
 func TestTokenOfOuterGuard(t *testing.T) {
-	issuer := testissuer.New(t)
-	guard := guardFor(t, issuer, middleware.Config{})
+	issuer := issuertest.New(t)
+	guard := issuer.Guard(t, middleware.Config{})
 	subject := func(ctx context.Context) string { return middleware.TokenFrom(ctx).Subject() }
 	var seen []string
 	note := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen = append(seen, subject(r.Context())) })
@@ -395,12 +398,12 @@ func TestTokenOfOuterGuard(t *testing.T) {
 		seen = append(seen, subject(ctx))
 		return nil
 	})
-	noting := guardFor(t, issuer, middleware.Config{
+	noting := issuer.Guard(t, middleware.Config{
 		DenialBody: func(_ http.ResponseWriter, r *http.Request, _ *middleware.Denial) {
 			seen = append(seen, subject(r.Context()))
 		},
 		Trace: &middleware.Trace{
-			Denied:     func(ctx context.Context, _ *middleware.Denial) { seen = append(seen, subject(ctx)) },
+			Decided:    func(ctx context.Context, _ middleware.Decision) { seen = append(seen, subject(ctx)) },
 			TokenInURL: func(ctx context.Context) { seen = append(seen, subject(ctx)) },
 		},
 	})
@@ -416,15 +419,15 @@ func TestTokenOfOuterGuard(t *testing.T) {
 	}{
 		{"public", guard.Require(scopes.Public(), note), "/", "", []string{""}},
 		{"public, with credentials", guard.Require(scopes.Public(), note), "/", other, []string{""}},
-		{"public under another guard", guardFor(t, issuer, middleware.Config{}).Require(scopes.Public(), note), "/", "", []string{""}},
+		{"public under another guard", issuer.Guard(t, middleware.Config{}).Require(scopes.Public(), note), "/", "", []string{""}},
 		{"public of a Mux", mux, "/public", "", []string{""}},
-		{"anonymous", guard.Optional(scopes.All("admin"), note), "/", "", []string{""}},
-		{"behind Public behind Optional", guard.Optional(scopes.All("admin"), guard.Require(scopes.Public(), note)), "/", "", []string{""}},
+		{"anonymous", guard.Require(scopes.Optional(scopes.All("admin")), note), "/", "", []string{""}},
+		{"behind Public behind Optional", guard.Require(scopes.Optional(scopes.All("admin")), guard.Require(scopes.Public(), note)), "/", "", []string{""}},
 		{"a token of its own", guard.Require(scopes.Authenticated(), note), "/", other, []string{"other"}},
-		{"a token of its own, optional", guard.Optional(scopes.Authenticated(), note), "/", other, []string{"other"}},
+		{"a token of its own, optional", guard.Require(scopes.Optional(scopes.Authenticated()), note), "/", other, []string{"other"}},
 		{"a hook", guard.Require(hook, note), "/", other, []string{"", "other"}},
 		{"a refusal", noting.Require(scopes.Authenticated(), note), "/", "", []string{"", ""}},
-		{"a token in the URL", noting.Require(scopes.Authenticated(), note), "/?access_token=x", other, []string{"", "other"}},
+		{"a token in the URL", noting.Require(scopes.Authenticated(), note), "/?access_token=x", other, []string{"", "", "other"}},
 	} {
 		seen = nil
 		outer := guard.Require(scopes.Authenticated(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -457,11 +460,11 @@ func TestTokenOfOuterGuard(t *testing.T) {
 	}
 }
 
-// TestPublicAllocates shows that a public route copies nothing if there is
-// nothing to remove, no token of an outer guard included.
+// TestPublicAllocates shows that a public route does not copy a request from which
+// nothing has to be removed.
 func TestPublicAllocates(t *testing.T) {
-	issuer := testissuer.New(t)
-	guard := guardFor(t, issuer, middleware.Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
+	issuer := issuertest.New(t)
+	guard := issuer.Guard(t, middleware.Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
 	r := request("Bearer x")
 	for _, name := range []string{"Accept", "User-Agent", "X-Request-Id", "X-Forwarded-For", "True-Client-Ip"} {
 		r.Header.Set(name, "x")

@@ -7,17 +7,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/middleware"
 	"github.com/sallyport-auth/sallyport/scopes"
 	"github.com/sallyport-auth/sallyport/testissuer"
 )
 
-// TestTaggedRoutes covers R-SU-08 for each tagged route of a service: a weak
-// token and an old one are sent to log in, a strong and recent one passes, and
-// that changes nothing for the old one.
+// TestTaggedRoutes covers R-SU-08 for each tagged route of a service: a token of a weak
+// or old login is refused with a step-up challenge, one of a strong and recent login
+// passes, and the old one is still refused after that.
 func TestTaggedRoutes(t *testing.T) {
-	issuer := testissuer.New(t)
-	mux, lines := guardFor(t, issuer, middleware.Config{}).NewMux(), shop()
+	issuer := issuertest.New(t)
+	mux, lines := issuer.Guard(t, middleware.Config{}).NewMux(), shop()
 	for _, line := range lines {
 		mux.Handle(line.pattern, line.policy, new(handler))
 	}
@@ -31,8 +32,8 @@ func TestTaggedRoutes(t *testing.T) {
 	for _, route := range mux.Contract().Routes {
 		line := lines[slices.IndexFunc(lines, func(l served) bool { return l.pattern == route.Route })]
 		const weakly = `acr_values="urn:mfa"`
-		recently := fmt.Sprintf(`max_age="%d"`, route.Requires.MaxAge)
-		refused := map[string][]string{} // tokens, and what they are told
+		recently := fmt.Sprintf(`max_age="%d"`, route.Requires.MaxAuthAge)
+		refused := map[string][]string{} // tokens, and the challenges to them
 		if route.Privileged {
 			privileged++
 			refused[weak], refused[both] = append(refused[weak], weakly), append(refused[both], weakly)
@@ -56,7 +57,8 @@ func TestTaggedRoutes(t *testing.T) {
 	}
 }
 
-// expect sends the line's request, and wants these parameters in the challenge.
+// expect sends the line's request, and fails the test unless the challenge has these
+// parameters.
 func (l *served) expect(t *testing.T, mux *middleware.Mux, token string, status int, params ...string) {
 	t.Helper()
 	r := request(token)
@@ -68,10 +70,10 @@ func (l *served) expect(t *testing.T, mux *middleware.Mux, token string, status 
 	}
 }
 
-// TestOptionalTagged covers R-SU-08: what must not be open to a weak login is not
-// open to none.
+// TestOptionalTagged covers R-SU-08: a route that refuses weak logins cannot admit
+// anonymous callers.
 func TestOptionalTagged(t *testing.T) {
-	guard := guardFor(t, testissuer.New(t), middleware.Config{})
+	guard := issuertest.New(t).Guard(t, middleware.Config{})
 	strong, recent := scopes.ACR("urn:mfa"), scopes.MaxAuthAge(time.Minute)
 	for policy, starts := range map[*scopes.Policy]bool{
 		new(strong): true, new(recent): true, new(scopes.Privileged(strong)): false, new(scopes.Sensitive(recent)): false,
@@ -79,11 +81,11 @@ func TestOptionalTagged(t *testing.T) {
 	} {
 		func() {
 			defer func() {
-				if cause := recover(); (cause == nil) != starts || cause != nil && !strings.Contains(cause.(string), "privileged or sensitive") {
+				if cause := recover(); (cause == nil) != starts || cause != nil && !strings.Contains(cause.(string), "a request without credentials would pass") {
 					t.Errorf("%v: %v", policy, cause)
 				}
 			}()
-			guard.Optional(*policy, new(handler))
+			guard.Require(scopes.Optional(*policy), new(handler))
 		}()
 	}
 }

@@ -5,9 +5,9 @@ import (
 	"net/http"
 )
 
-// mayHaveTrailer reports whether net/http may put a trailer into r when the body
-// ends. HTTP/1.1 has one only behind a body of unknown length, announced or not.
-// HTTP/2 takes announced fields only, and has them behind any body.
+// mayHaveTrailer reports whether net/http can add a trailer to r at the end of the
+// body. In HTTP/1.1 only a body of unknown length has a trailer, announced or not. In
+// HTTP/2 any body can have one, with announced fields only.
 func mayHaveTrailer(r *http.Request) bool {
 	if r.Body == nil || r.Body == http.NoBody {
 		return false
@@ -15,9 +15,9 @@ func mayHaveTrailer(r *http.Request) bool {
 	return r.Trailer != nil || r.ContentLength < 0 && r.ProtoMajor != 2
 }
 
-// screenTrailer gives r, a copy of original, a trailer of its own, without the
-// fields that handlers do not see in a header. net/http puts the values into its
-// own Request at the end of the body, so r gets a body that takes them from there.
+// screenTrailer gives r, a copy of original, its own trailer, without the fields that
+// handlers do not get in a header. net/http writes the values to its own Request at
+// the end of the body, so r gets a body that copies them from there.
 func (g *Guard) screenTrailer(r, original *http.Request) {
 	if !mayHaveTrailer(original) {
 		return
@@ -47,15 +47,15 @@ func (b *trailerBody) Read(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // readers compare with io.EOF
 }
 
-// Close takes the trailer too, since a server reads the rest of a body in Close.
+// Close copies the trailer too, because a server reads the rest of a body in Close.
 func (b *trailerBody) Close() error {
 	err := b.ReadCloser.Close()
 	b.takeTrailer()
 	return err //nolint:wrapcheck // the body's own error
 }
 
-// takeTrailer copies into the trailer of b.r what passes of the original's. The
-// map stays the same, since copies of b.r share it.
+// takeTrailer copies the fields that pass from the trailer of b.original to that of
+// b.r. It does not replace the map, which copies of b.r share.
 func (b *trailerBody) takeTrailer() {
 	for name, values := range b.original.Trailer {
 		if !b.guard.passes(name, b.trusted) {

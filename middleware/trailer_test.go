@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/middleware"
 	"github.com/sallyport-auth/sallyport/scopes"
 	"github.com/sallyport-auth/sallyport/testissuer"
@@ -30,28 +31,28 @@ func (n *trailerNote) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 
 // TestScreenedTrailers covers R-BT-11 and R-BT-15: a field that is removed from
 // the header does not come back as a trailer, announced or not, over HTTP/1.1 and
-// HTTP/2. The trailer in front of the guard stays as it came.
+// HTTP/2. The trailer in front of the guard is not changed.
 func TestScreenedTrailers(t *testing.T) {
-	issuer := testissuer.New(t)
+	issuer := issuertest.New(t)
 	fields := http.Header{
 		"X-Sum": {"a"}, "X-Forwarded-For": {"b"}, "X_forwarded_for": {"c"}, "X-Http-Method-Override": {"d"}, "Remote-User": {"e"}, "Forwarded": {"for=f"},
 	}
 	all := slices.Sorted(maps.Keys(fields))
 	passed := map[string][]string{
-		"stranger": {"X-Sum"},
-		"kept":     {"Remote-User", "X-Sum"},
-		"proxy":    {"Forwarded", "Remote-User", "X-Forwarded-For", "X-Sum"},
+		"untrusted": {"X-Sum"},
+		"kept":      {"Remote-User", "X-Sum"},
+		"proxy":     {"Forwarded", "Remote-User", "X-Forwarded-For", "X-Sum"},
 	}
 	for peer, config := range map[string]middleware.Config{
-		"stranger": {},
-		"kept":     {InsecureKeepFields: []string{"Remote-User"}},
-		"proxy":    {TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
+		"untrusted": {},
+		"kept":      {InsecureKeepFields: []string{"Remote-User"}},
+		"proxy":     {TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
 	} {
-		guard := guardFor(t, issuer, config)
+		guard := issuer.Guard(t, config)
 		var note trailerNote
-		for door, h := range map[string]http.Handler{
+		for kind, h := range map[string]http.Handler{
 			"Require": guard.Require(scopes.Authenticated(), &note), "Public": guard.Require(scopes.Public(), &note),
-			"Optional": guard.Optional(scopes.Authenticated(), &note), "two guards": guard.Require(scopes.Public(), guard.Require(scopes.Authenticated(), &note)),
+			"Optional": guard.Require(scopes.Optional(scopes.Authenticated()), &note), "two guards": guard.Require(scopes.Public(), guard.Require(scopes.Authenticated(), &note)),
 		} {
 			var front []string
 			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -70,7 +71,7 @@ func TestScreenedTrailers(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if door != "Optional" {
+				if kind != "Optional" {
 					r.Header.Set("Authorization", "Bearer "+issuer.Sign(testissuer.Token{}))
 				}
 				announced := passed[peer]
@@ -95,13 +96,13 @@ func TestScreenedTrailers(t *testing.T) {
 				}
 				_ = response.Body.Close()
 				if want := passed[peer]; response.StatusCode != 200 || !slices.Equal(note.announced, announced) || !slices.Equal(note.came, want) {
-					t.Errorf("%s, %s, %s: %d, a handler sees %q and then %q, want %q and %q", peer, door, how, response.StatusCode, note.announced, note.came, announced, want)
+					t.Errorf("%s, %s, %s: %d, a handler sees %q and then %q, want %q and %q", peer, kind, how, response.StatusCode, note.announced, note.came, announced, want)
 				}
 				if how != "not announced" && !slices.Equal(note.copied, note.came) {
-					t.Errorf("%s, %s, %s: a copy has %q", peer, door, how, note.copied)
+					t.Errorf("%s, %s, %s: a copy has %q", peer, kind, how, note.copied)
 				}
 				if !slices.Equal(front, all) {
-					t.Errorf("%s, %s, %s: %q in front", peer, door, how, front)
+					t.Errorf("%s, %s, %s: %q in front", peer, kind, how, front)
 				}
 			}
 			server.Close()
@@ -109,7 +110,7 @@ func TestScreenedTrailers(t *testing.T) {
 	}
 }
 
-// http1 returns a client of server that speaks HTTP/1.1.
+// http1 returns a client of server that uses HTTP/1.1.
 func http1(server *httptest.Server) *http.Client {
 	client := *server.Client()
 	transport := client.Transport.(*http.Transport).Clone()

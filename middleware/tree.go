@@ -6,7 +6,7 @@ import "strings"
 // grow with their number.
 type patternTree struct {
 	literals map[string]*patternTree // by the next segment of the path
-	wild     *patternTree            // for whatever segment comes next
+	wild     *patternTree            // for any next segment
 	ends     []*pattern              // patterns that end here
 	rests    []*pattern              // patterns that match all that follows
 }
@@ -43,9 +43,8 @@ func (t *patternTree) add(p *pattern, segments []segment) {
 	}
 }
 
-// hasOther reports whether a pattern for another method than this one matches a
-// path, still escaped and not ambiguous ([AmbiguousPath]), on a host without its
-// port.
+// hasOther reports whether a pattern for another method than method matches path on
+// host. path is escaped and not ambiguous ([ambiguousPath]); host has no port.
 func (t *patternTree) hasOther(method, host, path string) bool {
 	if t == nil {
 		return false

@@ -5,17 +5,18 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/middleware"
 	"github.com/sallyport-auth/sallyport/scopes"
-	"github.com/sallyport-auth/sallyport/testissuer"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// TestMuxWarnings shows which routes are told of: what is open beside a guarded
-// path, and nothing that the guard answers.
+// TestMuxWarnings shows which open patterns have a warning: those that serve another
+// spelling or method of a guarded path.
 func TestMuxWarnings(t *testing.T) {
-	guard := guardFor(t, testissuer.New(t), middleware.Config{})
+	guard := issuertest.New(t).Guard(t, middleware.Config{})
 	const slash, bare, methods = "with a slash more", "without the slash at its end", "under all other methods"
 	for _, test := range []struct {
 		guarded, public string
@@ -48,6 +49,7 @@ func TestMuxWarnings(t *testing.T) {
 		{"GET /admin; GET /admin/{$}", "/{page}/{$}", nil},
 		{"GET /admin; POST /admin/{$}", "/{page}/{$}", nil},
 		{"GET /admin", "/admin/{$}", nil},
+		{"GET /admin", "a.test/admin", nil},
 		{"GET /admin/{id}", "/admin/new/{$}", nil},
 		{"GET /admin/; GET /admin", "/{page}", nil},
 		{"GET /admin/; POST /admin", "/{page}", nil},
@@ -69,27 +71,30 @@ func TestMuxWarnings(t *testing.T) {
 		{"GET /admin", "/{page}", nil},
 		{"GET a.test/admin", "b.test/", nil},
 	} {
-		for _, publicFirst := range []bool{false, true} {
-			got := muxOf(guard, test.guarded, test.public, publicFirst).Warnings()
-			if len(got) != len(test.want) {
-				t.Errorf("%s guarded, %s public: %q, want %d", test.guarded, test.public, got, len(test.want))
-				continue
-			}
-			for i, want := range test.want {
-				parts := strings.Split(want, "|")
-				if !strings.HasPrefix(got[i], fmt.Sprintf("pattern %q is public", parts[0])) ||
-					!strings.Contains(got[i], fmt.Sprintf("path of \"%s\" %s", parts[1], parts[2])) {
-					t.Errorf("%s guarded, %s public: %q, want %q", test.guarded, test.public, got[i], want)
+		for i, open := range openPolicies {
+			kind := []string{"public", "optional"}[i]
+			for _, openFirst := range []bool{false, true} {
+				got := muxOfOpen(guard, test.guarded, test.public, open, openFirst).Warnings()
+				if len(got) != len(test.want) {
+					t.Errorf("%s guarded, %s %s: %q, want %d", test.guarded, test.public, kind, got, len(test.want))
+					continue
+				}
+				for i, want := range test.want {
+					parts := strings.Split(want, "|")
+					if !strings.HasPrefix(got[i], fmt.Sprintf("pattern %q is %s", parts[0], kind)) ||
+						!strings.Contains(got[i], fmt.Sprintf("path of \"%s\" %s", parts[1], parts[2])) {
+						t.Errorf("%s guarded, %s %s: %q, want %q", test.guarded, test.public, kind, got[i], want)
+					}
 				}
 			}
 		}
 	}
 }
 
-// TestMuxWarningsList shows that a public pattern beside many guarded ones is told
-// of once, with ten of them.
+// TestMuxWarningsList shows that a public pattern beside many guarded ones has one
+// warning, which names ten of them.
 func TestMuxWarningsList(t *testing.T) {
-	mux := guardFor(t, testissuer.New(t), middleware.Config{}).NewMux()
+	mux := issuertest.New(t).Guard(t, middleware.Config{}).NewMux()
 	mux.Handle("/", scopes.Public(), new(handler))
 	for i := range 12 {
 		mux.Handle(fmt.Sprintf("GET /r%d", i), scopes.Authenticated(), new(handler))
@@ -104,9 +109,9 @@ func TestMuxWarningsList(t *testing.T) {
 }
 
 // TestUnsatisfiableWarnings shows that a route that refuses every token of the
-// configured issuers is told of when it is registered, under any router.
+// configured issuers has a warning when it is registered, under any router.
 func TestUnsatisfiableWarnings(t *testing.T) {
-	guard := guardFor(t, testissuer.New(t), middleware.Config{})
+	guard := issuertest.New(t).Guard(t, middleware.Config{})
 	foreign, own := scopes.And(scopes.All("read"), scopes.Audience("https://other.test")), scopes.Audience("https://api.test", "https://other.test")
 	mux := guard.NewMux()
 	mux.Handle("GET /own", own, new(handler))
@@ -117,16 +122,16 @@ func TestUnsatisfiableWarnings(t *testing.T) {
 		!strings.HasPrefix(got[1], `pattern "GET /bound": `) {
 		t.Errorf("%q", got)
 	}
-	if told := guard.Warnings(); len(told) != 0 {
-		t.Errorf("routes of the Mux are told of as others: %q", told)
+	if warnings := guard.Warnings(); len(warnings) != 0 {
+		t.Errorf("Guard.Warnings has those of routes of the Mux: %q", warnings)
 	}
 	guard.Require(own, new(handler))
-	for range 2 { // is told once
+	for range 2 { // the warning is not repeated
 		guard.Require(foreign, new(handler))
 	}
-	guard.Optional(scopes.Audience("https://second.test"), new(handler))
+	guard.Require(scopes.Optional(scopes.Audience("https://second.test")), new(handler))
 	guard.Middleware(scopes.Audience("https://third.test"))
-	if _, err := guard.Compile(scopes.Audience("https://fourth.test")); err != nil {
+	if _, err := guard.Route("GET /", scopes.Audience("https://fourth.test")); err != nil {
 		t.Fatal(err)
 	}
 	got = guard.Warnings()
@@ -146,23 +151,17 @@ func TestUnsatisfiableWarnings(t *testing.T) {
 	}
 }
 
-// TestUnsatisfiableACR shows that a route is told of whose acr values count for no
-// issuer, unless it has an alternative.
+// TestUnsatisfiableACR shows that a route has a warning if its acr values count for no
+// issuer and it has no alternative.
 func TestUnsatisfiableACR(t *testing.T) {
-	v, err := validator.New(validator.Config{Issuers: []validator.Issuer{
+	v := issuertest.Validator(t, validator.Config{Issuers: []validator.Issuer{
 		{URL: "https://a.test", Audiences: []string{"https://api.test"}, ACRs: []string{"gold"}, Grants: []string{"read"}},
 		{URL: "https://b.test", Audiences: []string{"https://api.test"}, Grants: []string{"read"}},
 	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	guard, err := middleware.New(middleware.Config{Validator: v})
-	if err != nil {
-		t.Fatal(err)
-	}
+	guard := issuertest.Guard(t, middleware.Config{Validator: v})
 	for _, test := range []struct {
 		policy scopes.Policy
-		told   bool
+		warned bool
 	}{
 		{scopes.ACR("gold"), false},
 		{scopes.ACR("platinum", "gold"), false},
@@ -176,8 +175,34 @@ func TestUnsatisfiableACR(t *testing.T) {
 		before := len(guard.Warnings())
 		guard.Require(test.policy, new(handler))
 		got, noted := mux.Warnings(), len(guard.Warnings())-before
-		if (len(got) == 1) != test.told || (noted == 1) != test.told || test.told && !strings.Contains(got[0], `"platinum"`) {
+		if (len(got) == 1) != test.warned || (noted == 1) != test.warned || test.warned && !strings.Contains(got[0], `"platinum"`) {
 			t.Errorf("%v: %q, and %d of the Guard", test.policy, got, noted)
+		}
+	}
+}
+
+// TestUnsatisfiableFreshness shows that a route has a warning if it demands an answer of
+// an issuer and no issuer, or not the one that it names, can be asked.
+func TestUnsatisfiableFreshness(t *testing.T) {
+	issuer := issuertest.New(t)
+	without := issuer.Guard(t, middleware.Config{})
+	with := issuertest.Guard(t, middleware.Config{Validator: issuertest.Validator(t, validator.Config{Issuers: []validator.Issuer{issuer.OpaqueConfig()}})})
+	for _, test := range []struct {
+		policy        scopes.Policy
+		without, with int // warnings
+	}{
+		{scopes.All("read"), 0, 0},
+		{scopes.FreshlyActive(0), 1, 0},
+		{scopes.And(scopes.All("read"), scopes.FreshlyActive(time.Minute)), 1, 0},
+		{scopes.OpaqueIssuer(issuer.URL()), 1, 0},
+		{scopes.OpaqueIssuer("https://other.test"), 1, 1},
+	} {
+		for guard, want := range map[*middleware.Guard]int{without: test.without, with: test.with} {
+			mux := guard.NewMux()
+			mux.Handle("GET /", test.policy, new(handler))
+			if got := mux.Warnings(); len(got) != want {
+				t.Errorf("%v: %q, want %d", test.policy, got, want)
+			}
 		}
 	}
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/sallyport-auth/sallyport/scopes"
 )
 
-// Patterns are those of [http.ServeMux] under which [Metadata.Handler] is to be
-// registered: without a method, since the handler answers to all.
+// Patterns returns the patterns of [http.ServeMux] for [Metadata.Handler]. They have
+// no method, because the handler answers all methods.
 func (m *Metadata) Patterns() []string {
 	if m == nil {
 		return nil
@@ -30,13 +30,13 @@ func (m *Metadata) Patterns() []string {
 	return patterns
 }
 
-// Handler serves the document, for GET and HEAD, at the path and query of
-// [Metadata.URL] and nowhere else (RFC 9728 §3.1): other paths are 404, other
-// methods 405. It needs no credentials and looks at none.
+// Handler returns a handler that serves the document for GET and HEAD, at the path and
+// query of [Metadata.URL] only (RFC 9728 §3.1). It answers 404 to other paths and 405
+// to other methods. It ignores credentials.
 //
-// policies are those of the routes, such as Policies of a middleware.Mux; their
-// scopes are the document's scopes_supported. What they say is read anew every
-// second. nil: the document lists no scopes.
+// policies returns the policies of the routes, as Policies of a middleware.Mux does.
+// Their scopes are scopes_supported. The handler calls it again after one second.
+// nil: the document lists no scopes.
 func (m *Metadata) Handler(policies func() []scopes.Policy) http.Handler {
 	if m == nil { // it answers 404
 		m = new(Metadata)
@@ -56,7 +56,8 @@ type rendering struct {
 	at   time.Time
 }
 
-const keptFor = time.Second // so that those who ask often cost little
+// keptFor is how long a rendering is used, so that many requests cost little.
+const keptFor = time.Second
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m := h.metadata
@@ -70,18 +71,18 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	text, err := h.text(clock.Now(r.Context()))
-	if err != nil { // New saw to it that there is nothing that cannot be written
+	if err != nil { // cannot happen: New checks every text
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "max-age="+strconv.Itoa(int(m.maxAge/time.Second)))
 	if r.Method != http.MethodHead {
-		_, _ = io.WriteString(w, text) // if the connection is gone, there is nobody to tell
+		_, _ = io.WriteString(w, text) // an error means that the connection is gone
 	}
 }
 
-// text is the document now, or a moment ago.
+// text returns the document, at most keptFor old.
 func (h *handler) text(now time.Time) (string, error) {
 	if last := h.last.Load(); last != nil && now.Sub(last.at).Abs() < keptFor {
 		return last.text, nil
@@ -96,8 +97,8 @@ func (h *handler) text(now time.Time) (string, error) {
 	return text, nil
 }
 
-// scopes are those that the policies mention, but for the omitted ones and the
-// one that asks for a refresh token, which is none of an API's business.
+// scopes returns the scopes that the policies mention, without the omitted ones and
+// without offline_access, which asks for a refresh token and means nothing to an API.
 func (h *handler) scopes() []string {
 	if h.policies == nil {
 		return nil

@@ -1,8 +1,7 @@
 // Package resourcemeta publishes the metadata of a protected resource (RFC
 // 9728): which authorization servers issue tokens for this API, and which scopes
-// it knows. The document follows from the configuration of the validator and
-// from the policies of the routes, so that it cannot say anything else than what
-// holds.
+// it has. The document is made from the configuration of the validator and from the
+// policies of the routes, so that it always agrees with them.
 //
 // Not done here: signed responses and signed_metadata (RFC 9728 §2.2), names in
 // several languages (§2.1), and metadata of more than one resource in one
@@ -10,7 +9,6 @@
 package resourcemeta
 
 import (
-	"errors"
 	"fmt"
 	"net/url"
 	"path"
@@ -19,28 +17,29 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/sallyport-auth/sallyport/internal/fault"
 	"github.com/sallyport-auth/sallyport/internal/fetch"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// Config is everything that [Metadata] is told.
+// Config is the configuration of a [Metadata].
 type Config struct {
 	// Resource is the identifier of this API (RFC 9728 §1.2): an https URL
 	// without fragment, or http to a loopback host. Clients compare it with
 	// the URL that they call, and ask for tokens with this audience, so it must be
 	// among the Audiences of every issuer, byte for byte. Required.
 	Resource string
-	// Validator is the Guard's. Its issuers are the authorization servers;
-	// those of Config.Tenants are not listed. Required.
+	// Validator is the Validator of the Guard. Its issuers are the authorization
+	// servers; those of Config.ResolveIssuer are not listed. Required.
 	Validator *validator.Validator
-	// PublicURL is the Guard's: scheme and host that clients call. A Resource
-	// elsewhere is a warning. Empty: not compared.
+	// PublicURL is the PublicURL of the Guard: the scheme and host that clients call.
+	// There is a warning if Resource is not below it. Empty: not compared.
 	PublicURL string
 	// OmitScopes are scopes of policies that the document does not list, such
 	// as those for administrators.
 	OmitScopes []string
-	// MaxAge is how long clients may keep the document. 0 means five minutes;
-	// otherwise whole seconds from one to a day's.
+	// MaxAge is how long clients may cache the document, in whole seconds up to
+	// one day. 0: five minutes.
 	MaxAge time.Duration
 
 	// Name is the resource_name, for people. It is optional, as are the
@@ -58,20 +57,20 @@ const (
 	wellKnown = "/.well-known/oauth-protected-resource"
 )
 
-// Metadata is the metadata of one protected resource. It is made by [New] and
-// safe for concurrent use.
+// Metadata is the metadata of one protected resource. [New] makes one. It is safe
+// for concurrent use.
 type Metadata struct {
 	url      string
 	paths    []string // escaped, where the document is served
 	query    string
 	maxAge   time.Duration
-	fixed    document // all but what policies say
+	fixed    document // without the scopes, which follow from the policies
 	omitted  []string
 	warnings []string
 }
 
-// document is the JSON document (RFC 9728 §2). Members without elements are left
-// out (§3.2), but for bearer_methods_supported, where they would mean something.
+// document is the JSON document (RFC 9728 §2). Empty members are left out (§3.2),
+// except for bearer_methods_supported, whose absence has another meaning.
 type document struct {
 	Resource             string   `json:"resource"`
 	AuthorizationServers []string `json:"authorization_servers,omitempty"`
@@ -142,27 +141,25 @@ func (m *Metadata) warn(config *Config, resource *url.URL) {
 	}
 }
 
-// check tells every fault, or gives the Resource as a URL.
+// check returns the URL of Resource. The error joins all faults.
 func (c *Config) check() (*url.URL, error) {
-	var faults []error
-	addf := func(format string, args ...any) {
-		faults = append(faults, fmt.Errorf("resourcemeta: "+format, args...))
-	}
+	faults := fault.In("resourcemeta")
 	resource, ok := absolute(c.Resource)
+	at := faults.At("Resource")
 	switch {
 	case c.Resource == "":
-		addf("Resource is empty; it is the URL under which clients know this API")
+		at.Add("is empty", "give the URL under which clients know this API")
 	case !ok:
-		addf("Resource %q is not an https URL without user and fragment (RFC 9728 §1.2); http is for loopback hosts only", c.Resource)
+		at.Addf("give an absolute https URL; http is for loopback hosts only", "%q is not an https URL without user and fragment (RFC 9728 §1.2)", c.Resource)
 	case !isClean(resource.EscapedPath()):
-		addf("Resource %q has a path that routers would clean", c.Resource)
+		at.Addf("give the path as a router finds it", "%q has a path that routers would clean", c.Resource)
 	}
 	if c.Validator == nil {
-		addf("Validator is nil; give the Guard's")
+		faults.At("Validator").Add("is nil", "give the Validator of the Guard")
 	} else {
 		for _, issuer := range c.Validator.Issuers() {
 			if !slices.Contains(c.Validator.Audiences(issuer), c.Resource) {
-				addf("Resource %q is not among the Audiences of issuer %q: its tokens for this resource would be refused; add it there", c.Resource, issuer)
+				at.Addf("add it there", "%q is not among the Audiences of issuer %q, whose tokens for this resource would be refused", c.Resource, issuer)
 			}
 		}
 	}
@@ -170,16 +167,16 @@ func (c *Config) check() (*url.URL, error) {
 		{"DocumentationURL", c.DocumentationURL}, {"PolicyURL", c.PolicyURL}, {"TermsURL", c.TermsURL},
 	} {
 		if u, ok := absolute(page.url); page.url != "" && (!ok || u.Scheme != "https") {
-			addf("%s %q is not an https URL without fragment", page.field, page.url)
+			faults.At(page.field).Addf("give the https URL of the page, or leave it empty", "%q is not an https URL without fragment", page.url)
 		}
 	}
 	if !utf8.ValidString(c.Name) || strings.ContainsFunc(c.Name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		addf("Name %q is not UTF-8 or has control characters", c.Name)
+		faults.At("Name").Addf("give text in UTF-8, on one line", "%q is not UTF-8 or has control characters", c.Name)
 	}
 	if c.MaxAge != 0 && (c.MaxAge < time.Second || c.MaxAge > maxMaxAge || c.MaxAge%time.Second != 0) {
-		addf("MaxAge is %v; allowed are whole seconds up to %v, or 0 for %v", c.MaxAge, maxMaxAge, defaultMaxAge)
+		faults.At("MaxAge").Addf(fmt.Sprintf("give whole seconds up to %v, or 0 for %v", maxMaxAge, defaultMaxAge), "is %v", c.MaxAge)
 	}
-	return resource, errors.Join(faults...)
+	return resource, faults.Err()
 }
 
 // absolute reads a URL in ASCII.
@@ -189,12 +186,12 @@ func absolute(text string) (*url.URL, bool) {
 	return u, err == nil && !strings.ContainsFunc(text, bad)
 }
 
-// isClean reports whether a router finds the path as it is.
+// isClean reports whether routers leave the path as it is.
 func isClean(escaped string) bool {
 	return escaped == "" || path.Clean(escaped) == escaped || path.Clean(escaped)+"/" == escaped
 }
 
-// URL is where the document is: for middleware.Config.ResourceMetadata.
+// URL returns the URL of the document, for middleware.Config.ResourceMetadata.
 func (m *Metadata) URL() string {
 	if m == nil {
 		return ""
@@ -202,8 +199,8 @@ func (m *Metadata) URL() string {
 	return m.url
 }
 
-// Warnings tells what of the configuration works and deserves a second look. For
-// start-up logs.
+// Warnings returns texts about a configuration that may not do what was intended, for
+// logs at start-up.
 func (m *Metadata) Warnings() []string {
 	if m == nil {
 		return nil

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/middleware"
 	"github.com/sallyport-auth/sallyport/resourcemeta"
 	"github.com/sallyport-auth/sallyport/scopes"
@@ -25,11 +26,7 @@ const (
 // validatorFor accepts tokens for these audiences.
 func validatorFor(t *testing.T, audiences ...string) *validator.Validator {
 	t.Helper()
-	v, err := validator.New(validator.Config{Issuers: []validator.Issuer{{URL: issuer, Audiences: audiences}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
+	return issuertest.Validator(t, validator.Config{Issuers: []validator.Issuer{{URL: issuer, Audiences: audiences}}})
 }
 
 func metadataFor(t *testing.T, config resourcemeta.Config) *resourcemeta.Metadata {
@@ -59,8 +56,8 @@ func bodyOf(t *testing.T, response *http.Response) string {
 	return string(body)
 }
 
-// TestPaths covers R-PR-01, R-PR-02 and R-PR-03: where the document is, with the
-// identifier that this was derived from, and nowhere else; the same behind a Mux.
+// TestPaths covers R-PR-01, R-PR-02 and R-PR-03: the document is at the path that is
+// derived from the resource identifier and at no other, also behind a Mux.
 func TestPaths(t *testing.T) {
 	for _, row := range []struct {
 		resource, url string
@@ -80,10 +77,7 @@ func TestPaths(t *testing.T) {
 		if m.URL() != row.url {
 			t.Errorf("%s: URL %s, want %s", row.resource, m.URL(), row.url)
 		}
-		guard, err := middleware.New(middleware.Config{Validator: validatorFor(t, row.resource), ResourceMetadata: m.URL()})
-		if err != nil {
-			t.Fatal(err)
-		}
+		guard := issuertest.Guard(t, middleware.Config{Validator: validatorFor(t, row.resource), ResourceMetadata: m.URL()})
 		mux := guard.NewMux()
 		for _, pattern := range m.Patterns() {
 			mux.Handle(pattern, scopes.Public(), m.Handler(nil))
@@ -108,7 +102,7 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// TestMethods covers what is not GET, and R-PR-12's bound on caching.
+// TestMethods covers R-PR-12, and the answers to other methods than GET.
 func TestMethods(t *testing.T) {
 	m := metadataFor(t, resourcemeta.Config{Resource: "https://r.test", MaxAge: time.Minute})
 	for method, want := range map[string]int{"GET": 200, "HEAD": 200, "POST": 405, "PUT": 405, "OPTIONS": 405, "get": 405} {
@@ -132,13 +126,10 @@ func TestMethods(t *testing.T) {
 // the configuration, and the scopes follow the policies, also later ones.
 func TestDocument(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		v, err := validator.New(validator.Config{Issuers: []validator.Issuer{
+		v := issuertest.Validator(t, validator.Config{Issuers: []validator.Issuer{
 			{URL: "https://b.example.com/", Audiences: []string{"x", "https://r.test"}, Grants: []string{validator.AllScopes}},
 			{URL: "https://a.example.com", Audiences: []string{"https://r.test"}, Grants: []string{validator.AllScopes}},
 		}})
-		if err != nil {
-			t.Fatal(err)
-		}
 		m := metadataFor(t, resourcemeta.Config{
 			Resource: "https://r.test", Validator: v, OmitScopes: []string{"admin"}, Name: `Orders & "more" ü`,
 			DocumentationURL: "https://r.test/docs", PolicyURL: "https://r.test/policy", TermsURL: "https://r.test/terms",
@@ -193,6 +184,7 @@ func TestFaults(t *testing.T) {
 		"Resource, empty fragment": func(c *resourcemeta.Config) { c.Resource = "https://r.test#" },
 		"Resource, user":           func(c *resourcemeta.Config) { c.Resource = "https://a@r.test" },
 		"Resource, control":        func(c *resourcemeta.Config) { c.Resource = "https://r.test/\n" },
+		"Resource, space":          func(c *resourcemeta.Config) { c.Resource = "https://r.test/a b" },
 		"Resource, not ASCII":      func(c *resourcemeta.Config) { c.Resource = "https://r.test/é" },
 		"Resource, dots":           func(c *resourcemeta.Config) { c.Resource = "https://r.test/a/../b" },
 		"Resource, slashes":        func(c *resourcemeta.Config) { c.Resource = "https://r.test//a" },
@@ -221,32 +213,28 @@ func TestFaults(t *testing.T) {
 		if m, err := resourcemeta.New(config); err == nil || m != nil || !strings.Contains(err.Error(), "resourcemeta: "+field) ||
 			!strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", name, err)
+		} else if faults := validator.Faults(err); len(faults) == 0 || slices.ContainsFunc(faults, func(f validator.Fault) bool { return f.Mend == "" }) {
+			t.Errorf("%s: a fault does not say what to do: %+v", name, faults)
 		}
 	}
 	_, err := resourcemeta.New(resourcemeta.Config{Name: "\n"})
 	if err == nil || strings.Count(err.Error(), "resourcemeta: ") != 3 {
-		t.Errorf("not every fault is told: %v", err)
+		t.Errorf("the error does not have every fault: %v", err)
 	}
 	// One issuer of two does not accept the resource.
-	v, err := validator.New(validator.Config{Issuers: []validator.Issuer{
+	v := issuertest.Validator(t, validator.Config{Issuers: []validator.Issuer{
 		{URL: issuer, Audiences: []string{"https://r.test"}, Grants: []string{"a"}},
 		{URL: "https://other.example.com", Audiences: []string{"https://R.test"}, Grants: []string{"a"}},
 	}})
-	if err != nil {
-		t.Fatal(err)
-	}
 	if _, err := resourcemeta.New(resourcemeta.Config{Resource: "https://r.test", Validator: v}); err == nil ||
 		!strings.Contains(err.Error(), "other.example.com") || strings.Contains(err.Error(), issuer) {
 		t.Errorf("%v", err)
 	}
 }
 
-// TestWarnings covers R-PR-02's and R-PR-04's.
+// TestWarnings covers the warnings of R-PR-02 and R-PR-04.
 func TestWarnings(t *testing.T) {
-	tenants, err := validator.New(validator.Config{Tenants: nobody})
-	if err != nil {
-		t.Fatal(err)
-	}
+	resolving := issuertest.Validator(t, validator.Config{ResolveIssuer: resolveNone})
 	for _, row := range []struct {
 		config resourcemeta.Config
 		want   []string
@@ -258,7 +246,7 @@ func TestWarnings(t *testing.T) {
 		{resourcemeta.Config{Resource: "https://r.test/a?b"}, []string{"query"}},
 		{resourcemeta.Config{Resource: "https://r.test", PublicURL: "https://api.test"}, []string{"PublicURL"}},
 		{resourcemeta.Config{Resource: "https://r.test", PublicURL: "http://r.test"}, []string{"PublicURL"}},
-		{resourcemeta.Config{Resource: "https://r.test/a/", Validator: tenants}, []string{"slash", "no fixed issuers"}},
+		{resourcemeta.Config{Resource: "https://r.test/a/", Validator: resolving}, []string{"slash", "no fixed issuers"}},
 	} {
 		warnings := metadataFor(t, row.config).Warnings()
 		if !slices.EqualFunc(warnings, row.want, strings.Contains) {

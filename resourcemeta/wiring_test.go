@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/middleware"
 	"github.com/sallyport-auth/sallyport/resourcemeta"
 	"github.com/sallyport-auth/sallyport/scopes"
@@ -17,7 +18,7 @@ import (
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-func nobody(context.Context, string) (validator.Issuer, error) {
+func resolveNone(context.Context, string) (validator.Issuer, error) {
 	return validator.Issuer{}, validator.ErrUnknownIssuer
 }
 
@@ -65,23 +66,17 @@ func Example() {
 	//  "bearer_methods_supported":["header"]}
 }
 
-// TestDiscovery covers R-PR-01, R-PR-06 and R-PR-11 as a client goes: it knows
-// the API's URL and nothing else, follows the challenge, and gets in.
+// TestDiscovery covers R-PR-01, R-PR-06 and R-PR-11: a client that has only the URL of
+// the API follows the challenge to the document, gets a token and is accepted.
 func TestDiscovery(t *testing.T) {
-	issuer := testissuer.New(t)
+	issuer := issuertest.Loopback(t)
 	var mux *middleware.Mux
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { mux.ServeHTTP(w, r) }))
 	defer server.Close()
 	resource := server.URL + "/v1"
-	v, err := validator.New(validator.Config{Issuers: []validator.Issuer{{URL: issuer.URL(), Audiences: []string{resource}}}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := issuer.Validator(t, func(c *validator.Issuer) { c.Audiences, c.Keys = []string{resource}, nil })
 	meta := metadataFor(t, resourcemeta.Config{Resource: resource, Validator: v})
-	guard, err := middleware.New(middleware.Config{Validator: v, ResourceMetadata: meta.URL()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	guard := issuertest.Guard(t, middleware.Config{Validator: v, ResourceMetadata: meta.URL()})
 	mux = guard.NewMux()
 	mux.HandleFunc("GET /v1/orders", scopes.All("orders:read"), showOrder)
 	for _, pattern := range meta.Patterns() {

@@ -6,8 +6,8 @@ import (
 	"github.com/sallyport-auth/sallyport/scopes"
 )
 
-// typical is what the budget of a decision is for: lists of scopes under a
-// hierarchy, and a token with eight scopes that it permits.
+// typical returns the policy that BenchmarkDecide measures: lists of scopes under a
+// hierarchy. It permits a token with eightScopes.
 func typical(tb testing.TB) scopes.Policy {
 	tb.Helper()
 	policy := scopes.And(scopes.All("orders:read", "orders:list"), scopes.Any("invoices:read", "invoices:write")).
@@ -31,8 +31,8 @@ func BenchmarkDecide(b *testing.B) {
 	}
 }
 
-// TestDecisionAllocatesNothing is for whatever permits, and for what refuses
-// for one reason.
+// TestDecisionAllocatesNothing shows that Decide does not allocate if it permits, or
+// refuses for one reason.
 func TestDecisionAllocatesNothing(t *testing.T) {
 	ctx, token := at(0), minted(t, eightScopes)
 	for _, policy := range []scopes.Policy{

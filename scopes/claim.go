@@ -2,7 +2,6 @@ package scopes
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -10,11 +9,11 @@ import (
 )
 
 // Roles permits a token that has every one of these roles. Roles are what the
-// issuer's configuration maps to them ([validator.Issuer.Mappings]) and lets the
-// issuer give ([validator.Issuer.Roles]), and never scopes. They match whole and
-// case-sensitive.
+// issuer's configuration maps to roles ([validator.Issuer.Mappings]) and lets the
+// issuer give ([validator.Issuer.Roles]); scopes are never roles. They match whole
+// and case-sensitive.
 func Roles(required ...string) Policy {
-	if err := checkTexts("Roles", "a role", required); err != nil {
+	if err := checkTexts("Roles", "roles", required); err != nil {
 		return faulty(err)
 	}
 	required = slices.Clone(required)
@@ -30,7 +29,7 @@ func Roles(required ...string) Policy {
 
 // AnyRole permits a token that has at least one of these roles; see [Roles].
 func AnyRole(alternatives ...string) Policy {
-	if err := checkTexts("AnyRole", "a role", alternatives); err != nil {
+	if err := checkTexts("AnyRole", "roles", alternatives); err != nil {
 		return faulty(err)
 	}
 	alternatives = slices.Clone(alternatives)
@@ -39,15 +38,17 @@ func AnyRole(alternatives ...string) Policy {
 	})
 }
 
-// Claim permits a token that has a claim as rule says. Another token is not one
-// for this route: a refusal is BadClaims, as if the issuer's configuration had
-// declared the claim. It is asked of the tokens of every issuer: join it with
-// [Issuers] where only one issuer's word counts.
+// Claim permits a token that has a claim as rule says. The refusal of another token
+// is BadClaims, as if the issuer's configuration had declared the claim. Claim asks
+// the tokens of every issuer; join it with [Issuers] to name those whose claim
+// counts.
 func Claim(rule validator.ClaimRule) Policy {
-	if err := rule.Err(); err != nil {
-		return faulty(fmt.Errorf("scopes: Claim: %w", err))
+	faults := faultsOf("Claim")
+	faults.Merge(rule.Err())
+	if err := faults.Err(); err != nil {
+		return faulty(err)
 	}
-	return onToken(claimText(rule), validator.BadClaims, func(_ context.Context, q question) bool {
+	return conditional(claimText(rule), validator.BadClaims, func(_ context.Context, q question) bool {
 		return q.token.Satisfies(rule)
 	})
 }
@@ -59,10 +60,10 @@ func claimText(rule validator.ClaimRule) string {
 	return fmt.Sprintf("Claim(validator.ClaimRule{%q, validator.%s, %q})", rule.Name, types[rule.Type], rule.Equals)
 }
 
-// Tenants permits a token that speaks for one of these tenants, by the
-// configuration of its issuer ([validator.Issuer.Tenant]).
+// Tenants permits a token of one of these tenants, by the configuration of its
+// issuer ([validator.Issuer.Tenant]).
 func Tenants(ids ...string) Policy {
-	if err := checkTexts("Tenants", "a tenant", ids); err != nil {
+	if err := checkTexts("Tenants", "tenants", ids); err != nil {
 		return faulty(err)
 	}
 	ids = slices.Clone(ids)
@@ -71,13 +72,13 @@ func Tenants(ids ...string) Policy {
 	})
 }
 
-// TenantFrom permits a token that speaks for the tenant whose resource is asked
-// for: the one that the operation has under this name, such as a wildcard of
-// the path. An operation without values permits no token, nor does a token
-// without a tenant.
+// TenantFrom permits a token of the tenant whose resource is asked for. The value
+// of that name in the operation, such as a wildcard of the path, names the tenant.
+// An operation without values permits no token, and a token without a tenant is not
+// permitted.
 func TenantFrom(wildcard string) Policy {
 	if wildcard == "" {
-		return faulty(errors.New("scopes: TenantFrom without the name of a wildcard"))
+		return misused("TenantFrom", "name a wildcard of the path", "has an empty name")
 	}
 	made := forbidding(call("TenantFrom", wildcard), func(_ context.Context, q question) bool {
 		tenant := q.token.Tenant()

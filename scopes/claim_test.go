@@ -8,8 +8,8 @@ import (
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// TestRoles covers R-SC-07 on the side of policy: roles and scopes are distinct,
-// and roles of an issuer without a mapping are none.
+// TestRoles covers R-SC-07: a scope is not a role, a role is not a scope, and the
+// tokens of an issuer without a mapping have no roles.
 func TestRoles(t *testing.T) {
 	both, either := scopes.Roles("clerk", "auditor"), scopes.AnyRole("clerk", "auditor")
 	forbidden := refused(validator.Forbidden)
@@ -24,10 +24,10 @@ func TestRoles(t *testing.T) {
 		{policy: scopes.All("clerk"), claims: claims{"roles": []string{"clerk"}}, want: scopes.Refusal{Reason: validator.InsufficientScope, Scopes: []string{"clerk"}}},
 	})
 	faults(t, map[string]scopes.Policy{
-		"scopes: Roles without a role":                          scopes.Roles(),
-		"scopes: AnyRole without a role":                        scopes.AnyRole(),
-		"Roles: argument 1 is empty":                            scopes.Roles(""),
-		`AnyRole: "a" is listed twice & AnyRole: argument 3 is`: scopes.AnyRole("a", "a", ""),
+		"scopes: Roles has no roles":                           scopes.Roles(),
+		"scopes: AnyRole has no roles":                         scopes.AnyRole(),
+		"Roles[0] is empty":                                    scopes.Roles(""),
+		`AnyRole[1] "a" is listed twice & AnyRole[2] is empty`: scopes.AnyRole("a", "a", ""),
 	})
 	roles := []string{"clerk"}
 	all, some := scopes.Roles(roles...), scopes.AnyRole(roles...)
@@ -37,8 +37,8 @@ func TestRoles(t *testing.T) {
 	}
 }
 
-// TestClaim covers R-CL-14 for the claims of a route: type and value, without
-// conversion.
+// TestClaim covers R-CL-14: the claim that a policy asks for must have the type and
+// the value, without conversion.
 func TestClaim(t *testing.T) {
 	department := scopes.Claim(validator.ClaimRule{Name: "dept", Equals: "7"})
 	verified := scopes.Claim(validator.ClaimRule{Name: "email_verified", Type: validator.ClaimBoolean, Equals: "true"})
@@ -58,25 +58,25 @@ func TestClaim(t *testing.T) {
 		{policy: scopes.Or(department, group), claims: claims{"groups": []string{"ops"}}},
 	})
 	faults(t, map[string]scopes.Policy{
-		"scopes: Claim: & Name is empty": scopes.Claim(validator.ClaimRule{}),
-		"Equals of a boolean":            scopes.Claim(validator.ClaimRule{Name: "a", Type: validator.ClaimBoolean}),
-		"Type 9 does not exist":          scopes.Claim(validator.ClaimRule{Name: "a", Type: 9}),
+		"scopes: Claim & Name is empty":       scopes.Claim(validator.ClaimRule{}),
+		"is not a value of the boolean claim": scopes.Claim(validator.ClaimRule{Name: "a", Type: validator.ClaimBoolean}),
+		"Type 9 does not exist":               scopes.Claim(validator.ClaimRule{Name: "a", Type: 9}),
 	})
 }
 
-// TestDemandsOfAge covers R-CL-11 on the side of policy: the strictest part
-// counts, and validation judges it.
+// TestDemandsOfAge covers R-CL-11: the strictest limit of an And is a demand on
+// validation.
 func TestDemandsOfAge(t *testing.T) {
 	policy := scopes.And(scopes.MaxTokenAge(time.Hour), scopes.SenderConstrained(), scopes.And(scopes.MaxTokenAge(time.Minute), scopes.All("a")), scopes.MaxTokenAge(2*time.Minute))
-	if d := policy.Demands(); d.MaxAge != time.Minute || !d.SenderConstrained {
+	if d := policy.Demands(); d.MaxTokenAge != time.Minute || !d.SenderConstrained {
 		t.Errorf("%v demands %+v", policy, d)
 	}
-	if d := scopes.MaxTokenAge(time.Hour).Demands(); d.MaxAge != time.Hour || d.SenderConstrained {
+	if d := scopes.MaxTokenAge(time.Hour).Demands(); d.MaxTokenAge != time.Hour || d.SenderConstrained {
 		t.Errorf("MaxTokenAge demands %+v", d)
 	}
 	const text = `And(MaxTokenAge(1h0m0s), SenderConstrained(), And(MaxTokenAge(1m0s), All("a")), MaxTokenAge(2m0s))`
 	if policy.String() != text {
 		t.Errorf("%v, want %s", policy, text)
 	}
-	faults(t, map[string]scopes.Policy{"MaxTokenAge(0s) must be positive": scopes.MaxTokenAge(0), "MaxTokenAge(-1s) must be": scopes.MaxTokenAge(-time.Second)})
+	faults(t, map[string]scopes.Policy{"MaxTokenAge is 0s; use a positive": scopes.MaxTokenAge(0), "MaxTokenAge is -1s": scopes.MaxTokenAge(-time.Second)})
 }

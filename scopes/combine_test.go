@@ -11,8 +11,8 @@ import (
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// TestAnd shows that every part must permit, and that the refusal lists all
-// that the parts ask for, once.
+// TestAnd shows that every part must permit, and that the refusal lists each scope
+// that the parts ask for once.
 func TestAnd(t *testing.T) {
 	policy := scopes.And(scopes.All("a", "b"), scopes.Any("c", "d"), scopes.And(scopes.All("b"), scopes.Authenticated()))
 	if err := policy.Err(); err != nil {
@@ -37,7 +37,7 @@ func TestAnd(t *testing.T) {
 	}
 }
 
-// TestPublic shows that it is the only policy that permits without a token.
+// TestPublic shows that only Public permits without a token.
 func TestPublic(t *testing.T) {
 	for _, policy := range []scopes.Policy{
 		scopes.Authenticated(), scopes.All("a"), scopes.Any("a"), scopes.And(scopes.Authenticated()),
@@ -55,8 +55,7 @@ func TestPublic(t *testing.T) {
 	}
 }
 
-// TestDemands covers R-CL-05: what a policy asks of validation is joined over
-// the parts of And.
+// TestDemands covers R-CL-05: the demands of And are those of its parts together.
 func TestDemands(t *testing.T) {
 	identifiers := []string{"https://a.example", "https://b.example"}
 	for _, test := range []struct {
@@ -96,14 +95,14 @@ func TestCombinationFaults(t *testing.T) {
 		policy scopes.Policy
 		want   []string
 	}{
-		{scopes.And(), []string{"And without parts"}},
-		{scopes.And(scopes.Public(), scopes.All("a")), []string{"Public inside And"}},
-		{scopes.And(scopes.Policy{}, scopes.All("a b")), []string{"the zero Policy", `"a b" is not a scope token`}},
-		{scopes.And(scopes.Audience("a"), scopes.Audience("b")), []string{"two Audience parts"}},
-		{scopes.Audience(), []string{"without an identifier"}},
-		{scopes.Audience("a", ""), []string{"argument 2 is empty"}},
-		{scopes.MaxLifetime(0), []string{"must be positive"}},
-		{scopes.MaxLifetime(-time.Second), []string{"must be positive"}},
+		{scopes.And(), []string{"And has no parts"}},
+		{scopes.And(scopes.Public(), scopes.All("a")), []string{"And[0] is Public inside And"}},
+		{scopes.And(scopes.Policy{}, scopes.All("a b")), []string{"And[0] is the zero Policy", `And[1].All[0] "a b" is not a scope token`}},
+		{scopes.And(scopes.Audience("a"), scopes.Audience("b")), []string{"And has two Audience parts"}},
+		{scopes.Audience(), []string{"Audience has no identifiers"}},
+		{scopes.Audience("a", ""), []string{"Audience[1] is empty"}},
+		{scopes.MaxLifetime(0), []string{"MaxLifetime is 0s"}},
+		{scopes.MaxLifetime(-time.Second), []string{"MaxLifetime is -1s"}},
 	} {
 		err := test.policy.Err()
 		if err == nil {
@@ -112,7 +111,7 @@ func TestCombinationFaults(t *testing.T) {
 		}
 		for _, want := range test.want {
 			if !strings.Contains(err.Error(), want) {
-				t.Errorf("%q is not told: %v", want, err)
+				t.Errorf("%q is not in %v", want, err)
 			}
 		}
 		if refusal := decide(test.policy, minted(t, "a")); refusal == nil || !errors.Is(refusal.Reason, validator.Forbidden) {

@@ -3,6 +3,7 @@ package scopes_test
 import (
 	"context"
 	"encoding/json"
+	"iter"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -14,8 +15,8 @@ import (
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// TestContract covers R-SC-10: everything that a route demands stands in the
-// contract as data.
+// TestContract covers R-SC-10: the contract has everything that a route demands, as
+// data.
 func TestContract(t *testing.T) {
 	write := scopes.Hierarchy{"write": {"read"}}
 	hook := scopes.Check("owner", 0, func(context.Context, *validator.Token, scopes.Operation) error { return nil })
@@ -38,12 +39,12 @@ func TestContract(t *testing.T) {
 			scopes.And(scopes.All("read").Under(write), scopes.All("x").Under(scopes.Hierarchy{"y": {"x"}})),
 			scopes.Requirement{Scopes: []string{"read", "x"}, ImpliedBy: map[string][]string{"read": {"write"}, "x": {"y"}}},
 		},
-		{scopes.And(scopes.All("read").Under(write), scopes.All("read")), one("read")}, // the second is told of no hierarchy
+		{scopes.And(scopes.All("read").Under(write), scopes.All("read")), one("read")}, // the second list is under no hierarchy
 		{
 			scopes.And(scopes.ACR("gold", "silver"), scopes.ACR("silver", "gold", "x"), scopes.MaxAuthAge(time.Hour), scopes.MaxAuthAge(time.Minute)),
-			scopes.Requirement{ACRValues: []string{"gold", "silver"}, MaxAge: 60},
+			scopes.Requirement{ACRValues: []string{"gold", "silver"}, MaxAuthAge: 60},
 		},
-		{ // nobody has both, and And cannot know that of an Or
+		{ // no token has both, and And does not look into an Or
 			scopes.And(scopes.Or(scopes.ACR("gold")), scopes.ACR("silver")),
 			scopes.Requirement{ACRValues: []string{"gold"}, Alternatives: [][]scopes.Requirement{{{ACRValues: []string{"silver"}}}}},
 		},
@@ -51,6 +52,11 @@ func TestContract(t *testing.T) {
 			scopes.And(scopes.Audience("https://b"), scopes.SenderConstrained(), scopes.MaxLifetime(time.Minute), scopes.MaxTokenAge(1500*time.Millisecond)),
 			scopes.Requirement{Audiences: []string{"https://b"}, MaxLifetime: 60, MaxTokenAge: 1.5, SenderConstrained: true},
 		},
+		{
+			scopes.And(scopes.FreshlyActive(time.Minute), scopes.FreshlyActive(1500*time.Millisecond), scopes.OpaqueIssuer("https://as.example"), scopes.OpaqueIssuer("https://as.example")),
+			scopes.Requirement{ActiveWithin: 1.5, OpaqueIssuer: "https://as.example"},
+		},
+		{scopes.And(scopes.FreshlyActive(0), scopes.FreshlyActive(1)), scopes.Requirement{ActiveWithin: -1}},
 		{
 			scopes.And(scopes.MFA("gold"), scopes.UserOnly(), hook, scopes.UserOnly(), scopes.ConsentWithin("c", time.Hour)),
 			scopes.Requirement{Others: []string{`MFA("gold")`, "UserOnly()", `Check("owner", 1s)`, `ConsentWithin("c", 1h0m0s)`}},
@@ -62,10 +68,19 @@ func TestContract(t *testing.T) {
 			}},
 		},
 	} {
-		contract := scopes.NewContract([]scopes.Route{{Name: "GET /", Policy: row.policy}})
+		contract := scopes.NewContract(route("GET /", row.policy))
 		want := scopes.RouteContract{Route: "GET /", Method: "GET", Requires: row.want, Policy: row.policy.String()}
 		if got := contract.Routes[0]; !sameJSON(t, got, want) {
 			t.Errorf("%+v, want %+v", got, want)
+		}
+	}
+}
+
+// TestRequirementOfFaults shows that a policy with a fault has no requirement.
+func TestRequirementOfFaults(t *testing.T) {
+	for _, policy := range []scopes.Policy{{}, scopes.All(), scopes.And(scopes.All("a"), scopes.Any())} {
+		if r := policy.Requirement(); !reflect.DeepEqual(r, scopes.Requirement{}) {
+			t.Errorf("%v requires %+v", policy.Err(), r)
 		}
 	}
 }
@@ -83,11 +98,11 @@ func sameJSON(t *testing.T, a, b any) bool {
 	return string(left) == string(right)
 }
 
-// TestContractIsACopy shows that whoever has a contract cannot change a policy.
+// TestContractIsACopy shows that a change of a contract does not change the policy.
 func TestContractIsACopy(t *testing.T) {
 	policy := scopes.And(scopes.Any("a"), scopes.ACR("gold"), scopes.Audience("https://api.example"))
 	text := policy.String()
-	c := scopes.NewContract([]scopes.Route{{Policy: policy}}).Routes[0]
+	c := scopes.NewContract(route("", policy)).Routes[0]
 	c.Requires.Scopes[0], c.Requires.ACRValues[0], c.Requires.Audiences[0] = "b", "silver", "https://else.example"
 	refusal := decide(policy, mint(t, claims{"scope": "a", "acr": "silver"}))
 	if policy.String() != text || refusal == nil || !slices.Equal(refusal.ACRValues, []string{"gold"}) ||
@@ -96,7 +111,23 @@ func TestContractIsACopy(t *testing.T) {
 	}
 }
 
-var published = []scopes.Route{
+type namedPolicy struct {
+	Name   string
+	Policy scopes.Policy
+}
+
+// routesOf returns the routes as [scopes.NewContract] takes them.
+func routesOf(all []namedPolicy) iter.Seq2[string, scopes.Policy] {
+	return func(yield func(string, scopes.Policy) bool) {
+		for _, r := range all {
+			if !yield(r.Name, r.Policy) {
+				return
+			}
+		}
+	}
+}
+
+var published = []namedPolicy{
 	{Name: "POST /b", Policy: scopes.Privileged(scopes.Sensitive(scopes.And(scopes.All("a"), scopes.ACR("x"), scopes.MaxAuthAge(time.Minute))))},
 	{Name: "/a/", Policy: scopes.Public()},
 	{Name: "GET /b", Policy: scopes.All("read").Under(scopes.Hierarchy{"write": {"read"}})},
@@ -153,12 +184,12 @@ const document = `{
 }
 `
 
-// TestContractDocument covers R-SC-10: the document is the same each time, and
-// encoding/json writes and reads the same.
+// TestContractDocument covers R-SC-10: equal contracts give equal documents, and
+// encoding/json writes and reads the same contract.
 func TestContractDocument(t *testing.T) {
-	contract := scopes.NewContract(published)
+	contract := scopes.NewContract(routesOf(published))
 	contract.Audiences = []string{"https://api.test"}
-	if tabbed := scopes.NewContract([]scopes.Route{{Name: "GET\t/b", Policy: scopes.Public()}}); tabbed.Routes[0].Method != "GET" {
+	if tabbed := scopes.NewContract(route("GET\t/b", scopes.Public())); tabbed.Routes[0].Method != "GET" {
 		t.Errorf("%+v", tabbed)
 	}
 	text, err := contract.JSON()
@@ -173,29 +204,29 @@ func TestContractDocument(t *testing.T) {
 	if err != nil || contract.Drift(compact) != nil {
 		t.Errorf("%v: %s: %v", err, compact, contract.Drift(compact))
 	}
-	if text, err := scopes.NewContract([]scopes.Route{{Name: "\xff"}}).JSON(); err == nil {
+	if text, err := scopes.NewContract(route("\xff", scopes.Policy{})).JSON(); err == nil {
 		t.Errorf("%q is written", text)
 	}
 }
 
-// TestDrift covers R-SC-10: whatever changes is named, with what it was.
+// TestDrift covers R-SC-10: the error names each change, and what was committed.
 func TestDrift(t *testing.T) {
-	contract := scopes.NewContract(published)
+	contract := scopes.NewContract(routesOf(published))
 	contract.Audiences = []string{"https://api.test"}
 	if err := contract.Drift([]byte(document)); err != nil {
 		t.Error(err)
 	}
-	if err := scopes.NewContract(slices.Concat(published[2:], published[:2])).Drift([]byte(strings.Replace(document, `"https://api.test"`, "", 1))); err != nil {
+	if err := scopes.NewContract(routesOf(slices.Concat(published[2:], published[:2]))).Drift([]byte(strings.Replace(document, `"https://api.test"`, "", 1))); err != nil {
 		t.Errorf("another order: %v", err)
 	}
-	spaced, err := scopes.NewContract([]scopes.Route{{Name: "GET /b", Policy: scopes.Roles("a  b")}}).JSON()
+	spaced, err := scopes.NewContract(route("GET /b", scopes.Roles("a  b"))).JSON()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := scopes.NewContract([]scopes.Route{{Name: "GET /b", Policy: scopes.Roles("a b")}}).Drift(spaced); err == nil {
+	if err := scopes.NewContract(route("GET /b", scopes.Roles("a b"))).Drift(spaced); err == nil {
 		t.Error("a space less is not seen")
 	}
-	unwritable := scopes.NewContract([]scopes.Route{{Name: "GET /b", Policy: scopes.Audience("\xff")}})
+	unwritable := scopes.NewContract(route("GET /b", scopes.Audience("\xff")))
 	if err := unwritable.Drift([]byte(document)); err == nil || !strings.Contains(err.Error(), "~ GET /b: strictjson: ") {
 		t.Errorf("an audience that cannot be written: %v", err)
 	}
@@ -217,10 +248,12 @@ func TestDrift(t *testing.T) {
 		{`"scopes": [`, `"max_lifetime": 0.5, "scopes": [`, []string{`~ GET /b: `, `"max_lifetime":0.5`}},
 		{`"scopes": [`, `"max_token_age": 1, "scopes": [`, []string{"~ GET /b: "}},
 		{`"scopes": [`, `"sender_constrained": true, "scopes": [`, []string{"~ GET /b: "}},
+		{`"scopes": [`, `"active_within": -1, "scopes": [`, []string{`~ GET /b: `, `"active_within":-1`}},
+		{`"scopes": [`, `"opaque_issuer": "https://as.example", "scopes": [`, []string{`~ GET /b: `, `"opaque_issuer":"https://as.example"`}},
 		{`"scopes": [`, `"others": ["UserOnly()"], "scopes": [`, []string{"~ GET /b: "}},
 		{`"scopes": [`, `"alternatives": [[{}]], "scopes": [`, []string{"~ GET /b: "}},
 		{`1m0s`, `2m0s`, []string{"~ POST /b: "}},
-		{`"POST /b"`, `"GET /b"`, []string{"+ POST /b: Privileged(", "- GET /b: Privileged("}}, // listed twice
+		{`"POST /b"`, `"GET /b"`, []string{"+ POST /b: Privileged(", "- GET /b: Privileged("}}, // GET /b is in the document twice
 		{`{` + "\n" + `      "route": "/a/"`, `{"route": "/a/", "policy": "x"}, {"route": "/a/"`, []string{"- /a/: Public()", `"policy":"x"`}},
 		{`"public": true`, `"pubic": true`, []string{"cannot be read: line 8: ", "pubic"}},
 		{`"routes"`, `"Routes"`, []string{"cannot be read: line 5: "}},
@@ -235,8 +268,8 @@ func TestDrift(t *testing.T) {
 	}
 }
 
-// TestContractAgrees covers R-SC-10: who reads the contract alone comes to the
-// same decision as the policy, but for what only the text tells.
+// TestContractAgrees covers R-SC-10: a decision by the Requirement alone is the same
+// as that of the policy. Others are decided by the facts of the scene.
 func TestContractAgrees(t *testing.T) {
 	others := map[string]func(*scene) bool{}
 	r := rand.New(rand.NewPCG(9, 9))
@@ -246,9 +279,9 @@ func TestContractAgrees(t *testing.T) {
 	}
 	eachLaw(t, func(r *rand.Rand, p, _ sample, s *scene) {
 		policy := p.policy.Under(randomHierarchy(r))
-		silver := scopes.And(policy, scopes.Or(scopes.ACR("silver"))) // which others may exclude
+		silver := scopes.And(policy, scopes.Or(scopes.ACR("silver"))) // policy may ask for another acr
 		for _, policy := range []scopes.Policy{policy, silver} {
-			contract := scopes.NewContract([]scopes.Route{{Name: "GET /", Policy: policy}}).Routes[0]
+			contract := scopes.NewContract(route("GET /", policy)).Routes[0]
 			if met := meetsAll(t, &contract.Requires, s, others); met != permits(policy, s) {
 				t.Errorf("%v of %+v: the contract says %t: %+v", policy, *s, met, contract)
 			}
@@ -256,11 +289,11 @@ func TestContractAgrees(t *testing.T) {
 	})
 }
 
-// meetsAll reads a requirement as its documentation says.
+// meetsAll decides by a Requirement, as its documentation says.
 func meetsAll(t *testing.T, r *scopes.Requirement, s *scene, others map[string]func(*scene) bool) bool {
 	t.Helper()
 	met := len(r.ACRValues) == 0 || slices.Contains(r.ACRValues, s.acr)
-	met = met && (r.MaxAge == 0 || s.authAge > 0 && int64(s.authAge) <= r.MaxAge)
+	met = met && (r.MaxAuthAge == 0 || s.authAge > 0 && int64(s.authAge) <= r.MaxAuthAge)
 	for _, scope := range r.Scopes {
 		met = met && slices.ContainsFunc(append([]string{scope}, r.ImpliedBy[scope]...), func(does string) bool {
 			return slices.Contains(s.scopes, does)
@@ -268,7 +301,7 @@ func meetsAll(t *testing.T, r *scopes.Requirement, s *scene, others map[string]f
 	}
 	for _, text := range r.Others {
 		if others[text] == nil {
-			t.Fatalf("nobody knows %s", text)
+			t.Fatalf("the test does not know %s", text)
 		}
 		met = met && others[text](s)
 	}

@@ -10,10 +10,9 @@ import (
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// TestDecideJudgesDemands (R-CL-05, R-CL-06, R-CL-11, R-SC-12): what a policy asks
-// of validation is judged also where there is no route, and so are the token's
-// times.
-func TestDecideJudgesDemands(t *testing.T) {
+// TestDecideChecksDemands covers R-CL-05, R-CL-06, R-CL-11 and R-SC-12: Decide checks
+// the demands of the policy and the times of the token, also where there is no route.
+func TestDecideChecksDemands(t *testing.T) {
 	expired, ahead := refused(validator.Expired), refused(validator.NotYetValid)
 	const leeway = 30 * time.Second
 	pay := scopes.All("pay")
@@ -60,8 +59,9 @@ func TestDecideJudgesDemands(t *testing.T) {
 	}
 }
 
-// TestHooksAreNotAsked of a token that has expired or does not meet the demands.
-func TestHooksAreNotAsked(t *testing.T) {
+// TestHooksAreNotCalled shows that no hook is called for a token that has expired or
+// does not meet the demands.
+func TestHooksAreNotCalled(t *testing.T) {
 	asks := 0
 	policy := scopes.And(scopes.Check("counted", 0, asked(&asks, nil)), scopes.Audience("https://other.example"))
 	if refusal := policy.Decide(at(0), minted(t, ""), scopes.Operation{}); refusal == nil || asks != 0 {
@@ -72,7 +72,7 @@ func TestHooksAreNotAsked(t *testing.T) {
 	}
 }
 
-// TestExplanationOfDemands shows which demand was not met.
+// TestExplanationOfDemands shows that an explanation says which demand was not met.
 func TestExplanationOfDemands(t *testing.T) {
 	policy := scopes.And(
 		scopes.All("pay"),

@@ -1,8 +1,6 @@
 package scopes
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -13,7 +11,7 @@ import (
 // identifiers, which must be among the issuer's Audiences too. It is for routes
 // that belong to another resource than the rest of the API; join it with And.
 func Audience(identifiers ...string) Policy {
-	if err := checkTexts("Audience", "an identifier", identifiers); err != nil {
+	if err := checkTexts("Audience", "identifiers", identifiers); err != nil {
 		return faulty(err)
 	}
 	identifiers = slices.Clone(identifiers)
@@ -27,9 +25,9 @@ func MaxLifetime(limit time.Duration) Policy {
 }
 
 // MaxTokenAge permits a valid token that was issued no longer ago than limit, by
-// iat. It says nothing of when the user authenticated; see [MaxAuthAge].
+// iat. When the user authenticated does not matter; see [MaxAuthAge].
 func MaxTokenAge(limit time.Duration) Policy {
-	return limiting("MaxTokenAge", limit, validator.Demands{MaxAge: limit})
+	return limiting("MaxTokenAge", limit, validator.Demands{MaxTokenAge: limit})
 }
 
 // SenderConstrained permits a valid token that is bound to its sender, and whose
@@ -39,48 +37,43 @@ func SenderConstrained() Policy {
 	return demanding("SenderConstrained()", validator.Demands{SenderConstrained: true})
 }
 
-// demanding is a policy that validation judges, on every request.
-func demanding(text string, demands validator.Demands) Policy {
-	return compiled(&rule{demands: demands, limits: true, clause: &condition{
-		text: text, met: always, demands: &demands, demand: demandRequirement(demands),
-	}})
+// FreshlyActive permits a valid token of which its issuer said within maxAge that it is
+// active (RFC 7662). 0 means that the issuer is asked for each request, and that no
+// answer serves two. A JWT is validated first. An issuer that cannot be asked because
+// it has no [validator.Issuer.Opaque] has its tokens refused.
+//
+// A route asks the issuer if the last answer is too old. [Policy.Decide] asks nobody:
+// it answers Unavailable then, and under FreshlyActive(0) always.
+func FreshlyActive(maxAge time.Duration) Policy {
+	demands := validator.Demands{ActiveWithin: maxAge}
+	switch {
+	case maxAge < 0:
+		return misused("FreshlyActive", "use a positive age, or 0 to ask for each request", "is %s", maxAge)
+	case maxAge == 0:
+		demands.ActiveWithin = validator.EachRequest
+	}
+	return demanding("FreshlyActive("+maxAge.String()+")", demands)
+}
+
+// OpaqueIssuer permits every valid token, and says which issuer is asked about the
+// opaque tokens of the route: the one with this URL, and no other. It is needed where
+// several issuers issue opaque tokens that have no prefix. It makes no difference for
+// JWTs; see [Issuers].
+func OpaqueIssuer(url string) Policy {
+	if url == "" {
+		return misused("OpaqueIssuer", "give the URL of the issuer", "has an empty URL")
+	}
+	return demanding(call("OpaqueIssuer", url), validator.Demands{OpaqueIssuer: url})
 }
 
 func limiting(constructor string, limit time.Duration, demands validator.Demands) Policy {
-	text := fmt.Sprintf("%s(%s)", constructor, limit)
 	if limit <= 0 {
-		return faulty(fmt.Errorf("scopes: %s must be positive", text))
+		return misused(constructor, "use a positive limit", "is %s", limit)
 	}
-	return demanding(text, demands)
+	return demanding(constructor+"("+limit.String()+")", demands)
 }
 
-// demandRequirement returns the Requirement that says the same as demands.
-func demandRequirement(d validator.Demands) *Requirement {
-	return &Requirement{
-		Audiences: d.Audiences, SoleAudience: d.SoleAudience, SenderConstrained: d.SenderConstrained,
-		MaxLifetime: d.MaxLifetime.Seconds(), MaxTokenAge: d.MaxAge.Seconds(),
-	}
-}
-
-var errTwoAudiences = errors.New("scopes: And with two Audience parts; list the identifiers in one")
-
-// joinedDemands returns the demands that a token meets if and only if it meets
-// both a and b. Every field of Demands is joined here.
-func joinedDemands(a, b validator.Demands) (validator.Demands, error) {
-	if len(a.Audiences) > 0 && len(b.Audiences) > 0 {
-		return a, errTwoAudiences
-	}
-	return validator.Demands{
-		Audiences:         slices.Concat(a.Audiences, b.Audiences), // one of them is empty
-		SoleAudience:      a.SoleAudience || b.SoleAudience,
-		MaxLifetime:       lower(a.MaxLifetime, b.MaxLifetime),
-		MaxAge:            lower(a.MaxAge, b.MaxAge),
-		SenderConstrained: a.SenderConstrained || b.SenderConstrained,
-	}, nil
-}
-
-// unmetDemand is the refusal of a token that has expired or does not meet the
-// demands of a policy, by what [validator.Token.Meets] said.
-func unmetDemand(err error) *Refusal {
-	return &Refusal{Reason: validator.ReasonOf(err), cause: errors.Unwrap(err)}
+// demanding returns a policy that validation decides, on every request.
+func demanding(text string, demands validator.Demands) Policy {
+	return compiled(&rule{demands: demands, limits: true, clause: &demand{text: text, demands: demands}})
 }

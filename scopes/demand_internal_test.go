@@ -8,8 +8,8 @@ import (
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// eachDemand calls do for every field of Demands with demands in which only that
-// field is set. A field of a type that it does not know fails the test.
+// eachDemand calls do for every field of Demands, with Demands in which only that
+// field is set. It fails the test for a field of a type that it does not know.
 func eachDemand(t *testing.T, do func(field string, one validator.Demands)) {
 	t.Helper()
 	fields := reflect.TypeFor[validator.Demands]()
@@ -20,6 +20,8 @@ func eachDemand(t *testing.T, do func(field string, one validator.Demands)) {
 			field.SetBool(true)
 		case time.Duration:
 			field.SetInt(int64(time.Hour))
+		case string:
+			field.SetString("https://issuer.example")
 		case []string:
 			field.Set(reflect.ValueOf([]string{"https://api.example"}))
 		default:
@@ -30,8 +32,8 @@ func eachDemand(t *testing.T, do func(field string, one validator.Demands)) {
 	}
 }
 
-// TestEveryDemandIsKept (R-CL-05, R-CL-11, R-SC-12): a field of Demands that is
-// added and not joined fails here, wherever a policy carries demands on.
+// TestEveryDemandIsKept covers R-CL-05, R-CL-11 and R-SC-12: no constructor loses a
+// field of Demands, not even one that is added later.
 func TestEveryDemandIsKept(t *testing.T) {
 	hierarchy := Hierarchy{"broad": {"scope"}}
 	strong := And(All("scope"), ACR("gold"), MaxAuthAge(time.Minute))
@@ -56,8 +58,8 @@ func TestEveryDemandIsKept(t *testing.T) {
 			if got := policy.Demands(); !reflect.DeepEqual(got, one) {
 				t.Errorf("%s: %s: demands %+v, want %+v", field, name, got, one)
 			}
-			made := NewContract([]Route{{"GET /", policy}}).Routes[0].Requires
-			want := *demandRequirement(one)
+			made := policy.Requirement()
+			want := (&demand{demands: one}).requirement()
 			if reflect.ValueOf(want).IsZero() {
 				t.Errorf("%s: no requirement of the contract says so", field)
 			}
@@ -70,26 +72,46 @@ func TestEveryDemandIsKept(t *testing.T) {
 		if Or(part, All("scope")).Err() == nil || Or(And(part, All("scope")), All("other")).Err() == nil {
 			t.Errorf("%s: a demand with an alternative is no fault", field)
 		}
-		if twice, err := joinedDemands(one, one); field != "Audiences" && (err != nil || !reflect.DeepEqual(twice, one)) {
-			t.Errorf("%s: joined with itself it is %+v, %v", field, twice, err)
+		if twice := joinedDemands(one, one); field != "Audiences" && !reflect.DeepEqual(twice, one) {
+			t.Errorf("%s: joined with itself it is %+v", field, twice)
 		}
 	})
 }
 
-// TestJoinedDemands: the stricter demand counts, whichever comes first, and two
-// lists of audiences are a fault.
+// TestJoinedDemands shows that the stricter demand counts, in both orders, and that
+// two lists of audiences and two issuers of opaque tokens are faults.
 func TestJoinedDemands(t *testing.T) {
 	audiences := []string{"https://api.example"}
-	strict := validator.Demands{SoleAudience: true, MaxLifetime: time.Minute, MaxAge: time.Second, SenderConstrained: true}
-	weak := validator.Demands{Audiences: audiences, MaxLifetime: time.Hour, MaxAge: time.Minute}
+	strict := validator.Demands{SoleAudience: true, MaxLifetime: time.Minute, MaxTokenAge: time.Second, SenderConstrained: true, ActiveWithin: time.Second}
+	weak := validator.Demands{Audiences: audiences, MaxLifetime: time.Hour, MaxTokenAge: time.Minute, ActiveWithin: time.Minute, OpaqueIssuer: "https://as.example"}
 	want := strict
-	want.Audiences = audiences
+	want.Audiences, want.OpaqueIssuer = audiences, weak.OpaqueIssuer
 	for _, sides := range [][2]validator.Demands{{strict, weak}, {weak, strict}} {
-		if got, err := joinedDemands(sides[0], sides[1]); err != nil || !reflect.DeepEqual(got, want) {
-			t.Errorf("%+v and %+v are %+v, %v", sides[0], sides[1], got, err)
+		if got := joinedDemands(sides[0], sides[1]); !reflect.DeepEqual(got, want) {
+			t.Errorf("%+v and %+v are %+v", sides[0], sides[1], got)
 		}
 	}
-	if _, err := joinedDemands(weak, weak); err == nil {
+	if And(demanding("weak", weak), demanding("weak", weak)).Err() == nil {
 		t.Error("two lists of audiences are joined")
+	}
+	for _, row := range []struct{ a, b, want time.Duration }{
+		{0, 0, 0},
+		{0, time.Second, time.Second},
+		{time.Second, time.Minute, time.Second},
+		{validator.EachRequest, 0, validator.EachRequest},
+		{validator.EachRequest, 1, validator.EachRequest},
+	} {
+		for _, sides := range [][2]time.Duration{{row.a, row.b}, {row.b, row.a}} {
+			if got := joinedDemands(validator.Demands{ActiveWithin: sides[0]}, validator.Demands{ActiveWithin: sides[1]}); got.ActiveWithin != row.want {
+				t.Errorf("active within %s and %s is within %s, want %s", sides[0], sides[1], got.ActiveWithin, row.want)
+			}
+		}
+	}
+	one, other := OpaqueIssuer("https://as.example"), OpaqueIssuer("https://as.example/")
+	if err := And(one, All("a"), OpaqueIssuer("https://as.example")).Err(); err != nil {
+		t.Error(err)
+	}
+	if And(one, And(All("a"), other)).Err() == nil {
+		t.Error("two issuers of opaque tokens are joined")
 	}
 }

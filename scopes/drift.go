@@ -9,13 +9,13 @@ import (
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
 )
 
-// Drift is nil if committed, a document of [Contract.JSON], says the same as c.
-// Otherwise it names each route that came, went or changed, for the log of a test
-// that fails.
+// Drift returns nil if committed, a document of [Contract.JSON], says the same as c.
+// Otherwise the error names each route that was added, removed or changed. A test
+// can fail with it.
 func (c Contract) Drift(committed []byte) error {
 	var before Contract
 	if err := strictjson.UnmarshalKnown(string(committed), &before); err != nil {
-		return fmt.Errorf("scopes: the committed contract cannot be read: %w", err)
+		return fmt.Errorf("scopes: the committed contract cannot be read: %w; commit a document of Contract.JSON", err)
 	}
 	lines := routeChanges(before.Routes, c.Routes)
 	if !slices.Equal(before.Audiences, c.Audiences) {
@@ -24,7 +24,7 @@ func (c Contract) Drift(committed []byte) error {
 	if len(lines) == 0 {
 		return nil
 	}
-	return errors.New("scopes: the routes are not as the contract says; commit a new one if they are as they should be:\n  " +
+	return errors.New("scopes: the routes differ from the committed contract; if they are right, commit a new one:\n  " +
 		strings.Join(lines, "\n  "))
 }
 
@@ -49,10 +49,10 @@ func routeChanges(before, after []RouteContract) []string {
 	return lines
 }
 
-// line is all of the route's contract in one line.
+// line returns the route's contract in one line.
 func (c *RouteContract) line() string {
 	text, err := strictjson.Marshal(c)
-	if err != nil { // a text that is not UTF-8, which no document has
+	if err != nil { // a text is not UTF-8, so no committed line is equal
 		return err.Error()
 	}
 	return text

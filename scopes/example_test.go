@@ -3,6 +3,7 @@ package scopes_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/sallyport-auth/sallyport/jose"
@@ -10,16 +11,16 @@ import (
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// principal is a user: a subject is unique only within its issuer.
+// principal names a user. A subject is unique only within its issuer.
 type principal struct{ issuer, subject string }
 
-// database stands for what knows whose orders are whose.
+// database stands for the application's database, which knows the owner of each order.
 type database struct{ owners map[string]principal }
 
 func (d database) owner(_ context.Context, id string) (principal, error) {
 	owner, found := d.owners[id]
 	if !found {
-		return principal{}, scopes.ErrForbidden // nor is it told that there is no such order
+		return principal{}, scopes.ErrForbidden // the caller does not learn whether the order exists
 	}
 	return owner, nil
 }
@@ -58,14 +59,14 @@ func ExamplePrivileged() {
 	fmt.Println(scopes.Privileged(scopes.All("payouts:create")).Err())
 	// Output:
 	// Privileged(Sensitive(And(All("payouts:create"), ACR("urn:example:gold"), MaxAuthAge(5m0s))))
-	// scopes: Privileged: a token could pass All("payouts:create") without ACR or MFA; join that with And
+	// scopes: Privileged is of All("payouts:create"), which a token can pass without ACR or MFA; join it with And
 }
 
 func ExampleContract() {
-	contract := scopes.NewContract([]scopes.Route{{Name: "GET /orders/{id}", Policy: scopes.All("orders:read")}})
+	contract := scopes.NewContract(maps.All(map[string]scopes.Policy{"GET /orders/{id}": scopes.All("orders:read")}))
 	text, err := contract.JSON()
 	fmt.Printf("%s%v\n", text, err)
-	now := scopes.NewContract([]scopes.Route{{Name: "GET /orders/{id}", Policy: scopes.Authenticated()}})
+	now := scopes.NewContract(maps.All(map[string]scopes.Policy{"GET /orders/{id}": scopes.Authenticated()}))
 	fmt.Println(now.Drift(text))
 	// Output:
 	// {
@@ -83,7 +84,7 @@ func ExampleContract() {
 	//   ]
 	// }
 	// <nil>
-	// scopes: the routes are not as the contract says; commit a new one if they are as they should be:
+	// scopes: the routes differ from the committed contract; if they are right, commit a new one:
 	//   ~ GET /orders/{id}: {"route":"GET /orders/{id}","method":"GET","policy":"Authenticated()"}
 	//       committed is {"route":"GET /orders/{id}","method":"GET","requires":{"scopes":["orders:read"]},"policy":"All(\"orders:read\")"}
 }
@@ -97,7 +98,7 @@ func ExampleHierarchy() {
 	fmt.Println(scopes.Hierarchy{"a": {"b"}, "b": {"a"}}.Err())
 	// Output:
 	// All("orders:read").Under(Hierarchy{"orders:admin": {"orders:read"}, "orders:write": {"orders:read"}})
-	// scopes: Hierarchy: a cycle: a ⊃ b ⊃ a
+	// scopes: ["a"] is in a cycle: a ⊃ b ⊃ a; remove one of these scopes
 }
 
 func ExampleCheck() {
@@ -130,10 +131,10 @@ func ExampleTiers() {
 				MaxLifetime: 5 * time.Minute, MaxTokenAge: 5 * time.Minute, ACR: []string{"urn:example:gold"},
 			},
 		},
-		Clients: map[scopes.ClientName]string{
-			{Issuer: "https://login.example.com", ID: "web"}:    "own apps",
-			{Issuer: "https://login.example.com", ID: "mobile"}: "own apps",
-			{Issuer: "https://login.partner.example", ID: "7"}:  "partners",
+		Clients: map[validator.Party]string{
+			{Issuer: "https://login.example.com", ClientID: "web"}:    "own apps",
+			{Issuer: "https://login.example.com", ClientID: "mobile"}: "own apps",
+			{Issuer: "https://login.partner.example", ClientID: "7"}:  "partners",
 		},
 		Default: "others",
 	})
@@ -141,7 +142,7 @@ func ExampleTiers() {
 	// Output: <nil>
 }
 
-// confirmed asks a policy of a token that is held, beside that of the route.
+// confirmed decides a second policy in a handler, after that of the route.
 func confirmed(ctx context.Context, token *validator.Token) error {
 	confirm := scopes.And(scopes.All("payouts:create"), scopes.MaxTokenAge(5*time.Minute))
 

@@ -9,7 +9,8 @@ import (
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// TestExplanation shows every clause with its answer, and nothing of the token.
+// TestExplanation shows that an explanation has each clause with its decision, and no
+// value from the token.
 func TestExplanation(t *testing.T) {
 	table := scopes.TierTable{
 		Tiers:   map[string]scopes.Tier{"others": {MaxAuthAge: time.Minute, MaxLifetime: 2 * time.Hour}},
@@ -51,7 +52,7 @@ func TestExplanation(t *testing.T) {
 	}
 }
 
-// TestExplanationOfNothing is for what decides before any clause is asked.
+// TestExplanationOfNothing explains decisions that are made before any clause is asked.
 func TestExplanationOfNothing(t *testing.T) {
 	for want, e := range map[string]scopes.Explanation{
 		"Policy{}: forbidden\n":                               scopes.Policy{}.Explain(at(0), minted(t, ""), scopes.Operation{}),

@@ -16,9 +16,9 @@ var orders = scopes.Hierarchy{
 	"root":         {"orders:admin", "invoices:read"},
 }
 
-// TestHierarchy covers R-SC-06 and R-SC-02: broad implies narrow as declared,
-// through any number of steps, and never the reverse; nothing else implies
-// anything. A refusal names the scopes as they are written.
+// TestHierarchy covers R-SC-06 and R-SC-02: a broad scope implies a narrow one as
+// declared, through any number of steps, and never the reverse. Nothing else is
+// implied. A refusal names the scopes as they are written.
 func TestHierarchy(t *testing.T) {
 	read := scopes.All("orders:read").Under(orders)
 	write := scopes.All("orders:write").Under(orders)
@@ -42,9 +42,9 @@ func TestHierarchy(t *testing.T) {
 		{policy: scopes.Any("x", "orders:read").Under(orders), claims: claims{"scope": "orders:admin"}},
 		{policy: scopes.Any("x", "orders:write").Under(orders), claims: claims{"scope": "orders:read"}, want: lacks("x")},
 		{policy: scopes.And(scopes.All("orders:read"), scopes.Or(scopes.All("x"), scopes.Any("invoices:read"))).Under(orders), claims: claims{"scope": "root"}},
-		// One list under it does not put its neighbour under it.
+		// The hierarchy of one list does not apply to the other.
 		{policy: scopes.And(read, scopes.All("orders:read")), claims: claims{"scope": "root"}, want: lacks("orders:read")},
-		// What is declared in two steps holds together.
+		// The relations of two hierarchies apply together.
 		{
 			policy: scopes.All("a", "b").Under(scopes.Hierarchy{"c": {"b"}}).Under(scopes.Hierarchy{"b": {"a"}}),
 			claims: claims{"scope": "c"},
@@ -52,17 +52,17 @@ func TestHierarchy(t *testing.T) {
 	})
 }
 
-// TestHierarchyFaults shows that a cycle is told by its members (R-SC-06), and
-// that a policy under a faulty hierarchy denies.
+// TestHierarchyFaults covers R-SC-06: the fault of a cycle names its members, and a
+// policy under a faulty hierarchy denies.
 func TestHierarchyFaults(t *testing.T) {
 	for wants, h := range map[string]scopes.Hierarchy{
-		"a cycle: a ⊃ a":                   {"a": {"a"}},
-		"a cycle: a ⊃ b ⊃ c ⊃ a":           {"a": {"b"}, "b": {"c", "d"}, "c": {"a"}},
-		"a cycle: b ⊃ c ⊃ b":               {"a": {"b"}, "b": {"c"}, "c": {"b"}},
+		"is in a cycle: a ⊃ a":             {"a": {"a"}},
+		"is in a cycle: a ⊃ b ⊃ c ⊃ a":     {"a": {"b"}, "b": {"c", "d"}, "c": {"a"}},
+		"is in a cycle: b ⊃ c ⊃ b":         {"a": {"b"}, "b": {"c"}, "c": {"b"}},
 		"a ⊃ a & z ⊃ z":                    {"a": {"a"}, "z": {"z"}},
 		`"b c" is not a scope token`:       {"a": {"b c"}},
 		`"" is not a scope token`:          {"": {"a"}},
-		`"b" is listed twice under "a"`:    {"a": {"b", "c", "b"}},
+		`["a"][2] "b" is listed twice`:     {"a": {"b", "c", "b"}},
 		`"é" is not & "é" is listed twice`: {"a": {"é", "é"}},
 	} {
 		err := h.Err()
@@ -72,7 +72,7 @@ func TestHierarchyFaults(t *testing.T) {
 		}
 		for want := range strings.SplitSeq(wants, " & ") {
 			if !strings.Contains(err.Error(), want) {
-				t.Errorf("%q is not told: %v", want, err)
+				t.Errorf("%q is not in %v", want, err)
 			}
 		}
 		faults(t, map[string]scopes.Policy{wants: scopes.All("a").Under(h)})
@@ -81,10 +81,10 @@ func TestHierarchyFaults(t *testing.T) {
 		}
 	}
 	faults(t, map[string]scopes.Policy{
-		"a cycle: a ⊃ b ⊃ a":                scopes.All("a", "b").Under(scopes.Hierarchy{"a": {"b"}}).Under(scopes.Hierarchy{"b": {"a"}}),
-		"without scopes & a cycle: x ⊃ x":   scopes.All().Under(scopes.Hierarchy{"x": {"x"}}),
-		"the zero Policy":                   scopes.Policy{}.Under(orders),
-		`Hierarchy: "a b" & "c\"" is not a`: scopes.All(`c"`).Under(scopes.Hierarchy{"a b": nil}),
+		"is in a cycle: a ⊃ b ⊃ a":                            scopes.All("a", "b").Under(scopes.Hierarchy{"a": {"b"}}).Under(scopes.Hierarchy{"b": {"a"}}),
+		`All has no scopes & Under["x"] is in a cycle: x ⊃ x`: scopes.All().Under(scopes.Hierarchy{"x": {"x"}}),
+		"the zero Policy":                                     scopes.Policy{}.Under(orders),
+		`Under["a b"] "a b" is not & All[0] "c\"" is not a`:   scopes.All(`c"`).Under(scopes.Hierarchy{"a b": nil}),
 	})
 	diamond := scopes.Hierarchy{"a": {"b", "c"}, "b": {"d"}, "c": {"d"}, "d": nil}
 	if err := diamond.Err(); err != nil {
@@ -92,9 +92,9 @@ func TestHierarchyFaults(t *testing.T) {
 	}
 }
 
-// TestHierarchyInPrint shows that a policy prints the part of the hierarchy that
-// concerns it, as Go code that makes an equal policy.
-func TestHierarchyInPrint(t *testing.T) {
+// TestHierarchyString shows that a policy prints the part of the hierarchy that its
+// scopes are in, as Go code that makes an equal policy.
+func TestHierarchyString(t *testing.T) {
 	policy := scopes.And(scopes.All("orders:write", "x"), scopes.Any("y")).Under(orders)
 	const want = `And(All("orders:write", "x").Under(Hierarchy{"orders:admin": {"orders:write"}, "root": {"orders:write"}}), Any("y"))`
 	if policy.String() != want {
@@ -115,8 +115,8 @@ func TestHierarchyInPrint(t *testing.T) {
 	}
 }
 
-// TestCallerKeepsItsHierarchy shows that a policy does not follow changes.
-func TestCallerKeepsItsHierarchy(t *testing.T) {
+// TestHierarchyIsCopied shows that a later change of the map does not change a policy.
+func TestHierarchyIsCopied(t *testing.T) {
 	h := scopes.Hierarchy{"b": {"a"}}
 	policy := scopes.All("a").Under(h)
 	h["b"][0], h["x"] = "x", []string{"a"}
@@ -125,8 +125,8 @@ func TestCallerKeepsItsHierarchy(t *testing.T) {
 	}
 }
 
-// TestManyScopes is for policies with more scopes than the vocabulary has bits:
-// every list decides, whether its scopes found room or not.
+// TestManyScopes decides policies with more scopes than the vocabulary has bits. The
+// lists that get no bits decide as well as the others.
 func TestManyScopes(t *testing.T) {
 	name := func(i int) string { return fmt.Sprintf("s%d", i) }
 	var parts []scopes.Policy
@@ -149,13 +149,13 @@ func TestManyScopes(t *testing.T) {
 		broad := minted(t, strings.Replace(" "+full+" ", " "+name(i)+" ", " b"+name(i)+" ", 1)[1:len(full)+2])
 		lacking := minted(t, strings.TrimSpace(strings.Replace(" "+full+" ", " "+name(i)+" ", " ", 1)))
 		if decide(each, broad) != nil || decide(list, broad) == nil || decide(each, lacking) == nil || decide(list, lacking) == nil {
-			t.Errorf("scope %d of %d is judged wrongly", i, len(all))
+			t.Errorf("scope %d of %d is decided wrongly", i, len(all))
 		}
 		if decide(some, minted(t, name(i))) != nil || decide(some, minted(t, "b"+name(i))) != nil || decide(anyOf, lacking) == nil {
-			t.Errorf("scope %d of %d is judged wrongly in Or", i, len(all))
+			t.Errorf("scope %d of %d is decided wrongly in Or", i, len(all))
 		}
 	}
 	if decide(some, minted(t, "s100 b")) == nil || decide(anyOf, minted(t, full)) == nil || decide(anyOf, minted(t, full+" y")) != nil {
-		t.Error("Or or Any is judged wrongly")
+		t.Error("Or or Any is decided wrongly")
 	}
 }

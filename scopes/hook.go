@@ -6,74 +6,82 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/detached"
 	"github.com/sallyport-auth/sallyport/internal/hook"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// Hook decides what a token alone does not tell, such as whether its subject may
-// see this object. It returns nil to permit, [ErrForbidden] (or an error that
-// wraps it) to forbid, and any other error if it could not tell, which is
-// answered with 503. ctx is the request's and ends when the hook's time is over;
-// what a hook returns after that does not permit. A hook runs in a goroutine of
-// its own, and may still run when its request was answered if it does not heed
-// ctx: a principal with 100 such runs of one hook gets 503, without asking it
-// again, until one of them has ended.
-//
-// operation.Value returns "" once the decision no longer waits for the hook:
-// routers reuse the memory of a request for the next one. The same goes for what
-// a router keeps in ctx, which a hook must not read after ctx has ended.
-type Hook func(ctx context.Context, token *validator.Token, operation Operation) error
-
-// ErrForbidden is what a [Hook] returns to forbid.
+// ErrForbidden is what a hook returns to forbid; see [Check].
 var ErrForbidden = errors.New("scopes: forbidden")
 
 const defaultHookTimeout = time.Second
 
 var (
-	errHookEnded   = errors.New("the hook ended its goroutine")
-	errHookLate    = errors.New("the hook did not answer in time")
-	errHookUnasked = errors.New("the request ended before the hook was asked")
-	errOwnStrays   = errors.New("too many runs of the hook for this principal go on after their request ended; does it heed its context?")
-	errHookStrays  = errors.New("too many runs of the hook go on after their request ended; does it heed its context?")
+	errHookEnded     = errors.New("the hook ended its goroutine with runtime.Goexit; make it return")
+	errHookLate      = errors.New("the hook did not return in time")
+	errHookNotCalled = errors.New("the request ended before the hook was called")
 )
 
-// Check permits a token if hook does. It is asked when everything else in its
-// And permits, and no other part of its Or does. The name stands for the hook in
-// print and in [Policy.Equal]. A timeout of 0 is one second. A hook that fails,
-// panics or does not answer in time does not permit: that is Unavailable.
-func Check(name string, timeout time.Duration, hook Hook) Policy {
-	var faults []error
+// Check permits a token if hook does. A hook decides what a token alone cannot, such
+// as whether its subject may see this object. It returns nil to permit,
+// [ErrForbidden] or an error that wraps it to forbid, and any other error if it
+// could not decide, which is answered with 503. So is a hook that panics or does not
+// return in time. It is called if everything else in its And permits, and no other
+// part of its Or does.
+//
+// [Policy.String] and [Policy.Equal] know the hook by name. A timeout of 0 means one
+// second.
+//
+// The ctx of a hook is that of the request, and ends at the timeout. What a hook
+// returns after that does not permit. A hook runs in its own goroutine. If it does
+// not return when ctx ends, it continues after its request was answered. While a
+// principal has 100 such runs of one hook, its requests get 503 without a call of
+// the hook.
+//
+// operation.Value returns "" once the decision no longer waits for the hook, since
+// routers reuse the memory of a request for the next one. For the same reason a hook
+// must not read what a router stores in ctx after ctx has ended.
+func Check(name string, timeout time.Duration, hook func(ctx context.Context, token *validator.Token, operation Operation) error) Policy {
+	faults := faultsOf(call("Check", name))
 	if name == "" {
-		faults = append(faults, errors.New("scopes: Check without a name"))
+		faults.Add("has no name", "name the hook, so that policies can be compared and printed")
 	}
 	if timeout < 0 {
-		faults = append(faults, fmt.Errorf("scopes: Check(%q): the timeout is negative", name))
+		faults.Addf("use a positive timeout, or 0 for one second", "has the timeout %s", timeout)
 	}
 	if hook == nil {
-		faults = append(faults, fmt.Errorf("scopes: Check(%q): the hook is nil", name))
+		faults.Add("has no hook", "give the function that decides")
 	}
-	if len(faults) > 0 {
-		return faulty(faults...)
+	if err := faults.Err(); err != nil {
+		return faulty(err)
 	}
 	if timeout == 0 {
 		timeout = defaultHookTimeout
 	}
-	return compiled(&rule{asks: true, clause: &check{name: name, timeout: timeout, hook: hook, strays: newStrays()}})
+	return compiled(&rule{asks: true, clause: &check{name: name, timeout: timeout, hook: hook, late: newLateRuns()}})
 }
 
 // check is the clause of Check.
 type check struct {
+	single
+
 	name    string
 	timeout time.Duration
-	hook    Hook
-	strays  *strays
+	hook    func(ctx context.Context, token *validator.Token, operation Operation) error
+	late    *lateRuns
 }
 
 func (c *check) String() string { return fmt.Sprintf("Check(%q, %s)", c.name, c.timeout) }
 
-func (c *check) judge(ctx context.Context, q question) *Refusal {
+func (c *check) title() string { return c.String() }
+
+func (c *check) requirement() Requirement { return Requirement{Others: []string{c.String()}} }
+
+func (c *check) everyWay(func(*Refusal) bool) bool { return false }
+
+func (c *check) decide(ctx context.Context, q question) *Refusal {
 	if !q.hooks {
-		return unasked
+		return undecided
 	}
 	err := c.run(ctx, q)
 	if err == nil {
@@ -86,32 +94,33 @@ func (c *check) judge(ctx context.Context, q question) *Refusal {
 	return refusal
 }
 
-// run asks the hook, and waits no longer than its timeout.
+// run calls the hook, and waits no longer than its timeout.
 func (c *check) run(ctx context.Context, q question) error {
 	if err := hook.CheckContext(ctx); err != nil {
 		return err
 	}
 	if ctx.Err() != nil { // the client has hung up
-		return fmt.Errorf("%w: %w", errHookUnasked, context.Cause(ctx))
+		return fmt.Errorf("%w: %w: %w", errHookNotCalled, detached.ErrLeft, context.Cause(ctx))
 	}
-	if err := c.strays.admit(q.token); err != nil {
+	if err := c.late.admit(q.token); err != nil {
 		return err
 	}
 	operation, revoke := revocable(q.operation)
 	defer revoke()
+	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	answer, abandoned := make(chan error), make(chan uint64, 1)
 	go func() {
-		err := errHookEnded // stays if the goroutine ends in there
+		err := errHookEnded // unless the hook returns or panics
 		defer func() {
-			if cause := recover(); cause != nil { // its text may hold what must not be logged
+			if cause := recover(); cause != nil { // its text may contain what must not be logged
 				err = fmt.Errorf("the hook panicked with a %T", cause)
 			}
 			select {
 			case answer <- err:
 			case principal := <-abandoned:
-				c.strays.add(principal, -1)
+				c.late.add(principal, -1)
 			}
 		}()
 		err = hook.CheckError(c.hook(ctx, q.token, operation))
@@ -120,15 +129,18 @@ func (c *check) run(ctx context.Context, q question) error {
 	select {
 	case err = <-answer:
 	case <-ctx.Done():
-		principal := c.strays.principal(q.token)
-		c.strays.add(principal, 1)
+		principal := c.late.principal(q.token)
+		c.late.add(principal, 1)
 		abandoned <- principal
 	}
 	cause := context.Cause(ctx)
 	if deadline, _ := ctx.Deadline(); cause == nil && !time.Now().Before(deadline) { // the timer may be late on a busy machine
 		cause = context.DeadlineExceeded
 	}
-	if cause != nil {
+	switch {
+	case cause != nil && caller.Err() != nil:
+		return fmt.Errorf("%w: %w: %w", errHookLate, detached.ErrLeft, cause)
+	case cause != nil:
 		return fmt.Errorf("%w: %w", errHookLate, cause)
 	}
 	return err

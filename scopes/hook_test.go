@@ -15,16 +15,16 @@ import (
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// asked is a hook that counts and answers err.
-func asked(n *int, err error) scopes.Hook {
+// asked returns a hook that counts its calls in n and returns err.
+func asked(n *int, err error) hookFunc {
 	return func(context.Context, *validator.Token, scopes.Operation) error {
 		*n++
 		return err
 	}
 }
 
-// TestCheck covers R-SC-08 and R-SC-11: a hook decides about the object, with
-// the token and the operation before it; what is not a clear no is 503.
+// TestCheck covers R-SC-08 and R-SC-11: a hook is given the token and the operation,
+// and decides about the object. An error other than ErrForbidden is Unavailable.
 func TestCheck(t *testing.T) {
 	owner := scopes.Check("owner", 0, func(_ context.Context, token *validator.Token, op scopes.Operation) error {
 		subject, _ := strings.CutSuffix(op.Value("id"), "-1")
@@ -50,19 +50,25 @@ func TestCheck(t *testing.T) {
 	if !errors.Is(refusal, down) || !errors.Is(refusal, validator.Unavailable) || strings.Contains(refusal.Error(), "database") {
 		t.Errorf("%v with the cause %v", refusal, refusal.Unwrap())
 	}
+	var none context.Context
+	called := false
+	calling := scopes.Check("calling", 0, func(context.Context, *validator.Token, scopes.Operation) error { called = true; return nil })
+	if refusal := calling.Decide(none, minted(t, ""), scopes.Operation{}); !errors.Is(refusal, validator.Unavailable) || called {
+		t.Errorf("a nil context: %v, and the hook was called: %t", refusal, called)
+	}
 	faults(t, map[string]scopes.Policy{
-		"Check without a name & negative & the hook is nil": scopes.Check("", -1, nil),
+		`Check("") has no name & Check("") has the timeout -1ns & Check("") has no hook`: scopes.Check("", -1, nil),
 	})
 }
 
-// TestHookThatFails covers R-SC-11: neither a panic nor the end of the hook's
-// goroutine permits, and the text of a panic goes nowhere.
+// TestHookThatFails covers R-SC-11: a hook that panics or ends its goroutine does not
+// permit, and the text of a panic is not in the refusal.
 func TestHookThatFails(t *testing.T) {
 	token := minted(t, "")
-	for name, hook := range map[string]scopes.Hook{
+	for name, hook := range map[string]hookFunc{
 		"panicked with a string":              func(context.Context, *validator.Token, scopes.Operation) error { panic("secret") },
 		"panicked with a *errors.errorString": func(context.Context, *validator.Token, scopes.Operation) error { panic(scopes.ErrForbidden) },
-		"ended its goroutine": func(context.Context, *validator.Token, scopes.Operation) error {
+		"ended its goroutine with runtime.Goexit; make it return": func(context.Context, *validator.Token, scopes.Operation) error {
 			runtime.Goexit()
 			return nil
 		},
@@ -75,15 +81,15 @@ func TestHookThatFails(t *testing.T) {
 	}
 }
 
-// TestHookInTime covers R-SC-11: a hook has its time and no more, heeds its
-// context or not, and nil after that does not permit.
-func TestHookInTime(t *testing.T) {
+// TestHookTimeout covers R-SC-11: a decision waits for a hook until the timeout, and
+// a hook that returns nil after that does not permit.
+func TestHookTimeout(t *testing.T) {
 	token := minted(t, "")
 	late := func(ctx context.Context, _ *validator.Token, _ scopes.Operation) error {
 		<-ctx.Done()
 		return nil
 	}
-	sleeping := func(d time.Duration) scopes.Hook {
+	sleeping := func(d time.Duration) hookFunc {
 		return func(context.Context, *validator.Token, scopes.Operation) error {
 			<-time.After(d)
 			return nil
@@ -107,7 +113,7 @@ func TestHookInTime(t *testing.T) {
 			if took := time.Since(start); took != test.after {
 				t.Errorf("%v took %s, want %s", test.policy, took, test.after)
 			}
-			<-time.After(2 * time.Hour) // for hooks that go on
+			<-time.After(2 * time.Hour) // until the late runs have ended
 		})
 	}
 	synctest.Test(t, func(t *testing.T) {
@@ -122,12 +128,12 @@ func TestHookInTime(t *testing.T) {
 	})
 }
 
-// overdue is a context whose deadline has passed and whose timer has not fired.
+// overdue is a context whose deadline has passed although its timer has not fired.
 type overdue struct{ context.Context }
 
 func (overdue) Deadline() (time.Time, bool) { return time.Unix(1, 0), true }
 
-// TestOverdue shows that the deadline counts, and not its timer.
+// TestOverdue shows that the deadline of a context counts, and not its timer.
 func TestOverdue(t *testing.T) {
 	refusal := hooked("h", nil).Decide(overdue{at(0)}, minted(t, ""), scopes.Operation{})
 	if refusal == nil || refusal.Reason != validator.Unavailable {
@@ -135,8 +141,8 @@ func TestOverdue(t *testing.T) {
 	}
 }
 
-// TestHookThatNeverEnds shows that runs which do not heed their context do not
-// pile up: after a hundred the hook is not asked until one has ended.
+// TestHookThatNeverEnds shows that a hook with a hundred late runs is not called
+// until one of them has ended.
 func TestHookThatNeverEnds(t *testing.T) {
 	token := minted(t, "")
 	synctest.Test(t, func(t *testing.T) {
@@ -168,12 +174,12 @@ func TestHookThatNeverEnds(t *testing.T) {
 	})
 }
 
-// TestHooksAreAskedLast shows that no hook works for a token that is refused
-// anyway, nor for one that is permitted anyway.
-func TestHooksAreAskedLast(t *testing.T) {
+// TestHooksAreCalledLast shows that no hook is called if the rest of the policy
+// decides without it.
+func TestHooksAreCalledLast(t *testing.T) {
 	var n int
 	yes, no, broken := asked(&n, nil), asked(&n, scopes.ErrForbidden), asked(&n, errors.New("broken"))
-	hook := func(name string, h scopes.Hook) scopes.Policy { return scopes.Check(name, 0, h) }
+	hook := func(name string, h hookFunc) scopes.Policy { return scopes.Check(name, 0, h) }
 	all := scopes.All("a")
 	for _, test := range []struct {
 		policy scopes.Policy
@@ -194,7 +200,7 @@ func TestHooksAreAskedLast(t *testing.T) {
 		{scopes.Or(hook("h", no), all), "", validator.Forbidden, 1},
 		{scopes.Or(all, hook("h", no), hook("i", yes), hook("j", yes)), "", permitted, 2},
 		{scopes.Or(all, hook("h", no)), "", validator.InsufficientScope, 1},
-		{scopes.Or(all, hook("h", no), hook("i", broken)), "", validator.Unavailable, 2}, // it might have permitted
+		{scopes.Or(all, hook("h", no), hook("i", broken)), "", validator.Unavailable, 2}, // the hook might have permitted
 		{scopes.Or(scopes.And(hook("h", broken), scopes.All("b")), all), "", validator.InsufficientScope, 0},
 		{scopes.And(scopes.Or(all, hook("h", no)), scopes.Authenticated()), "", validator.InsufficientScope, 1},
 	} {
@@ -218,8 +224,8 @@ func TestHooksAreAskedLast(t *testing.T) {
 	}
 }
 
-// TestHooksInPrint shows that a hook is its name and its timeout.
-func TestHooksInPrint(t *testing.T) {
+// TestHookString shows that hooks of equal names and timeouts print alike.
+func TestHookString(t *testing.T) {
 	var n int
 	one, other := scopes.Check("owner", 0, asked(&n, nil)), scopes.Check("owner", time.Second, asked(&n, scopes.ErrForbidden))
 	if !one.Equal(other) || one.String() != `Check("owner", 1s)` {

@@ -12,10 +12,10 @@ import (
 
 func join(texts []string) string { return strings.Join(texts, " ") }
 
-// laws is how many random policies each law is tried on.
+// laws is the number of random policies that each law is tested with.
 const laws = 1000
 
-// eachLaw calls law with random policies and scenes, always the same ones.
+// eachLaw calls law with random policies and scenes, the same ones in each run.
 func eachLaw(t *testing.T, law func(r *rand.Rand, p, q sample, s *scene)) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(5, 5))
@@ -48,16 +48,16 @@ func (s *scene) decide(p scopes.Policy) *scopes.Refusal { return p.Decide(at(0),
 
 func permits(p scopes.Policy, s *scene) bool { return s.decide(p) == nil }
 
-// tells reports whether both answers tell a client the same.
+// tells reports whether both refusals tell a client the same.
 func tells(a, b *scopes.Refusal) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
-	return a.Reason == b.Reason && slices.Equal(a.Scopes, b.Scopes) && slices.Equal(a.ACRValues, b.ACRValues) && a.MaxAge == b.MaxAge
+	return a.Reason == b.Reason && slices.Equal(a.Scopes, b.Scopes) && slices.Equal(a.ACRValues, b.ACRValues) && a.MaxAuthAge == b.MaxAuthAge
 }
 
-// TestModel compares with an independent reading of the same policy, without and
-// under a hierarchy (R-SC-03, R-SC-06), and shows that what refuses says why.
+// TestModel covers R-SC-03 and R-SC-06: a policy decides like an independent model of
+// it, with and without a hierarchy, and the fields of a refusal fit its Reason.
 func TestModel(t *testing.T) {
 	eachLaw(t, func(r *rand.Rand, p, _ sample, s *scene) {
 		h := randomHierarchy(r)
@@ -71,16 +71,16 @@ func TestModel(t *testing.T) {
 			}
 			switch {
 			case refusal == nil:
-			case refusal.Reason == validator.InsufficientScope && refusal.ACRValues == nil && refusal.MaxAge == 0:
-			case refusal.Reason == validator.StepUpRequired && (refusal.ACRValues != nil || refusal.MaxAge > 0):
-			case len(refusal.Scopes)+len(refusal.ACRValues) > 0 || refusal.MaxAge > 0 || refusal.Reason == validator.StepUpRequired:
+			case refusal.Reason == validator.InsufficientScope && refusal.ACRValues == nil && refusal.MaxAuthAge == 0:
+			case refusal.Reason == validator.StepUpRequired && (refusal.ACRValues != nil || refusal.MaxAuthAge > 0):
+			case len(refusal.Scopes)+len(refusal.ACRValues) > 0 || refusal.MaxAuthAge > 0 || refusal.Reason == validator.StepUpRequired:
 				t.Errorf("%v of %+v: %+v", test.policy, *s, *refusal)
 			}
 		}
 	})
 }
 
-// TestLaws has the laws of And and Or.
+// TestLaws shows that And and Or obey the laws of Boolean algebra.
 func TestLaws(t *testing.T) {
 	everyone, nobody := scopes.Authenticated(), scopes.All("nobody")
 	eachLaw(t, func(_ *rand.Rand, first, second sample, s *scene) {
@@ -119,8 +119,8 @@ func TestLaws(t *testing.T) {
 	})
 }
 
-// TestMonotone covers R-SC-06: more scopes and more of a hierarchy only widen,
-// and a hierarchy without relations changes nothing.
+// TestMonotone covers R-SC-06: with more scopes or a larger hierarchy a policy permits
+// more, never less, and a hierarchy without its scopes changes nothing.
 func TestMonotone(t *testing.T) {
 	eachLaw(t, func(r *rand.Rand, p, _ sample, s *scene) {
 		h := randomHierarchy(r)
@@ -142,13 +142,13 @@ func TestMonotone(t *testing.T) {
 		if refusal := s.decide(under); refusal != nil && slices.ContainsFunc(refusal.Scopes, func(scope string) bool {
 			return !slices.Contains(p.policy.Scopes(), scope)
 		}) {
-			t.Errorf("%v asks for %v, which nobody wrote", under, refusal.Scopes)
+			t.Errorf("%v asks for %v, which are not in the policy", under, refusal.Scopes)
 		}
 	})
 }
 
-// TestExplainAgrees shows that an explanation tells the decision, at the top and
-// in each part.
+// TestExplainAgrees shows that Explain decides like Decide, and that the parts of an
+// explanation fit the whole.
 func TestExplainAgrees(t *testing.T) {
 	eachLaw(t, func(r *rand.Rand, p, _ sample, s *scene) {
 		policy := p.policy.Under(randomHierarchy(r))
@@ -162,7 +162,7 @@ func TestExplainAgrees(t *testing.T) {
 	})
 }
 
-// coheres reports whether the parts say what the whole says.
+// coheres reports whether the decisions of the parts fit that of the whole.
 func coheres(e *scopes.Explanation) bool {
 	if e.Permits && e.Refusal != nil || strings.Contains(e.String(), "%!") {
 		return false
@@ -187,8 +187,8 @@ func coheres(e *scopes.Explanation) bool {
 	}
 }
 
-// FuzzScopes covers R-SC-01 and R-SC-02: whatever scopes are required and held,
-// a list decides as a comparison of whole texts does.
+// FuzzScopes covers R-SC-01 and R-SC-02: All and Any decide by the comparison of whole
+// scopes, whatever scopes are required and held.
 func FuzzScopes(f *testing.F) {
 	f.Add("orders:read orders:write", "orders:write x orders:read")
 	f.Add("a", "A aa")
@@ -212,8 +212,8 @@ func FuzzScopes(f *testing.F) {
 	})
 }
 
-// TestEqualPoliciesDecideAlike compares random policies that are small enough to
-// be equal now and then, and shows that what prints alike decides alike.
+// TestEqualPoliciesDecideAlike shows that policies that print alike decide alike. Its
+// random policies are small, so that some of them are equal.
 func TestEqualPoliciesDecideAlike(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 7))
 	seen := map[string]scopes.Policy{}

@@ -10,8 +10,8 @@ import (
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// TestDecideWithoutContext covers R-SC-11: without a context nothing is decided,
-// whatever the policy asks, and no hook runs.
+// TestDecideWithoutContext covers R-SC-11: without a context the refusal of every
+// policy is Unavailable, and no hook is called.
 func TestDecideWithoutContext(t *testing.T) {
 	token := minted(t, "a")
 	n := 0
@@ -41,15 +41,14 @@ func TestDecideWithoutContext(t *testing.T) {
 	}
 }
 
-// forbidding is an error that is ErrForbidden by its Is method.
+// forbidding is an error whose Is method says that it is ErrForbidden.
 type forbidding struct{ error }
 
 func (forbidding) Is(target error) bool { return target == scopes.ErrForbidden }
 
-// TestHookAnswersNilPointer covers R-SC-11: a nil pointer that a hook returns as
-// an error does not permit, is no verdict, and can be looked at by whoever logs
-// the refusal.
-func TestHookAnswersNilPointer(t *testing.T) {
+// TestHookReturnsNilPointer covers R-SC-11: a nil pointer that a hook returns as an
+// error does not permit and does not forbid, and the refusal can be logged.
+func TestHookReturnsNilPointer(t *testing.T) {
 	token := minted(t, "")
 	for name, err := range map[string]error{
 		"foreign": zero.Error(), "joined": errors.Join(errors.New("first"), zero.Error()),
@@ -70,8 +69,8 @@ func TestHookAnswersNilPointer(t *testing.T) {
 	}
 }
 
-// TestZeroValues shows that no method panics on a value that no constructor
-// made, and that none of them permits.
+// TestZeroValues shows that no method of a zero value panics, and that no zero value
+// permits.
 func TestZeroValues(t *testing.T) {
 	values := []any{
 		scopes.Policy{},
@@ -81,7 +80,6 @@ func TestZeroValues(t *testing.T) {
 		scopes.Explanation{},
 		scopes.Hierarchy(nil),
 		scopes.Hierarchy{},
-		scopes.Revocation(0),
 	}
 	for _, args := range [][]any{{t.Context()}, {t.Context(), minted(t, "a")}, nil} {
 		for _, line := range zero.Panics(args, values...) {

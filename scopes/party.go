@@ -10,9 +10,9 @@ import (
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// Issuers permits a token of one of these issuers, which compare byte for byte.
+// Issuers permits a token of one of these issuers, which are compared byte for byte.
 func Issuers(urls ...string) Policy {
-	if err := checkTexts("Issuers", "a URL", urls); err != nil {
+	if err := checkTexts("Issuers", "URLs", urls); err != nil {
 		return faulty(err)
 	}
 	urls = slices.Clone(urls)
@@ -21,16 +21,16 @@ func Issuers(urls ...string) Policy {
 	})
 }
 
-// Clients permits a token that this issuer gave to one of these clients, by
-// [validator.Token.ClientID]: a token whose client cannot be told is none of
-// theirs. The same client_id means another client at another issuer: join
-// those with Or.
+// Clients permits a token that this issuer issued to one of these clients, by
+// [validator.Token.ClientID]. A token whose client is not known is refused. The same
+// client_id names another client at another issuer; join several issuers with Or.
 func Clients(issuer string, ids ...string) Policy {
-	faults := []error{checkTexts("Clients", "a client_id", ids)}
+	faults := faultsOf("Clients")
 	if issuer == "" {
-		faults = append(faults, errors.New("scopes: Clients without an issuer"))
+		faults.Add("has no issuer", "give the URL of the issuer first")
 	}
-	if err := errors.Join(faults...); err != nil {
+	addTexts(faults, "client_ids", ids)
+	if err := faults.Err(); err != nil {
 		return faulty(err)
 	}
 	ids = slices.Clone(ids)
@@ -39,7 +39,7 @@ func Clients(issuer string, ids ...string) Policy {
 	})
 }
 
-// NotDelegated permits a token by which its subject acts itself: one without act
+// NotDelegated permits a token with which its subject acts itself: one without act
 // (RFC 8693 §4.1).
 func NotDelegated() Policy {
 	return forbidding("NotDelegated()", func(_ context.Context, q question) bool {
@@ -48,57 +48,59 @@ func NotDelegated() Policy {
 	})
 }
 
-// ActorName names a party that may act for others, as act has it (RFC 8693
-// §4.1).
-type ActorName struct {
-	Issuer  string // iss; an act without it names a party of the token's issuer
-	Subject string // sub
-}
-
-// Actors permits a token by which one of these acts for its subject: the
-// outermost act, since those nested in it are history. The token's issuer
-// vouches for the actor, whoever issued the actor's own token; add [Issuers]
-// where issuers are trusted differently. To permit the subject itself as well,
-// say Or(NotDelegated(), Actors(…)).
-func Actors(names ...ActorName) Policy {
-	var faults []error
-	if len(names) == 0 {
-		faults = append(faults, errors.New("scopes: Actors without an actor"))
+// Actors permits a token with which one of these parties acts for its subject. They
+// are named by Issuer and Subject; an act without iss names a party of the token's
+// issuer. Only the outermost act counts, since those nested in it are history. The
+// token's issuer vouches for the actor, whoever issued the actor's own token; add
+// [Issuers] if you trust only some of them to do so. To permit the subject itself as
+// well, use Or(NotDelegated(), Actors(…)).
+func Actors(actors ...validator.Party) Policy {
+	faults := faultsOf("Actors")
+	if len(actors) == 0 {
+		faults.Add("has no actors", "list at least one, or use NotDelegated")
 	}
-	texts := make([]string, len(names))
-	for i, name := range names {
-		if name.Issuer == "" || name.Subject == "" {
-			faults = append(faults, fmt.Errorf("scopes: Actors: actor %d has no Issuer or no Subject", i+1))
+	texts := make([]string, len(actors))
+	for i, actor := range actors {
+		at := faults.Atf("[%d]", i)
+		if actor.Issuer == "" {
+			at.At("Issuer").Add("is empty", "name the issuer of the actor")
 		}
-		if slices.Contains(names[:i], name) {
-			faults = append(faults, fmt.Errorf("scopes: Actors: %q is listed twice", name))
+		if actor.Subject == "" {
+			at.At("Subject").Add("is empty", "name the actor by its sub")
 		}
-		texts[i] = fmt.Sprintf("ActorName{%q, %q}", name.Issuer, name.Subject)
+		if actor.ClientID != "" {
+			at.At("ClientID").Add("is set", "name the actor by its sub alone")
+		}
+		if slices.Contains(actors[:i], actor) {
+			at.Addf("remove one of them", "%q is listed twice", actor)
+		}
+		texts[i] = fmt.Sprintf("validator.Party{Issuer: %q, Subject: %q}", actor.Issuer, actor.Subject)
 	}
-	if err := errors.Join(faults...); err != nil {
+	if err := faults.Err(); err != nil {
 		return faulty(err)
 	}
-	names = slices.Clone(names)
+	actors = slices.Clone(actors)
 	return forbidding("Actors("+strings.Join(texts, ", ")+")", func(_ context.Context, q question) bool {
-		actor, _ := q.token.Actor() // without one, Subject is empty, and no name is
+		actor, _ := q.token.Actor() // if there is none, Subject is empty, and no actor in the list is
 		if actor.Issuer == "" {
 			actor.Issuer = q.token.Issuer()
 		}
-		return slices.Contains(names, ActorName{actor.Issuer, actor.Subject})
+		actor.ClientID = ""
+		return slices.Contains(actors, actor)
 	})
 }
 
 // UserOnly permits a token that is known to have a user behind it
-// ([validator.Token.HasUser]; RFC 9700 §4.15). It refuses one that a client got for
-// itself, and one of which that cannot be told.
+// ([validator.Token.HasUser]; RFC 9700 §4.15). It refuses a token that a client got
+// for itself, and a token of which that is not known.
 func UserOnly() Policy { return compiled(&rule{clause: userOnly{}}) }
 
 // userOnly is the clause of UserOnly.
-type userOnly struct{}
+type userOnly struct{ single }
 
 var (
 	errNoUser      = errors.New("scopes: UserOnly() is not met: the client got the token for itself")
-	errUnknownUser = errors.New("scopes: UserOnly() is not met: it cannot be told whether a user is behind the token; " +
+	errUnknownUser = errors.New("scopes: UserOnly() is not met: it is not known whether a user is behind the token; " +
 		"set Issuer.ClientOnly to what only tokens without a user have, or Issuer.ClientClaim to the claim that names the client if none is set")
 
 	noUser      = &Refusal{Reason: validator.Forbidden, cause: errNoUser}
@@ -107,7 +109,9 @@ var (
 
 func (userOnly) String() string { return "UserOnly()" }
 
-func (userOnly) judge(_ context.Context, q question) *Refusal {
+func (u userOnly) title() string { return u.String() }
+
+func (userOnly) decide(_ context.Context, q question) *Refusal {
 	switch {
 	case q.token.HasUser():
 		return nil
@@ -117,3 +121,7 @@ func (userOnly) judge(_ context.Context, q question) *Refusal {
 		return unknownUser
 	}
 }
+
+func (u userOnly) requirement() Requirement { return Requirement{Others: []string{u.String()}} }
+
+func (userOnly) everyWay(func(*Refusal) bool) bool { return false }

@@ -25,7 +25,7 @@ func TestIssuersAndClients(t *testing.T) {
 		{policy: clients, claims: claims{}},
 		{policy: clients, claims: claims{"client_id": "Client"}, want: forbidden},
 		{policy: clients, claims: claims{"client_id": "other", "azp": "client"}, want: forbidden},
-		{policy: clients, claims: legacy("client"), want: forbidden}, // another's client of that name
+		{policy: clients, claims: legacy("client"), want: forbidden}, // a client of another issuer
 		{policy: both, claims: claims{"client_id": "a"}},
 		{policy: both, claims: legacy("b")},
 		{policy: both, claims: claims{"client_id": "b"}, want: forbidden},
@@ -33,19 +33,19 @@ func TestIssuersAndClients(t *testing.T) {
 		{policy: both, claims: legacy(nil), want: forbidden},
 	})
 	faults(t, map[string]scopes.Policy{
-		"Issuers without a URL":      scopes.Issuers(),
-		"argument 1 is empty":        scopes.Issuers(""),
-		`"a" is listed twice`:        scopes.Issuers("a", "b", "a"),
-		"without an issuer":          scopes.Clients("", "a"),
-		"Clients without a client":   scopes.Clients("a"),
-		"Clients: argument 2 is emp": scopes.Clients("a", "b", ""),
+		"Issuers has no URLs":            scopes.Issuers(),
+		"Issuers[0] is empty":            scopes.Issuers(""),
+		`Issuers[2] "a" is listed twice`: scopes.Issuers("a", "b", "a"),
+		"Clients has no issuer":          scopes.Clients("", "a"),
+		"Clients has no client_ids":      scopes.Clients("a"),
+		"Clients[1] is empty":            scopes.Clients("a", "b", ""),
 	})
 }
 
-// TestUserOnly covers R-CL-13: only a token that is known to have a user behind
-// it is permitted, and the cause says which of the two is missing.
+// TestUserOnly covers R-CL-13: UserOnly permits only a token that is known to have a
+// user behind it. The cause says whether there is no user or none is known.
 func TestUserOnly(t *testing.T) {
-	const alone, unknown = "the client got the token for itself", "cannot be told whether a user is behind the token; set Issuer.ClientOnly"
+	const alone, unknown = "the client got the token for itself", "it is not known whether a user is behind the token; set Issuer.ClientOnly"
 	legacy := func(with claims) claims {
 		maps.Copy(with, claims{"iss": legacyIssuer, "client_id": nil})
 		return with
@@ -77,15 +77,15 @@ func TestUserOnly(t *testing.T) {
 	}
 }
 
-// TestUnknownClients: a token whose client cannot be told is none of a listed
-// client's, and of the tier of all others.
+// TestUnknownClients shows that a token whose client is not known does not pass
+// Clients, and is in the Default tier.
 func TestUnknownClients(t *testing.T) {
 	named := claims{"iss": legacyIssuer, "client_id": nil, "azp": "web"}
 	unknown := claims{"iss": legacyIssuer, "client_id": nil, "azp": "web", "cid": "app"}
 	tiers := scopes.Tiers(scopes.TierTable{
 		Tiers: map[string]scopes.Tier{"own": {MaxLifetime: 24 * time.Hour}, "others": {MaxLifetime: time.Minute}},
-		Clients: map[scopes.ClientName]string{
-			{Issuer: legacyIssuer, ID: "web"}: "own", {Issuer: legacyIssuer, ID: "app"}: "own",
+		Clients: map[validator.Party]string{
+			{Issuer: legacyIssuer, ClientID: "web"}: "own", {Issuer: legacyIssuer, ClientID: "app"}: "own",
 		},
 		Default: "others",
 	})
@@ -97,11 +97,11 @@ func TestUnknownClients(t *testing.T) {
 	})
 }
 
-// TestActors covers R-SC-16 and R-SC-17: the outermost actor decides, by issuer
-// and subject; who may act is listed; may_act grants nothing.
+// TestActors covers R-SC-16 and R-SC-17: Actors compares the issuer and subject of the
+// outermost actor with its list, and may_act grants nothing.
 func TestActors(t *testing.T) {
-	robot := scopes.ActorName{Issuer: mainIssuer, Subject: "robot"}
-	guest := scopes.ActorName{Issuer: "https://partner.example", Subject: "robot"}
+	robot := validator.Party{Issuer: mainIssuer, Subject: "robot"}
+	guest := validator.Party{Issuer: "https://partner.example", Subject: "robot"}
 	act := func(members map[string]any) claims { return claims{"act": members} }
 	forbidden := refused(validator.Forbidden)
 	robots, direct := scopes.Actors(robot), scopes.NotDelegated()
@@ -111,8 +111,9 @@ func TestActors(t *testing.T) {
 		{policy: direct, claims: act(map[string]any{"sub": "robot"}), want: forbidden},
 		{policy: direct, claims: act(map[string]any{}), want: forbidden},
 		{policy: robots, claims: act(map[string]any{"iss": mainIssuer, "sub": "robot"})},
-		{policy: robots, claims: act(map[string]any{"sub": "robot"})}, // of the token's issuer
+		{policy: robots, claims: act(map[string]any{"sub": "robot"})}, // without iss: the token's issuer
 		{policy: robots, claims: act(map[string]any{"sub": "robot", "act": map[string]any{"sub": "thief"}, "exp": 1, "scope": 3})},
+		{policy: robots, claims: act(map[string]any{"sub": "robot", "client_id": "app"})},
 		{policy: robots, claims: claims{}, want: forbidden},
 		{policy: robots, claims: claims{"may_act": map[string]any{"sub": "robot"}}, want: forbidden},
 		{policy: robots, claims: claims{"sub": "robot"}, want: forbidden},
@@ -127,11 +128,11 @@ func TestActors(t *testing.T) {
 		{policy: scopes.Or(direct, robots), claims: act(map[string]any{"sub": "thief"}), want: forbidden},
 	})
 	faults(t, map[string]scopes.Policy{
-		"Actors without an actor": scopes.Actors(),
-		"actor 1 has no & actor 2 has no & listed twice": scopes.Actors(
-			scopes.ActorName{Issuer: "a"}, scopes.ActorName{Subject: "b"}, robot, robot),
+		"Actors has no actors": scopes.Actors(),
+		"Actors[0].Subject is empty & Actors[1].Issuer is empty & Actors[3] & is listed twice & Actors[4].ClientID is set": scopes.Actors(
+			validator.Party{Issuer: "a"}, validator.Party{Subject: "b"}, robot, robot, validator.Party{Issuer: "a", Subject: "b", ClientID: "c"}),
 	})
-	names := []scopes.ActorName{robot}
+	names := []validator.Party{robot}
 	policy := scopes.Actors(names...)
 	names[0] = guest
 	if decide(policy, mint(t, act(map[string]any{"sub": "robot"}))) != nil {
@@ -139,8 +140,8 @@ func TestActors(t *testing.T) {
 	}
 }
 
-// TestTenants covers R-CL-17 and R-CH-08: a tenant comes from the token alone,
-// and another's resource is forbidden.
+// TestTenants covers R-CL-17 and R-CH-08: the tenant of a token comes from the token
+// alone, and the resources of another tenant are forbidden.
 func TestTenants(t *testing.T) {
 	forbidden := refused(validator.Forbidden)
 	path := func(tenant string) scopes.Operation {
@@ -155,7 +156,7 @@ func TestTenants(t *testing.T) {
 	check(t, []row{
 		{policy: scopes.Tenants("globex", "acme"), claims: claims{}},
 		{policy: scopes.Tenants("globex"), claims: claims{}, want: forbidden},
-		{policy: scopes.Tenants("acme"), claims: claims{"iss": legacyIssuer}, want: forbidden}, // its tenant claim means nothing
+		{policy: scopes.Tenants("acme"), claims: claims{"iss": legacyIssuer}, want: forbidden}, // this issuer has no TenantRule
 		{policy: from, claims: claims{}, operation: path("acme")},
 		{policy: from, claims: claims{"tenant": "globex"}, operation: path("globex")},
 		{policy: from, claims: claims{"tenant": "globex"}, operation: path("acme"), want: forbidden},
@@ -167,8 +168,8 @@ func TestTenants(t *testing.T) {
 		{policy: scopes.TenantFrom("other"), claims: claims{}, operation: path("acme"), want: forbidden},
 	})
 	faults(t, map[string]scopes.Policy{
-		"Tenants without a tenant": scopes.Tenants(),
-		"argument 2 is empty":      scopes.Tenants("a", ""),
-		"without the name":         scopes.TenantFrom(""),
+		"Tenants has no tenants":       scopes.Tenants(),
+		"Tenants[1] is empty":          scopes.Tenants("a", ""),
+		"TenantFrom has an empty name": scopes.TenantFrom(""),
 	})
 }

@@ -5,13 +5,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport-auth/sallyport/scopes"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// TestDecide covers R-SC-02, R-SC-03 and R-SC-11: whole-token comparison, the
-// full list in a refusal, and denial wherever there is no rule.
+// TestDecide covers R-SC-02, R-SC-03 and R-SC-11: scopes are compared whole, a refusal
+// lists all scopes, and a policy with a fault denies.
 func TestDecide(t *testing.T) {
 	for _, test := range []struct {
 		policy scopes.Policy
@@ -52,8 +53,8 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// TestWorthlessTokens shows that no policy permits what was not validated.
-func TestWorthlessTokens(t *testing.T) {
+// TestTokensThatWereNotValidated shows that no policy permits a nil or zero token.
+func TestTokensThatWereNotValidated(t *testing.T) {
 	for _, policy := range []scopes.Policy{
 		scopes.Authenticated(), scopes.All("read"), scopes.Any("read"), {},
 	} {
@@ -68,14 +69,14 @@ func TestWorthlessTokens(t *testing.T) {
 func TestErr(t *testing.T) {
 	for _, test := range []struct {
 		policy scopes.Policy
-		want   []string // none: no fault
+		want   []string // nil: no fault
 	}{
 		{scopes.All("a"), nil},
 		{scopes.Any("a", "!#[]~"), nil},
 		{scopes.Authenticated(), nil},
 		{scopes.Policy{}, []string{"the zero Policy"}},
-		{scopes.All(), []string{"without scopes"}},
-		{scopes.Any(), []string{"without scopes"}},
+		{scopes.All(), []string{"All has no scopes"}},
+		{scopes.Any(), []string{"Any has no scopes"}},
 		{scopes.All(""), []string{`"" is not a scope token`}},
 		{scopes.All("a b", "c\"", "d\\", "\x7f", "é", "\t"), []string{`"a b"`, `"c\""`, `"d\\"`, `"\x7f"`, `"é"`, `"\t"`}},
 		{scopes.Any("a", "b", "a"), []string{`"a" is listed twice`}},
@@ -87,13 +88,13 @@ func TestErr(t *testing.T) {
 		}
 		for _, want := range test.want {
 			if !strings.Contains(err.Error(), want) {
-				t.Errorf("%v: %q is not told: %v", test.policy, want, err)
+				t.Errorf("%v: %q is not in %v", test.policy, want, err)
 			}
 		}
 	}
 }
 
-func TestCallerKeepsItsSlice(t *testing.T) {
+func TestSliceIsCopied(t *testing.T) {
 	required := []string{"read"}
 	policy := scopes.All(required...)
 	required[0] = "write"
@@ -127,7 +128,8 @@ func TestDecideAllocatesNothing(t *testing.T) {
 	}
 }
 
-// TestNeeds (R-CH-07): what a refusal names is known before there is a token.
+// TestNeeds covers R-CH-07: the scopes that a refusal names are known before there is
+// a token.
 func TestNeeds(t *testing.T) {
 	for _, row := range []struct {
 		policy scopes.Policy
@@ -148,14 +150,14 @@ func TestNeeds(t *testing.T) {
 	}
 }
 
-// TestNeedsOperation: whoever looks at the operation says so, wherever it stands
-// in a policy.
+// TestNeedsOperation shows that a policy with a Check or TenantFrom in it needs the
+// operation.
 func TestNeedsOperation(t *testing.T) {
 	hook := func(context.Context, *validator.Token, scopes.Operation) error { return nil }
 	for _, asking := range []scopes.Policy{scopes.Check("h", 0, hook), scopes.TenantFrom("tenant")} {
 		other := scopes.All("Check(", "TenantFrom(")
 		for _, policy := range []scopes.Policy{
-			asking, scopes.And(other, asking), scopes.Or(other, asking), scopes.And(other, scopes.Or(other, scopes.And(asking))),
+			asking, scopes.And(other, asking), scopes.Or(other, asking), scopes.Or(asking, other), scopes.And(other, scopes.Or(other, scopes.And(asking))),
 			scopes.And(other, asking).Under(scopes.Hierarchy{"a": {"Check("}}),
 		} {
 			if !policy.NeedsOperation() {
@@ -170,7 +172,7 @@ func TestNeedsOperation(t *testing.T) {
 	}
 }
 
-// TestValues: a policy tells under which names it looks for values, once each.
+// TestValues shows that Values has the name of each TenantFrom once.
 func TestValues(t *testing.T) {
 	a, b := scopes.TenantFrom("a"), scopes.TenantFrom("b")
 	hook := scopes.Check("h", 0, func(context.Context, *validator.Token, scopes.Operation) error { return nil })
@@ -186,6 +188,33 @@ func TestValues(t *testing.T) {
 	} {
 		if got := row.policy.Values(); !slices.Equal(got, row.want) {
 			t.Errorf("%v looks for %q, want %q", row.policy, got, row.want)
+		}
+	}
+}
+
+// TestAndKeepsWhatOnePartHas checks that And asks for the operation, and is tagged, if
+// one of its parts is, wherever that part stands.
+func TestAndKeepsWhatOnePartHas(t *testing.T) {
+	plain := scopes.All("a")
+	hook := scopes.Check("hook", 0, func(context.Context, *validator.Token, scopes.Operation) error { return nil })
+	for name, row := range map[string]struct {
+		part scopes.Policy
+		has  func(scopes.Policy) bool
+	}{
+		"the operation": {hook, scopes.Policy.NeedsOperation},
+		"Sensitive":     {scopes.Sensitive(scopes.And(plain, scopes.MaxAuthAge(time.Hour))), scopes.Policy.IsSensitive},
+		"Privileged":    {scopes.Privileged(scopes.And(plain, scopes.MFA("gold"))), scopes.Policy.IsPrivileged},
+	} {
+		if row.part.Err() != nil {
+			t.Errorf("%s: %v", name, row.part.Err())
+		}
+		for _, policy := range []scopes.Policy{scopes.And(row.part, plain), scopes.And(plain, row.part), scopes.And(plain, row.part, plain)} {
+			if !row.has(policy) {
+				t.Errorf("%s is lost in %s", name, policy)
+			}
+		}
+		if row.has(scopes.And(plain, scopes.All("b"))) {
+			t.Errorf("%s of a policy without it", name)
 		}
 	}
 }

@@ -12,20 +12,20 @@ import (
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// sample is a random policy and, told independently, whether it permits.
+// sample is a random policy with an independent model of it.
 type sample struct {
 	policy  scopes.Policy
 	permits model
-	hooks   bool // there are some in it
+	hooks   bool // the policy has hooks
 }
 
-// model judges by the facts of a scene, under a hierarchy.
+// model reports whether a policy permits a scene, under a hierarchy.
 type model func(s *scene, h scopes.Hierarchy) bool
 
-// scene is a random token with an operation, and what is known of them.
+// scene is a random token with an operation, and the facts that they were made of.
 type scene struct {
 	token     *validator.Token
-	broader   *validator.Token // the same with more scopes
+	broader   *validator.Token // the same token with more scopes
 	operation scopes.Operation
 
 	scopes, more  []string
@@ -41,7 +41,7 @@ type scene struct {
 
 var words = []string{"a", "b", "c", "d", "e"}
 
-// some picks any number of the texts.
+// some returns a random subset of the texts, in random order.
 func some(r *rand.Rand, texts []string) []string {
 	var picked []string
 	for _, i := range r.Perm(len(texts))[:r.IntN(len(texts)+1)] {
@@ -50,7 +50,7 @@ func some(r *rand.Rand, texts []string) []string {
 	return picked
 }
 
-// one picks one of the texts, and a few more if that is wanted.
+// few returns at most two of the texts.
 func few(r *rand.Rand, texts []string) []string {
 	picked := some(r, texts)
 	return picked[:min(len(picked), 2)]
@@ -87,7 +87,8 @@ func randomScene(tb testing.TB, r *rand.Rand) *scene {
 	return s
 }
 
-// randomHierarchy has no cycle: what implies comes later among the words.
+// randomHierarchy returns a hierarchy without a cycle: a scope implies only earlier
+// words.
 func randomHierarchy(r *rand.Rand) scopes.Hierarchy {
 	h := scopes.Hierarchy{}
 	for i, broad := range words {
@@ -98,12 +99,12 @@ func randomHierarchy(r *rand.Rand) scopes.Hierarchy {
 	return h
 }
 
-// meets reports whether one of held is scope or implies it.
+// meets reports whether one of the held scopes is scope or implies it.
 func meets(h scopes.Hierarchy, held []string, scope string) bool {
 	return slices.ContainsFunc(held, func(has string) bool { return has == scope || meets(h, h[has], scope) })
 }
 
-// randomPolicy makes a policy of this depth at most.
+// randomPolicy returns a policy that is nested at most so deep.
 func randomPolicy(r *rand.Rand, depth int) sample {
 	if depth == 0 || r.IntN(3) == 0 {
 		return randomClause(r)
@@ -136,7 +137,7 @@ func randomPolicy(r *rand.Rand, depth int) sample {
 func randomClause(r *rand.Rand) sample {
 	const leaves = 18
 	i := r.IntN(leaves + 6)
-	if i >= leaves { // lists of scopes are what matters most
+	if i >= leaves { // make a list of scopes more often than anything else
 		i %= 2
 	}
 	texts := append(few(r, words[1:]), "a")
@@ -170,7 +171,7 @@ func randomClause(r *rand.Rand) sample {
 	}
 }
 
-// randomFact is a policy about something else than scopes.
+// randomFact returns a policy that does not ask for scopes.
 func randomFact(r *rand.Rand, i int) (policy scopes.Policy, permits func(*scene) bool) {
 	role, acr, tenant, client := pick(r, "r", "s"), pick(r, "gold", "silver"), pick(r, "acme", "globex"), pick(r, "app", "web")
 	age := pick(r, 60, 600)
@@ -191,7 +192,7 @@ func randomFact(r *rand.Rand, i int) (policy scopes.Policy, permits func(*scene)
 	case 9:
 		return scopes.NotDelegated(), func(s *scene) bool { return s.actor == "" }
 	case 10:
-		return scopes.Actors(scopes.ActorName{Issuer: mainIssuer, Subject: "robot"}), func(s *scene) bool { return s.actor == "robot" }
+		return scopes.Actors(validator.Party{Issuer: mainIssuer, Subject: "robot"}), func(s *scene) bool { return s.actor == "robot" }
 	case 11:
 		return scopes.Issuers(mainIssuer, legacyIssuer), func(*scene) bool { return true }
 	case 12:

@@ -3,7 +3,7 @@ package scopes
 import "sync"
 
 // revocable returns operation with a Value that returns "" once revoke has
-// returned. A call of Value that is under way is waited for.
+// returned. revoke waits for calls of Value that have started.
 func revocable(operation Operation) (_ Operation, revoke func()) {
 	if operation.Value == nil {
 		return operation, func() {}
@@ -13,10 +13,10 @@ func revocable(operation Operation) (_ Operation, revoke func()) {
 	return operation, v.revoke
 }
 
-// revocableValue is the Value of an Operation for a limited time.
+// revocableValue is the Value of an Operation until it is revoked.
 type revocableValue struct {
 	mu   sync.Mutex
-	read func(name string) string // nil once it is revoked
+	read func(name string) string // nil: it was revoked
 }
 
 func (v *revocableValue) value(name string) string {

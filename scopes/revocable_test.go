@@ -10,15 +10,15 @@ import (
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// TestValueOfAnotherRequest covers R-SC-11: a hook that goes on after the decision
-// reads no value of the request that the router serves next from the same memory.
+// TestValueOfAnotherRequest covers R-SC-11: a late run of a hook reads no value of the
+// next request, for which the router reuses the memory.
 func TestValueOfAnotherRequest(t *testing.T) {
 	token := minted(t, "")
 	for name, row := range map[string]struct {
-		hook func(run func()) // calls run now or later, and returns or not
+		hook func(run func()) // calls run, before or after the decision
 		want validator.Reason
 	}{
-		"a hook that does not heed its context": {func(run func()) {
+		"a hook that does not return when its context ends": {func(run func()) {
 			time.Sleep(time.Hour)
 			run()
 		}, validator.Unavailable},
@@ -38,7 +38,7 @@ func TestValueOfAnotherRequest(t *testing.T) {
 			})
 			operation := scopes.Operation{Value: func(string) string { return memory }}
 			same(t, policy.String(), name, policy.Decide(at(0), token, operation), refused(row.want))
-			memory = "of another request" // as routers do that reuse a context
+			memory = "of another request" // like a router that reuses a context
 			time.Sleep(2 * time.Hour)
 			synctest.Wait()
 			if len(seen) != 2 || seen[0] != "own" || seen[1] != "" {
@@ -51,9 +51,8 @@ func TestValueOfAnotherRequest(t *testing.T) {
 	}
 }
 
-// TestValueBeingRead shows, under the race detector, that a decision waits for a
-// call of Value which its hook has made, so that the router may use the memory
-// afterwards.
+// TestValueBeingRead shows, under the race detector, that a decision waits for a call
+// of Value that its hook has made, so that the router may then reuse the memory.
 func TestValueBeingRead(t *testing.T) {
 	memory, seen := "own", make(chan string)
 	ctx, cancel := context.WithCancel(at(0))

@@ -9,8 +9,8 @@ import (
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// TestACR covers R-SU-01, R-SU-03 and R-SU-05: membership in the set and nothing
-// else, and a refusal that names the values in their order.
+// TestACR covers R-SU-01, R-SU-03 and R-SU-05: acr must be one of the values, and the
+// refusal names them in their order.
 func TestACR(t *testing.T) {
 	policy := scopes.ACR("urn:gold", "silver", "2")
 	want := scopes.Refusal{Reason: validator.StepUpRequired, ACRValues: []string{"urn:gold", "silver", "2"}}
@@ -23,20 +23,20 @@ func TestACR(t *testing.T) {
 		{policy: policy, claims: claims{"acr": "urn:gold silver"}, want: want},
 		{policy: policy, claims: claims{"acr": "silve"}, want: want},
 		{policy: policy, claims: claims{"scope": "silver", "amr": []string{"silver"}}, want: want},
-		// What counts of one issuer does not of another.
+		// A value that counts at one issuer does not count at another.
 		{policy: policy, claims: claims{"acr": "silver"}},
 		{policy: policy, claims: claims{"iss": legacyIssuer, "acr": "silver"}, want: want},
 		{policy: scopes.ACR("gold"), claims: claims{"iss": legacyIssuer, "acr": "gold"}},
 	})
 	faults(t, map[string]scopes.Policy{
-		"ACR without an acr value":                                   scopes.ACR(),
-		`"a b" cannot stand & argument 2 is empty`:                   scopes.ACR("a b", ""),
-		`"é" cannot stand & "\"" cannot stand & "c" is listed twice`: scopes.ACR("é", `"`, "c", "c"),
+		"ACR has no acr values":                                                     scopes.ACR(),
+		`ACR[0] "a b" cannot be listed & ACR[1] is empty`:                           scopes.ACR("a b", ""),
+		`ACR[0] "é" cannot be & ACR[1] "\"" cannot be & ACR[3] "c" is listed twice`: scopes.ACR("é", `"`, "c", "c"),
 	})
 }
 
-// TestMFA covers R-SU-05: amr counts as the issuer's configuration says, and at
-// an issuer without one it does not.
+// TestMFA covers R-SU-05: amr counts as the issuer's configuration says, and does not
+// count without one.
 func TestMFA(t *testing.T) {
 	policy := scopes.MFA("gold", "silver")
 	want := scopes.Refusal{Reason: validator.StepUpRequired, ACRValues: []string{"gold", "silver"}}
@@ -46,14 +46,14 @@ func TestMFA(t *testing.T) {
 		{policy: policy, claims: claims{"acr": "gold"}, want: want},
 		{policy: policy, claims: claims{"iss": legacyIssuer, "amr": []string{"mfa"}}, want: want},
 	})
-	faults(t, map[string]scopes.Policy{"MFA without an acr value": scopes.MFA(), `"a b" cannot stand`: scopes.MFA("a b")})
+	faults(t, map[string]scopes.Policy{"MFA has no acr values": scopes.MFA(), `MFA[0] "a b" cannot be listed in a challenge`: scopes.MFA("a b")})
 }
 
-// TestMaxAuthAge covers R-SU-02, R-SU-03 and R-SU-06: the age is by auth_time,
-// to the second, and a fresh token of an old login is old.
+// TestMaxAuthAge covers R-SU-02, R-SU-03 and R-SU-06: the age is counted from
+// auth_time, and a new token of an old login is refused.
 func TestMaxAuthAge(t *testing.T) {
 	policy := scopes.MaxAuthAge(5 * time.Minute)
-	want := scopes.Refusal{Reason: validator.StepUpRequired, MaxAge: 5 * time.Minute}
+	want := scopes.Refusal{Reason: validator.StepUpRequired, MaxAuthAge: 5 * time.Minute}
 	check(t, []row{
 		{policy: policy, claims: claims{"auth_time": testNow}},
 		{policy: policy, claims: claims{"auth_time": testNow - 300}},
@@ -69,8 +69,8 @@ func TestMaxAuthAge(t *testing.T) {
 	}
 }
 
-// TestNoSessionUpgrade covers R-SU-08: the strong token passes, and the weak one
-// is refused again after that.
+// TestNoSessionUpgrade covers R-SU-08: a weak token stays refused after the same user
+// presented a strong one.
 func TestNoSessionUpgrade(t *testing.T) {
 	policy := scopes.And(scopes.ACR("gold"), scopes.MaxAuthAge(time.Minute))
 	weak, strong := mint(t, claims{"acr": "bronze", "auth_time": testNow}), mint(t, claims{"acr": "gold", "auth_time": testNow})
@@ -85,8 +85,8 @@ func TestNoSessionUpgrade(t *testing.T) {
 	}
 }
 
-// TestConsentWithin covers R-SU-09: consent is a date in a claim, and neither a
-// scope nor its wrong type stands for it.
+// TestConsentWithin covers R-SU-09: a consent is a date in a claim. A scope, or a claim
+// of another type, is no consent.
 func TestConsentWithin(t *testing.T) {
 	policy := scopes.And(scopes.All("pay"), scopes.ConsentWithin("consent_at", time.Hour))
 	want := scopes.Refusal{Reason: validator.InsufficientScope, Scopes: []string{"pay"}}
@@ -102,7 +102,7 @@ func TestConsentWithin(t *testing.T) {
 		{policy: scopes.ConsentWithin("consent_at", math.MaxInt64), claims: claims{}, want: refused(validator.InsufficientScope)},
 	})
 	faults(t, map[string]scopes.Policy{
-		`ConsentWithin("", 1s)`:  scopes.ConsentWithin("", time.Second),
-		"limit must be positive": scopes.ConsentWithin("a", 0),
+		"ConsentWithin has an empty claim name": scopes.ConsentWithin("", time.Second),
+		"ConsentWithin has the limit 0s":        scopes.ConsentWithin("a", 0),
 	})
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// TestTags covers R-SU-08: a tagged policy asks for a strong, or for a recent,
-// authentication on every way through it, or it is a fault.
+// TestTags covers R-SU-08: it is a fault to mark a policy that a token can pass
+// without a strong, or a recent, authentication.
 func TestTags(t *testing.T) {
 	a, gold, mfa, fresh := scopes.All("a"), scopes.ACR("gold"), scopes.MFA("gold"), scopes.MaxAuthAge(time.Minute)
 	tiers := func(own scopes.Tier) scopes.Policy {
@@ -38,7 +38,7 @@ func TestTags(t *testing.T) {
 		{policy: tiers(scopes.Tier{})},
 		{policy: tiers(scopes.Tier{ACR: []string{"gold"}}), strong: true},
 		{policy: tiers(scopes.Tier{MaxAuthAge: time.Hour}), recent: true},
-		{policy: scopes.Claim(validator.ClaimRule{Name: "acr", Equals: "gold"})}, // not as a step-up
+		{policy: scopes.Claim(validator.ClaimRule{Name: "acr", Equals: "gold"})}, // Claim is no step-up
 	} {
 		text := row.policy.String()
 		for _, tag := range []struct {
@@ -47,8 +47,8 @@ func TestTags(t *testing.T) {
 			text     string
 			needed   string
 		}{
-			{scopes.Privileged(row.policy), row.strong, "Privileged(" + text + ")", "Privileged: & " + text + " without ACR or MFA"},
-			{scopes.Sensitive(row.policy), row.recent, "Sensitive(" + text + ")", "Sensitive: & " + text + " without MaxAuthAge"},
+			{scopes.Privileged(row.policy), row.strong, "Privileged(" + text + ")", "Privileged is of & " + text + ", which a token can pass without ACR or MFA; join it with And"},
+			{scopes.Sensitive(row.policy), row.recent, "Sensitive(" + text + ")", "Sensitive is of & " + text + ", which a token can pass without MaxAuthAge; join it with And"},
 		} {
 			if !tag.deserved {
 				faults(t, map[string]scopes.Policy{tag.needed: tag.policy})
@@ -76,20 +76,20 @@ func TestTags(t *testing.T) {
 		t.Error("the tags are not told")
 	}
 	faults(t, map[string]scopes.Policy{
-		`Or with Privileged(ACR("gold"))`:     scopes.Or(scopes.Privileged(gold), a),
-		`Or with Sensitive(MaxAuthAge(1m0s))`: scopes.Or(a, scopes.Sensitive(fresh)),
-		"without scopes":                      scopes.Privileged(scopes.All()),
-		"the zero Policy":                     scopes.Sensitive(scopes.Policy{}),
+		`Or[0] is Privileged(ACR("gold"))`:     scopes.Or(scopes.Privileged(gold), a),
+		`Or[1] is Sensitive(MaxAuthAge(1m0s))`: scopes.Or(a, scopes.Sensitive(fresh)),
+		"Privileged.All has no scopes":         scopes.Privileged(scopes.All()),
+		"the zero Policy":                      scopes.Sensitive(scopes.Policy{}),
 	})
 	check(t, []row{
 		{policy: scopes.Privileged(gold), claims: claims{"acr": "gold"}},
 		{policy: scopes.Privileged(gold), want: scopes.Refusal{Reason: validator.StepUpRequired, ACRValues: []string{"gold"}}},
-		{policy: scopes.Sensitive(fresh), want: scopes.Refusal{Reason: validator.StepUpRequired, MaxAge: time.Minute}},
+		{policy: scopes.Sensitive(fresh), want: scopes.Refusal{Reason: validator.StepUpRequired, MaxAuthAge: time.Minute}},
 	})
 }
 
-// TestTagsHold covers R-SU-08 over random policies: whoever passes one that may be
-// tagged did authenticate so, and tagging changes no decision.
+// TestTagsHold covers R-SU-08 over random policies: a token that passes a marked policy
+// has the authentication, and the mark changes no decision.
 func TestTagsHold(t *testing.T) {
 	privileged, sensitive := 0, 0
 	eachLaw(t, func(_ *rand.Rand, p, _ sample, s *scene) {

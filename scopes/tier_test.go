@@ -10,7 +10,7 @@ import (
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// tier has what every tier must have.
+// tier returns a Tier with the field that every Tier must have.
 func tier(with scopes.Tier) scopes.Tier {
 	if with.MaxLifetime == 0 {
 		with.MaxLifetime = 1000 * time.Hour
@@ -18,8 +18,8 @@ func tier(with scopes.Tier) scopes.Tier {
 	return with
 }
 
-// TestTiers covers R-SC-12: the tier comes from iss and client_id of the token,
-// and whoever is not in the registry gets the strictest.
+// TestTiers covers R-SC-12: iss and client_id of the token select the tier, and all
+// other clients get the Default tier.
 func TestTiers(t *testing.T) {
 	policy := scopes.Tiers(scopes.TierTable{
 		Tiers: map[string]scopes.Tier{
@@ -33,13 +33,13 @@ func TestTiers(t *testing.T) {
 				SenderConstrained: true,
 			},
 		},
-		Clients: map[scopes.ClientName]string{
-			{Issuer: mainIssuer, ID: "app"}:     "own",
-			{Issuer: mainIssuer, ID: "partner"}: "partner",
-			{Issuer: mainIssuer, ID: "bank"}:    "bank",
-			{Issuer: mainIssuer, ID: "rsa"}:     "rsa",
-			{Issuer: mainIssuer, ID: "curve"}:   "curve",
-			{Issuer: legacyIssuer, ID: "old"}:   "partner",
+		Clients: map[validator.Party]string{
+			{Issuer: mainIssuer, ClientID: "app"}:     "own",
+			{Issuer: mainIssuer, ClientID: "partner"}: "partner",
+			{Issuer: mainIssuer, ClientID: "bank"}:    "bank",
+			{Issuer: mainIssuer, ClientID: "rsa"}:     "rsa",
+			{Issuer: mainIssuer, ClientID: "curve"}:   "curve",
+			{Issuer: legacyIssuer, ClientID: "old"}:   "partner",
 		},
 		Default: "strict",
 	})
@@ -63,7 +63,7 @@ func TestTiers(t *testing.T) {
 		{policy: policy, claims: claims{"client_id": "curve"}},
 		{policy: policy, claims: claims{"client_id": "App", "exp": testNow + 10}, want: unbound},
 		{policy: policy, claims: claims{"client_id": "App", "exp": testNow + 86400}, want: bad},
-		{policy: policy, claims: claims{"iss": legacyIssuer, "client_id": "app"}, want: bad}, // another's app
+		{policy: policy, claims: claims{"iss": legacyIssuer, "client_id": "app"}, want: bad}, // the app of another issuer
 		{policy: policy, claims: claims{"iss": legacyIssuer, "client_id": "old", "acr": "gold"}},
 		{policy: policy, claims: claims{"iss": legacyIssuer, "client_id": "old", "acr": "gold", "iat": nil}, want: bad},
 		{policy: policy, claims: claims{"iss": legacyIssuer, "client_id": nil, "iat": testNow, "exp": testNow + 9}, want: unbound},
@@ -83,12 +83,12 @@ func TestTiers(t *testing.T) {
 		{policy: long, claims: claims{"iss": legacyIssuer, "iat": nil}, want: bad},
 		{policy: ages, claims: claims{"iss": legacyIssuer, "iat": nil}, want: bad},
 		{policy: auth, claims: claims{"auth_time": testNow - 60}},
-		{policy: auth, claims: claims{"auth_time": testNow - 61}, want: scopes.Refusal{Reason: validator.StepUpRequired, MaxAge: time.Minute}},
+		{policy: auth, claims: claims{"auth_time": testNow - 61}, want: scopes.Refusal{Reason: validator.StepUpRequired, MaxAuthAge: time.Minute}},
 	})
 }
 
-// TestTierFaults covers R-SC-12: whoever is unknown may have no weaker limit than
-// anybody else.
+// TestTierFaults covers R-SC-12: among other faults, no limit of the Default tier may
+// be weaker than that of another tier.
 func TestTierFaults(t *testing.T) {
 	other := func(name string, strong scopes.Tier, others scopes.Tier) scopes.Policy {
 		return scopes.Tiers(scopes.TierTable{Tiers: map[string]scopes.Tier{name: tier(strong), "others": tier(others)}, Default: "others"})
@@ -98,54 +98,62 @@ func TestTierFaults(t *testing.T) {
 	}
 	rsa, both := []jose.Algorithm{jose.RS256}, []jose.Algorithm{jose.PS256, jose.RS256}
 	faults(t, map[string]scopes.Policy{
-		`Default "" is not in Tiers`:                       scopes.Tiers(scopes.TierTable{}),
-		`Default "x" is not in Tiers`:                      scopes.Tiers(scopes.TierTable{Tiers: map[string]scopes.Tier{"y": tier(scopes.Tier{MaxAuthAge: time.Hour})}, Default: "x"}),
-		`tier "t": Revocation(1) does not exist`:           alone(scopes.Tier{Revocation: scopes.ByExpiry + 1, MaxLifetime: time.Hour}),
-		`tier "t": MaxLifetime is not set, and tokens are`: alone(scopes.Tier{}),
-		`Algorithms is empty; leave it nil`:                other("o", scopes.Tier{}, scopes.Tier{Algorithms: []jose.Algorithm{}}),
-		`Algorithms has RS256 twice`:                       other("p", scopes.Tier{}, scopes.Tier{Algorithms: append(rsa, rsa...)}),
-		`Algorithms[1] does not exist`:                     other("q", scopes.Tier{}, scopes.Tier{Algorithms: []jose.Algorithm{jose.RS256, 0}}),
-		`weaker in Algorithms than tier "r"`:               other("r", scopes.Tier{Algorithms: rsa}, scopes.Tier{}),
-		`weaker in Algorithms than tier "s"`:               other("s", scopes.Tier{Algorithms: rsa}, scopes.Tier{Algorithms: both}),
-		`weaker in MaxLifetime than tier "a"`:              other("a", scopes.Tier{MaxLifetime: time.Hour}, scopes.Tier{}),
-		`weaker in MaxLifetime than tier "b"`:              other("b", scopes.Tier{MaxLifetime: time.Hour}, scopes.Tier{MaxLifetime: time.Hour + 1}),
-		`weaker in MaxTokenAge than tier "c"`:              other("c", scopes.Tier{MaxTokenAge: time.Hour}, scopes.Tier{}),
-		`weaker in MaxAuthAge than tier "d"`:               other("d", scopes.Tier{MaxAuthAge: time.Hour}, scopes.Tier{}),
-		`weaker in SenderConstrained than tier "e"`:        other("e", scopes.Tier{SenderConstrained: true}, scopes.Tier{}),
-		`weaker in ACR than tier "f"`:                      other("f", scopes.Tier{ACR: []string{"a"}}, scopes.Tier{}),
-		`weaker in ACR than tier "g"`:                      other("g", scopes.Tier{ACR: []string{"a"}}, scopes.Tier{ACR: []string{"a", "b"}}),
-		`weaker in MaxLifetime & weaker in ACR`:            other("h", scopes.Tier{MaxLifetime: time.Hour, ACR: []string{"a"}}, scopes.Tier{}),
-		`tier "i": a limit is negative`:                    other("i", scopes.Tier{MaxLifetime: -1}, scopes.Tier{}),
-		`tier "m": a limit is negative`:                    other("m", scopes.Tier{MaxTokenAge: -1}, scopes.Tier{}),
-		`tier "n": & whole seconds`:                        other("n", scopes.Tier{MaxAuthAge: -time.Second}, scopes.Tier{}),
-		`tier "j": & whole seconds`:                        other("j", scopes.Tier{MaxAuthAge: time.Millisecond}, scopes.Tier{MaxAuthAge: time.Millisecond}),
-		`tier "k": & "a b" cannot stand`:                   other("k", scopes.Tier{ACR: []string{"a b"}}, scopes.Tier{ACR: []string{"a b"}}),
-		`tier "l": & ACR without`:                          other("l", scopes.Tier{ACR: []string{}}, scopes.Tier{}),
-		`a client without Issuer or ID & tier "x" is not in Tiers`: scopes.Tiers(scopes.TierTable{
+		`Default is "", which is not in Tiers`:                                                                    scopes.Tiers(scopes.TierTable{}),
+		`Default is "x", which is not in Tiers`:                                                                   scopes.Tiers(scopes.TierTable{Tiers: map[string]scopes.Tier{"y": tier(scopes.Tier{MaxAuthAge: time.Hour})}, Default: "x"}),
+		`Tiers["t"].MaxLifetime is not set, and neither is ActiveWithin`:                                          alone(scopes.Tier{}),
+		`Tiers["t"].ActiveWithin is -2ns; use a positive age, or validator.EachRequest`:                           alone(scopes.Tier{ActiveWithin: -2}),
+		`Tiers["others"].ActiveWithin is weaker than in tier "t"`:                                                 other("t", scopes.Tier{ActiveWithin: time.Hour}, scopes.Tier{}),
+		`Tiers["others"].ActiveWithin is weaker than in tier "u"`:                                                 other("u", scopes.Tier{ActiveWithin: time.Hour}, scopes.Tier{ActiveWithin: time.Hour + 1}),
+		`Tiers["others"].ActiveWithin is weaker than in tier "v"`:                                                 other("v", scopes.Tier{ActiveWithin: validator.EachRequest}, scopes.Tier{ActiveWithin: 1}),
+		`Tiers["others"].Algorithms is empty; leave it nil`:                                                       other("o", scopes.Tier{}, scopes.Tier{Algorithms: []jose.Algorithm{}}),
+		`Tiers["others"].Algorithms[1] RS256 is listed twice`:                                                     other("p", scopes.Tier{}, scopes.Tier{Algorithms: append(rsa, rsa...)}),
+		`Tiers["others"].Algorithms[1] does not exist`:                                                            other("q", scopes.Tier{}, scopes.Tier{Algorithms: []jose.Algorithm{jose.RS256, 0}}),
+		`Tiers["others"].Algorithms is weaker than in tier "r"`:                                                   other("r", scopes.Tier{Algorithms: rsa}, scopes.Tier{}),
+		`Tiers["others"].Algorithms is weaker than in tier "s"`:                                                   other("s", scopes.Tier{Algorithms: rsa}, scopes.Tier{Algorithms: both}),
+		`Tiers["others"].MaxLifetime is weaker than in tier "a"`:                                                  other("a", scopes.Tier{MaxLifetime: time.Hour}, scopes.Tier{}),
+		`Tiers["others"].MaxLifetime is weaker than in tier "b"`:                                                  other("b", scopes.Tier{MaxLifetime: time.Hour}, scopes.Tier{MaxLifetime: time.Hour + 1}),
+		`Tiers["others"].MaxTokenAge is weaker than in tier "c"`:                                                  other("c", scopes.Tier{MaxTokenAge: time.Hour}, scopes.Tier{}),
+		`Tiers["others"].MaxAuthAge is weaker than in tier "d"`:                                                   other("d", scopes.Tier{MaxAuthAge: time.Hour}, scopes.Tier{}),
+		`Tiers["others"].SenderConstrained is weaker than in tier "e"`:                                            other("e", scopes.Tier{SenderConstrained: true}, scopes.Tier{}),
+		`Tiers["others"].ACR is weaker than in tier "f"`:                                                          other("f", scopes.Tier{ACR: []string{"a"}}, scopes.Tier{}),
+		`Tiers["others"].ACR is weaker than in tier "g"`:                                                          other("g", scopes.Tier{ACR: []string{"a"}}, scopes.Tier{ACR: []string{"a", "b"}}),
+		`Tiers["others"].MaxLifetime is weaker than in tier "h" & Tiers["others"].ACR is weaker than in tier "h"`: other("h", scopes.Tier{MaxLifetime: time.Hour, ACR: []string{"a"}}, scopes.Tier{}),
+		`Tiers["i"].MaxLifetime is -1ns`:                                                                          other("i", scopes.Tier{MaxLifetime: -1}, scopes.Tier{}),
+		`Tiers["m"].MaxTokenAge is -1ns`:                                                                          other("m", scopes.Tier{MaxTokenAge: -1}, scopes.Tier{}),
+		`Tiers["n"].MaxAuthAge is -1s, not & whole seconds`:                                                       other("n", scopes.Tier{MaxAuthAge: -time.Second}, scopes.Tier{}),
+		`Tiers["j"].MaxAuthAge is 1ms, not & whole seconds`:                                                       other("j", scopes.Tier{MaxAuthAge: time.Millisecond}, scopes.Tier{MaxAuthAge: time.Millisecond}),
+		`Tiers["k"].ACR[0] "a b" cannot be listed`:                                                                other("k", scopes.Tier{ACR: []string{"a b"}}, scopes.Tier{ACR: []string{"a b"}}),
+		`Tiers["l"].ACR has no acr values`:                                                                        other("l", scopes.Tier{ACR: []string{}}, scopes.Tier{}),
+		`Clients[{Issuer: "i", ClientID: ""}] is not the name of a client & Clients[{Issuer: "", ClientID: "c"}] is not & Clients[{Issuer: "i", ClientID: "c"}] is "x", which is not in Tiers & Clients[{Issuer: "j", ClientID: "c"}] is not the name`: scopes.Tiers(scopes.TierTable{
 			Tiers: map[string]scopes.Tier{"a": tier(scopes.Tier{})}, Default: "a",
-			Clients: map[scopes.ClientName]string{{Issuer: "i"}: "a", {ID: "c"}: "a", {Issuer: "i", ID: "c"}: "x"},
+			Clients: map[validator.Party]string{{Issuer: "i"}: "a", {ClientID: "c"}: "a", {Issuer: "i", ClientID: "c"}: "x", {Issuer: "j", ClientID: "c", Subject: "s"}: "a"},
 		}),
 	})
-	strict := scopes.Tier{Algorithms: rsa, MaxLifetime: time.Minute, MaxTokenAge: time.Minute, MaxAuthAge: time.Minute, SenderConstrained: true, ACR: []string{"b"}}
-	if err := other("a", scopes.Tier{Algorithms: both, MaxLifetime: time.Hour, ACR: []string{"a", "b"}}, strict).Err(); err != nil {
+	strict := scopes.Tier{Algorithms: rsa, MaxLifetime: time.Minute, MaxTokenAge: time.Minute, MaxAuthAge: time.Minute, SenderConstrained: true, ACR: []string{"b"}, ActiveWithin: validator.EachRequest}
+	if err := other("a", scopes.Tier{Algorithms: both, MaxLifetime: time.Hour, ACR: []string{"a", "b"}, ActiveWithin: time.Second}, strict).Err(); err != nil {
 		t.Error(err)
+	}
+	for _, within := range []time.Duration{time.Minute, validator.EachRequest} { // in place of a longest lifetime
+		if err := alone(scopes.Tier{ActiveWithin: within}).Err(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
-// TestTiersInPrint shows that the whole table tells policies apart.
-func TestTiersInPrint(t *testing.T) {
+// TestTiersString shows that policies of different tables print differently.
+func TestTiersString(t *testing.T) {
 	table := scopes.TierTable{
-		Tiers:   map[string]scopes.Tier{"a": tier(scopes.Tier{}), "b": tier(scopes.Tier{Algorithms: []jose.Algorithm{jose.ES256}, MaxLifetime: time.Hour, ACR: []string{"x"}})},
-		Clients: map[scopes.ClientName]string{{Issuer: "i", ID: "1"}: "a", {Issuer: "i", ID: "2"}: "b"}, Default: "b",
+		Tiers:   map[string]scopes.Tier{"a": tier(scopes.Tier{}), "b": tier(scopes.Tier{Algorithms: []jose.Algorithm{jose.ES256}, MaxLifetime: time.Hour, ActiveWithin: validator.EachRequest, ACR: []string{"x"}})},
+		Clients: map[validator.Party]string{{Issuer: "i", ClientID: "1"}: "a", {Issuer: "i", ClientID: "2"}: "b"}, Default: "b",
 	}
-	const want = `Tiers(TierTable{Tiers: {"a": {Algorithms: [], Revocation: ByExpiry, MaxLifetime: 1000h0m0s, MaxTokenAge: 0s, SenderConstrained: false, ACR(), MaxAuthAge: 0s}, ` +
-		`"b": {Algorithms: [ES256], Revocation: ByExpiry, MaxLifetime: 1h0m0s, MaxTokenAge: 0s, SenderConstrained: false, ACR("x"), MaxAuthAge: 0s}}, ` +
-		`Clients: {{"i", "1"}: "a", {"i", "2"}: "b"}, Default: "b"})`
+	const want = `Tiers(TierTable{Tiers: {"a": {Algorithms: [], MaxLifetime: 1000h0m0s, MaxTokenAge: 0s, SenderConstrained: false, ActiveWithin: 0s, ACR(), MaxAuthAge: 0s}, ` +
+		`"b": {Algorithms: [ES256], MaxLifetime: 1h0m0s, MaxTokenAge: 0s, SenderConstrained: false, ActiveWithin: validator.EachRequest, ACR("x"), MaxAuthAge: 0s}}, ` +
+		`Clients: {{Issuer: "i", ClientID: "1"}: "a", {Issuer: "i", ClientID: "2"}: "b"}, Default: "b"})`
 	policy := scopes.Tiers(table)
 	if policy.String() != want {
 		t.Errorf("%v, want %s", policy, want)
 	}
-	table.Clients[scopes.ClientName{Issuer: "i", ID: "1"}] = "b"
+	table.Clients[validator.Party{Issuer: "i", ClientID: "1"}] = "b"
 	if changed := scopes.Tiers(table); policy.Equal(changed) || policy.String() != want {
 		t.Errorf("%v equals %v", policy, changed)
 	}

@@ -2,9 +2,8 @@ package scopes_test
 
 import (
 	"context"
-	"crypto/ed25519"
-	"encoding/base64"
 	"encoding/json"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -13,6 +12,9 @@ import (
 	"time"
 
 	"github.com/sallyport-auth/sallyport/internal/clock"
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
+	"github.com/sallyport-auth/sallyport/internal/testkey"
+	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/scopes"
 	"github.com/sallyport-auth/sallyport/validator"
@@ -24,29 +26,28 @@ const (
 	testNow      = 1700000000
 )
 
-// claims are those of a token; nil takes one away.
+// claims are the claims of a token. A nil value removes a claim.
 type claims map[string]any
 
-// at is a context whose clock stands at testNow and offset.
+// at returns a context whose clock is at testNow plus offset.
 func at(offset time.Duration) context.Context {
 	return clock.At(context.Background(), time.Unix(testNow, 0).Add(offset))
 }
 
-// decide asks the policy at testNow.
+// decide decides the policy at testNow.
 func decide(policy scopes.Policy, token *validator.Token) *scopes.Refusal {
 	return policy.Decide(at(0), token, scopes.Operation{})
 }
 
-// permitted is the reason for not refusing.
+// permitted is the Reason in tables if there is no refusal.
 const permitted = validator.Reason("")
 
-// row is one decision at testNow. The fields of want but its Reason are
-// compared for every refusal.
+// row is one decision at testNow.
 type row struct {
 	policy    scopes.Policy
 	claims    claims
 	operation scopes.Operation
-	want      scopes.Refusal // Reason permitted: none
+	want      scopes.Refusal // zero: permitted
 }
 
 func check(t *testing.T, rows []row) {
@@ -64,23 +65,24 @@ func check(t *testing.T, rows []row) {
 	}
 }
 
-// same compares what a challenge would tell.
+// same fails the test unless got and want tell a client the same.
 func same(t *testing.T, policy string, of any, got *scopes.Refusal, want scopes.Refusal) {
 	t.Helper()
 	if got == nil {
 		got = &scopes.Refusal{Reason: permitted}
 	}
 	if got.Reason != want.Reason || !slices.Equal(got.Scopes, want.Scopes) ||
-		!slices.Equal(got.ACRValues, want.ACRValues) || got.MaxAge != want.MaxAge {
+		!slices.Equal(got.ACRValues, want.ACRValues) || got.MaxAuthAge != want.MaxAuthAge {
 		t.Errorf("%s of %v: %q %q %q %s, want %q %q %q %s", policy, of,
-			got.Reason, got.Scopes, got.ACRValues, got.MaxAge, want.Reason, want.Scopes, want.ACRValues, want.MaxAge)
+			got.Reason, got.Scopes, got.ACRValues, got.MaxAuthAge, want.Reason, want.Scopes, want.ACRValues, want.MaxAuthAge)
 	}
 }
 
-// refused is a refusal that tells nothing but its class.
+// refused returns a Refusal with a Reason and nothing else.
 func refused(reason validator.Reason) scopes.Refusal { return scopes.Refusal{Reason: reason} }
 
-// faults checks that each policy denies and tells all of these.
+// faults fails the test unless each policy denies, and its faults contain the texts of
+// the key, which are joined by " & ".
 func faults(t *testing.T, of map[string]scopes.Policy) {
 	t.Helper()
 	for wants, policy := range of {
@@ -91,7 +93,7 @@ func faults(t *testing.T, of map[string]scopes.Policy) {
 		}
 		for want := range strings.SplitSeq(wants, " & ") {
 			if !strings.Contains(err.Error(), want) {
-				t.Errorf("%q is not told: %v", want, err)
+				t.Errorf("%q is not in %v", want, err)
 			}
 		}
 		if refusal := decide(policy, minted(t, "a b")); refusal == nil || refusal.Reason != validator.Forbidden {
@@ -100,15 +102,33 @@ func faults(t *testing.T, of map[string]scopes.Policy) {
 	}
 }
 
-// minted gives a validated token with this scope claim.
+// hookFunc is a hook of [scopes.Check].
+type hookFunc = func(context.Context, *validator.Token, scopes.Operation) error
+
+// route returns one route, as [scopes.NewContract] takes them.
+func route(name string, policy scopes.Policy) iter.Seq2[string, scopes.Policy] {
+	return func(yield func(string, scopes.Policy) bool) { yield(name, policy) }
+}
+
+// minted returns a validated token with this scope claim.
 func minted(tb testing.TB, scope string) *validator.Token {
 	tb.Helper()
 	return mint(tb, claims{"scope": scope})
 }
 
-// mint gives a validated token with these claims beside those that every token
-// needs; nothing else can make one. An iss of legacyIssuer makes a legacy one.
+// mint returns a validated token with these claims and those that every token needs. If
+// iss is legacyIssuer, the token is validated by the legacy profile.
 func mint(tb testing.TB, with claims) *validator.Token {
+	tb.Helper()
+	token, err := testValidator().Validate(at(0), issuertest.Bearer(signed(tb, with)))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return token
+}
+
+// signed returns a token with these claims and those that every token needs.
+func signed(tb testing.TB, with claims) string {
 	tb.Helper()
 	all := claims{
 		"iss": mainIssuer, "aud": "https://api.example", "sub": "user", "client_id": "client",
@@ -120,29 +140,19 @@ func mint(tb testing.TB, with claims) *validator.Token {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	encode := base64.RawURLEncoding.EncodeToString
-	input := encode([]byte(`{"alg":"EdDSA","typ":"at+jwt"}`)) + "." + encode(payload)
-	token, err := testValidator().Validate(at(0), validator.Presentation{
-		Scheme: validator.Bearer,
-		Token:  input + "." + encode(ed25519.Sign(testKey, []byte(input))),
-	})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return token
+	return testKey.Sign(`{"alg":"EdDSA","typ":"at+jwt"}`, string(payload))
 }
 
-// countedACRs are the acr values of the main issuer that tests ask for or have.
+// countedACRs are the acr values that count at mainIssuer.
 var countedACRs = []string{"gold", "silver", "bronze", "urn:gold", "2", "3", "Silver", "urn:gold silver", "silve", "a"}
 
-var testKey = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+var testKey = testkey.Of(jose.EdDSA, "scopes")
 
 var testValidator = sync.OnceValue(func() *validator.Validator {
-	public := base64.RawURLEncoding.EncodeToString(testKey[ed25519.SeedSize:])
-	keys := []byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","x":"` + public + `"}]}`)
+	keys := jwkscache.Static(testkey.Set(testKey))
 	v, err := validator.New(validator.Config{Issuers: []validator.Issuer{
 		{
-			URL: mainIssuer, Audiences: []string{"https://api.example"}, Keys: jwkscache.Static(keys),
+			URL: mainIssuer, Audiences: []string{"https://api.example"}, Keys: keys,
 			Grants:      []string{validator.AllScopes},
 			Mappings:    []validator.Mapping{{Claim: []string{"roles"}, To: validator.ToRole}},
 			Roles:       []string{validator.AllRoles},
@@ -151,7 +161,7 @@ var testValidator = sync.OnceValue(func() *validator.Validator {
 			MultiFactor: []string{"mfa"},
 		},
 		{
-			URL: legacyIssuer, Audiences: []string{"https://api.example"}, Keys: jwkscache.Static(keys),
+			URL: legacyIssuer, Audiences: []string{"https://api.example"}, Keys: keys,
 			Grants: []string{validator.AllScopes}, Profile: validator.ProfileLegacy,
 			Marker: []validator.ClaimRule{{Name: "marker", Type: validator.ClaimBoolean, Equals: "true"}}, ACRs: []string{"gold"},
 		},

@@ -6,18 +6,18 @@ import (
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// vocabulary has every scope that a policy looks for, so that one pass over a
-// token's scopes answers for all lists of the policy. Each group of scopes, one
-// of which a token must have, has a bit.
+// vocabulary holds every scope that a policy looks for, so that one pass over a
+// token's scopes decides all lists of the policy. Each group of scopes of which a
+// token must have one has a bit.
 type vocabulary struct {
-	words   []word // a hash table with open addressing; a power of two, and never full
-	all     uint64 // the bits in use
-	lengths uint64 // of the scopes, modulo 64: most scopes of a token are not looked up
-	groups  map[string]uint64
-	bits    map[string]uint64 // of each scope
+	words   []word            // a hash table with open addressing; its length is a power of two, and it is never full
+	all     uint64            // the bits in use
+	lengths uint64            // bit n is set if there is a scope whose length modulo 64 is n
+	groups  map[string]uint64 // the bit of each group, until close
+	bits    map[string]uint64 // the bits of each scope, until close
 }
 
-// word is a scope with the groups that it is in.
+// word is a scope with the bits of the groups that it is in.
 type word struct {
 	scope string
 	bits  uint64
@@ -29,8 +29,8 @@ func newVocabulary() vocabulary {
 	return vocabulary{groups: map[string]uint64{}, bits: map[string]uint64{}}
 }
 
-// learn gives the list the bits of its groups. If there are too many, the list
-// stays without and asks for its scopes one by one.
+// learn returns the list with the bits of its groups. If there are too many groups,
+// the list gets no bits, and looks for its scopes one by one.
 func (v *vocabulary) learn(list *scopeList) *scopeList {
 	known := *list
 	known.complete()
@@ -53,7 +53,7 @@ func (v *vocabulary) learn(list *scopeList) *scopeList {
 	return &known
 }
 
-// close makes the table.
+// close makes the table. The vocabulary learns nothing after that.
 func (v *vocabulary) close() {
 	size := 4
 	for size < 2*len(v.bits) {
@@ -68,7 +68,7 @@ func (v *vocabulary) close() {
 	v.groups, v.bits = nil, nil
 }
 
-// find is the place of scope, or the free one where it would be.
+// find returns the place of scope, or the free place where it would be.
 func (v *vocabulary) find(scope string) *word {
 	last := len(scope) - 1
 	at := uint(last)<<4 ^ uint(scope[0])*5 ^ uint(scope[last/2])*9 ^ uint(scope[last])
@@ -81,7 +81,7 @@ func (v *vocabulary) find(scope string) *word {
 	}
 }
 
-// held are the groups that the token has a scope of.
+// held returns the bits of the groups that the token has a scope of.
 func (v *vocabulary) held(token *validator.Token) uint64 {
 	if v.all == 0 {
 		return 0

@@ -2,83 +2,68 @@ package testissuer
 
 import (
 	"bytes"
+	"cmp"
 	"maps"
 	"net/http"
+	"strings"
 	"time"
 )
 
-// Behaviour is how an endpoint answers. The zero value is well behaved. Fields
-// combine: an answer can be slow and wrong.
+// Behaviour is how an endpoint answers. The zero value answers as it should. Fields
+// can be combined: an answer can be slow and wrong.
 type Behaviour struct {
-	// Times is how many requests are treated so, before the endpoint
-	// behaves well again. 0 means all, until the next [Issuer.Behave].
+	// Times is how many requests are answered this way; the endpoint answers
+	// later ones as it should. 0 means all until the next [Issuer.Behave].
 	Times int
-	// Hold delays the answer until the channel is closed. nil does not.
+	// Hold delays the answer until the channel is closed. nil does not delay.
 	Hold <-chan struct{}
-	// Delay delays the answer further. As with Hold, no answer is sent once
-	// the client has gone or the issuer is closed.
+	// Delay delays the answer after Hold. No answer is sent if the client has
+	// gone or the issuer is closed meanwhile.
 	Delay time.Duration
 	// Abort cuts the connection instead of answering. An [*http.Transport]
 	// sends the request again if the connection had been used before.
 	Abort bool
-	// Status replaces 200. The body remains the good document, to find out
-	// clients that do not look at the status.
+	// Status replaces the status. The body is still the good document, which
+	// reveals clients that ignore the status.
 	Status int
-	// Redirect is the Location sent, with status 302 unless Status is set.
+	// Redirect is the Location of the answer. Its status is 302 unless Status
+	// is set.
 	Redirect string
-	// Header replaces fields of the answer; a nil value removes one. A
-	// Content-Length longer than the body cuts the answer short.
+	// Header replaces fields of the answer; a nil value removes one. With a
+	// Content-Length longer than the body, the answer is cut short.
 	Header http.Header
 	// Body replaces the document, unless it is nil. The type is
 	// application/json unless Header says otherwise.
 	Body []byte
-	// Trickle sends the body byte by byte, and waits so long before each.
+	// Trickle is how long to wait before each byte of the body. 0 sends the
+	// body at once.
 	Trickle time.Duration
-	// Endless sends white space without end after the body. Under the clock
-	// of a testing/synctest bubble, add Trickle: as long as data flows, time
-	// stands still there.
+	// Endless sends white space without end after the body. In a
+	// testing/synctest bubble, set Trickle too: the clock of the bubble stands
+	// still while data flows.
 	Endless bool
-}
-
-// Behave makes an endpoint behave like b from the next request on. The zero
-// Behaviour restores it.
-func (i *Issuer) Behave(e Endpoint, b Behaviour) {
-	e.check()
-	if b.Times < 0 {
-		panic("testissuer: Behave: Times is negative")
-	}
-	if b.Status != 0 && (b.Status < 200 || b.Status > 999) {
-		panic("testissuer: Behave: Status is no final HTTP status")
-	}
-	b.Header = maps.Clone(b.Header)
-	b.Body = bytes.Clone(b.Body)
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.behaviours[e] = b
 }
 
 // isDocument reports whether the answer is the good document with its status.
 func (b *Behaviour) isDocument() bool { return b.Status == 0 && b.Body == nil && b.Redirect == "" }
 
-// takeBehaviour is the behaviour towards one more request. The lock is held.
-func (i *Issuer) takeBehaviour(e Endpoint) Behaviour {
-	b := i.behaviours[e]
-	switch b.Times {
-	case 0:
-	case 1:
-		delete(i.behaviours, e)
-	default:
-		next := b
-		next.Times--
-		i.behaviours[e] = next
-	}
-	return b
+// arrival is the answer to one request. It holds what was true when the request had
+// arrived, however late it is sent.
+type arrival struct {
+	behaviour    Behaviour
+	document     []byte
+	cacheControl string
+	tag          string // the document's entity tag, or ""
+	status       int    // of the good answer; 0 means 200
+	header       http.Header
+	delay        time.Duration
 }
 
+// answer writes the answer.
 func (a *arrival) answer(w http.ResponseWriter, r *http.Request, closing <-chan struct{}) {
 	b := &a.behaviour
 	held := b.Hold != nil && !await(r, b.Hold, closing)
-	if held || !pause(r, b.Delay, closing) || b.Abort {
+	if held || !pause(r, b.Delay+a.delay, closing) || b.Abort {
 		panic(http.ErrAbortHandler)
 	}
 	status := a.writeFields(w.Header())
@@ -91,25 +76,27 @@ func (a *arrival) answer(w http.ResponseWriter, r *http.Request, closing <-chan 
 	if b.Body != nil {
 		body = b.Body
 	}
-	if r.Method == http.MethodHead || !a.send(w, r, body, closing) {
+	if r.Method == http.MethodHead {
 		return
 	}
+	a.send(w, r, body, closing)
 	blank := bytes.Repeat([]byte(" "), 4<<10)
 	for more := b.Endless; more; {
 		more = a.send(w, r, blank, closing)
 	}
 }
 
-// writeFields fills in the fields and answers with the status.
+// writeFields sets the fields of the answer and returns its status.
 func (a *arrival) writeFields(header http.Header) int {
-	status := http.StatusOK
-	header.Set("Content-Type", "application/json")
+	status := cmp.Or(a.status, http.StatusOK)
+	header.Set("Content-Type", jsonType)
 	if a.cacheControl != "" {
 		header.Set("Cache-Control", a.cacheControl)
 	}
 	if a.tag != "" {
 		header.Set("ETag", a.tag)
 	}
+	maps.Copy(header, a.header)
 	if a.behaviour.Redirect != "" {
 		header.Set("Location", a.behaviour.Redirect)
 		status = http.StatusFound
@@ -121,8 +108,8 @@ func (a *arrival) writeFields(header http.Header) int {
 	return status
 }
 
-// send writes body, and reports whether the connection stands. A trickle that
-// ends early is cut, so that it does not look complete.
+// send writes body, and reports whether the connection still works. It cuts the
+// connection if a trickle ends early, so that the answer does not look complete.
 func (a *arrival) send(w http.ResponseWriter, r *http.Request, body []byte, closing <-chan struct{}) bool {
 	if a.behaviour.Trickle <= 0 {
 		_, err := w.Write(body)
@@ -132,17 +119,14 @@ func (a *arrival) send(w http.ResponseWriter, r *http.Request, body []byte, clos
 		if !pause(r, a.behaviour.Trickle, closing) {
 			panic(http.ErrAbortHandler)
 		}
-		if _, err := w.Write(body[at : at+1]); err != nil {
-			return false
-		}
-		if err := http.NewResponseController(w).Flush(); err != nil {
-			return false
-		}
+		// An error here ends the request, and the next pause sees that.
+		_, _ = w.Write(body[at : at+1])
+		_ = http.NewResponseController(w).Flush()
 	}
 	return true
 }
 
-// pause waits for d, and reports whether nothing ended the request before.
+// pause waits for d. It returns false if the request or the issuer ends before.
 func pause(r *http.Request, d time.Duration, closing <-chan struct{}) bool {
 	if d <= 0 {
 		return true
@@ -152,7 +136,7 @@ func pause(r *http.Request, d time.Duration, closing <-chan struct{}) bool {
 	return await(r, timer.C, closing)
 }
 
-// await waits for c, and reports whether nothing ended the request before.
+// await waits for c. It returns false if the request or the issuer ends before.
 func await[T any](r *http.Request, c <-chan T, closing <-chan struct{}) bool {
 	select {
 	case <-c:
@@ -162,4 +146,18 @@ func await[T any](r *http.Request, c <-chan T, closing <-chan struct{}) bool {
 	case <-closing:
 		return false
 	}
+}
+
+// holds reports whether If-None-Match fields say that the client has the document
+// with this tag.
+func holds(fields []string, tag string) bool {
+	for _, field := range fields {
+		for element := range strings.SplitSeq(field, ",") { // the tags of this package have no comma
+			element = strings.TrimSpace(element)
+			if element == "*" || strings.TrimPrefix(element, "W/") == tag {
+				return true
+			}
+		}
+	}
+	return false
 }

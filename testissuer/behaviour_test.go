@@ -20,7 +20,7 @@ func TestBehaviour(t *testing.T) {
 		name      string
 		behaviour testissuer.Behaviour
 		status    int
-		header    map[string]string // fields wanted, "" for absent ones
+		header    map[string]string // wanted fields; "" means that the field is absent
 		body      string
 		failure   error
 	}{
@@ -44,7 +44,7 @@ func TestBehaviour(t *testing.T) {
 	for at, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			issuer.Behave(testissuer.JWKS, tt.behaviour)
-			client.CloseIdleConnections() // a request that fails on a used connection is sent again
+			client.CloseIdleConnections() // a request that fails on a reused connection is sent again
 			a, err := fetch(t.Context(), client, issuer.JWKSURL())
 			if !errors.Is(err, tt.failure) || tt.failure == nil && (a.status != tt.status || a.body != tt.body) {
 				t.Errorf("status %d, %d bytes, %v; want status %d, %d bytes, %v", a.status, len(a.body), err, tt.status, len(tt.body), tt.failure)
@@ -58,7 +58,7 @@ func TestBehaviour(t *testing.T) {
 				t.Errorf("%d requests counted, want %d", n, at+1)
 			}
 			if string(issuer.JWKS()) != document {
-				t.Error("the behaviour reached JWKS")
+				t.Error("the behaviour of another endpoint changed JWKS")
 			}
 		})
 	}
@@ -116,7 +116,7 @@ func TestDelay(t *testing.T) {
 	})
 }
 
-// TestHold: an answer that is late holds what was true when the request came.
+// TestHold checks that a late answer holds what was true when the request arrived.
 func TestHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		issuer := inMemory(t, testissuer.Config{})
@@ -159,7 +159,8 @@ func TestTrickle(t *testing.T) {
 	})
 }
 
-// TestClose: Close ends requests in every state, and the client hears of it.
+// TestClose checks that Close ends requests in every state, and that their client
+// gets an error.
 func TestClose(t *testing.T) {
 	for name, behaviour := range map[string]testissuer.Behaviour{
 		"held":      {Hold: make(chan struct{})},
@@ -179,8 +180,8 @@ func TestClose(t *testing.T) {
 				resume := make(chan struct{})
 				var failure error
 				go func() {
-					// The issuer is closed before the answer begins, or before its
-					// body is read.
+					// Close the issuer before the answer begins, or before the
+					// client reads the body.
 					_, failure = fetchLate(issuer, resume)
 				}()
 				synctest.Wait()
@@ -200,7 +201,7 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// fetchLate gets the JWK Set and reads its body after resume.
+// fetchLate fetches the JWK Set and reads the body after resume is closed.
 func fetchLate(issuer *testissuer.Issuer, resume <-chan struct{}) ([]byte, error) {
 	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, issuer.JWKSURL(), http.NoBody)
 	if err != nil {
@@ -216,7 +217,7 @@ func fetchLate(issuer *testissuer.Issuer, resume <-chan struct{}) ([]byte, error
 	return body, err
 }
 
-// TestTokensOfBubble: tokens follow the bubble's clock.
+// TestTokensOfBubble checks that tokens follow the clock of the bubble.
 func TestTokensOfBubble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		issuer := inMemory(t, testissuer.Config{})
@@ -225,4 +226,19 @@ func TestTokensOfBubble(t *testing.T) {
 		<-time.After(2 * time.Hour)
 		expect(t, issuer, token, "expired")
 	})
+}
+
+// TestEndlessHead checks that the answer to a HEAD request ends, however long the
+// body would be.
+func TestEndlessHead(t *testing.T) {
+	issuer := inMemory(t, testissuer.Config{})
+	issuer.Behave(testissuer.JWKS, testissuer.Behaviour{Endless: true})
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodHead, issuer.JWKSURL(), http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err := do(issuer.Client(), request); err != nil || a.status != http.StatusOK || a.body != "" {
+		t.Errorf("%v, %v", a, err)
+	}
+	issuer.Close() // waits for the answer
 }

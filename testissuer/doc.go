@@ -1,6 +1,6 @@
-// Package testissuer is a real authorization server for tests, as
-// net/http/httptest is a real HTTP server: it signs access tokens, publishes
-// its keys and its metadata, rotates, and misbehaves on demand.
+// Package testissuer provides an authorization server for tests, as
+// net/http/httptest provides an HTTP server. It signs access tokens, publishes keys
+// and metadata, rotates keys, introspects and revokes tokens, and misbehaves on demand.
 //
 // A complete test of an API:
 //
@@ -28,34 +28,56 @@
 //
 // # Good and bad tokens
 //
-// The zero [Token] signs as a token that RFC 9068 finds nothing wrong with.
-// Each field changes one thing, and one rule holds for every map: an entry
-// replaces the member of its name, and nil removes it.
+// The zero [Token] is a good access token of RFC 9068. Each field changes one
+// thing. In every map, an entry replaces the member of its name, and nil removes the
+// member.
 //
 //	issuer.Sign(testissuer.Token{})                                                   // good
 //	issuer.Sign(testissuer.Token{Lifetime: -time.Hour})                               // expired
 //	issuer.Sign(testissuer.Token{Claims: map[string]any{"sub": "alice", "jti": nil}}) // no jti
 //	issuer.Sign(testissuer.Token{Header: map[string]any{"typ": "JWT"}})               // an ID token's type
-//	issuer.Sign(testissuer.Token{Fault: testissuer.ForeignKey})                       // forged
+//	issuer.Sign(testissuer.Token{Forgery: testissuer.ForeignKey})                       // forged
+//
+// # Opaque tokens
+//
+// [Issuer.Opaque] returns an opaque token. The claims that [Issuer.Sign] would write into
+// a JWT are in the answer of the introspection endpoint (RFC 7662), at
+// [Issuer.IntrospectionURL]. The API that asks is the client [ClientID] with
+// [ClientSecret] by client_secret_basic, unless [Config].Clients has others. It gets
+// signed answers (RFC 9701) if its request accepts them.
+//
+//	token := issuer.Opaque(testissuer.Token{Scope: "orders:read"})
+//	issuer.Revoke(token)                           // inactive from now on
+//	issuer.Revoke(issuer.Sign(testissuer.Token{})) // JWTs too
+//
+// A [Fault] makes the answer about one token wrong, or gives it a form that some servers
+// have:
+//
+//	issuer.Opaque(testissuer.Token{Fault: testissuer.ActiveString})      // "active":"true"
+//	issuer.Opaque(testissuer.Token{Fault: testissuer.RefreshToken})      // a refresh token
+//	issuer.Opaque(testissuer.Token{Fault: testissuer.SignedIssuerOther}) // in signed answers
+//
+// [Issuer.Answer] sets the Fault of a token that exists, and that of all tokens that the
+// issuer does not know. [Issuer.Received] returns the requests that the endpoint got.
 //
 // # Keys
 //
-// [Issuer.Rotate] publishes a new key and signs with it from then on. The steps
-// of a rotation can also be taken one by one: [Issuer.AddKey], [Issuer.Use],
+// [Issuer.Rotate] publishes a new key and signs with it from then on. The steps of a
+// rotation are also separate methods: [Issuer.AddKey], [Issuer.Use] and
 // [Issuer.Retire].
 //
 // # Misbehaviour
 //
-// [Issuer.Behave] makes one endpoint fail, slow down, redirect or answer
-// garbage, and [Issuer.Down] the whole server. [Issuer.Requests] counts what
-// arrived.
+// [Issuer.Behave] makes one endpoint fail, slow down, redirect or answer garbage.
+// [Issuer.Down] cuts all connections to the server. [Issuer.Requests] counts the
+// requests of an endpoint.
 //
 // # Loopback and pipes
 //
-// [New] listens on a loopback address. Inside a testing/synctest bubble a
-// socket blocks for ever, so start the issuer there, inside the bubble, with
-// [Config].InMemory and reach it by [Issuer.Client] or [Issuer.Transport]. Its
-// delays and the times in its tokens then follow the bubble's clock.
+// [New] listens on a loopback address. A testing/synctest bubble cannot use sockets:
+// they block for ever. Start the issuer inside the bubble with [Config].InMemory,
+// and reach it by [Issuer.Client] or [Issuer.Transport]. Its delays and the times in
+// its tokens then follow the clock of the bubble.
 //
 //	synctest.Test(t, func(t *testing.T) {
 //		issuer, err := testissuer.Start(testissuer.Config{InMemory: true})
@@ -66,6 +88,6 @@
 //		// …
 //	})
 //
-// Methods panic on what only a mistake in the test can cause, such as a key id
-// that does not exist. They are safe for concurrent use.
+// Methods panic on mistakes of the test, such as a key ID that does not exist. They
+// are safe for concurrent use.
 package testissuer

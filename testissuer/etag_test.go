@@ -10,7 +10,7 @@ import (
 	"github.com/sallyport-auth/sallyport/testissuer"
 )
 
-// getIf fetches the JWK Set unless it is what one of the tags names.
+// getIf fetches the JWK Set with If-None-Match fields of these tags.
 func getIf(tb testing.TB, issuer *testissuer.Issuer, method string, tags ...string) answer {
 	tb.Helper()
 	request, err := http.NewRequestWithContext(context.Background(), method, issuer.JWKSURL(), http.NoBody)
@@ -78,7 +78,7 @@ func TestETag(t *testing.T) {
 	}
 }
 
-// TestNoETag: only the JWK Set has one, and only if that was asked for.
+// TestNoETag checks that only the JWK Set has an ETag, and only with Config.ETag.
 func TestNoETag(t *testing.T) {
 	tagged, plain := inMemory(t, testissuer.Config{ETag: true}), inMemory(t, testissuer.Config{})
 	if a := get(t, tagged, tagged.URL()+"/.well-known/openid-configuration"); a.status != 200 || a.header["Etag"] != nil {
@@ -123,7 +123,7 @@ func TestETagAndBehaviour(t *testing.T) {
 	}
 }
 
-// TestLateETag: tag and document are those of the request's arrival.
+// TestLateETag checks that tag and document are those at the arrival of the request.
 func TestLateETag(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		issuer := inMemory(t, testissuer.Config{ETag: true})

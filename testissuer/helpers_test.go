@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/testissuer"
@@ -18,7 +19,7 @@ import (
 
 const audience = "https://api.test"
 
-// inMemory is an issuer that ends with the test.
+// inMemory returns an issuer in memory that is closed when the test ends.
 func inMemory(tb testing.TB, c testissuer.Config) *testissuer.Issuer {
 	tb.Helper()
 	c.InMemory = true
@@ -35,31 +36,28 @@ func start(tb testing.TB, c testissuer.Config) *testissuer.Issuer {
 	return issuer
 }
 
-// judge is the verdict of a validator with the issuer's current keys, and with
-// the algorithms given or the default ones.
-func judge(tb testing.TB, issuer *testissuer.Issuer, token string, algorithms ...jose.Algorithm) (*validator.Token, error) {
+// validate validates token with the current keys of the issuer, and with these
+// algorithms or the default ones.
+func validate(tb testing.TB, issuer *testissuer.Issuer, token string, algorithms ...jose.Algorithm) (*validator.Token, error) {
 	tb.Helper()
-	v, err := validator.New(validator.Config{Issuers: []validator.Issuer{{
+	v := issuertest.Validator(tb, validator.Config{Issuers: []validator.Issuer{{
 		URL:        issuer.URL(),
 		Audiences:  []string{audience},
 		Algorithms: algorithms,
 		Keys:       jwkscache.Static(issuer.JWKS()),
 	}}})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return v.Validate(context.Background(), validator.Presentation{Scheme: validator.Bearer, Token: token})
+	return v.Validate(context.Background(), issuertest.Bearer(token))
 }
 
-// expect judges token and compares the reason; "" means accepted.
+// expect validates token and compares the reason; "" means accepted.
 func expect(tb testing.TB, issuer *testissuer.Issuer, token string, want validator.Reason, algorithms ...jose.Algorithm) {
 	tb.Helper()
-	if _, err := judge(tb, issuer, token, algorithms...); validator.ReasonOf(err) != want {
+	if _, err := validate(tb, issuer, token, algorithms...); validator.ReasonOf(err) != want {
 		tb.Errorf("reason %q (cause: %v), want %q", string(validator.ReasonOf(err)), errors.Unwrap(err), string(want))
 	}
 }
 
-// answer is what a client got.
+// answer is the answer that a client got.
 type answer struct {
 	status int
 	header http.Header
@@ -84,7 +82,7 @@ func do(client *http.Client, request *http.Request) (answer, error) {
 	return answer{response.StatusCode, response.Header, string(body)}, err
 }
 
-// get fetches what must be there.
+// get fetches url and fails the test if that fails.
 func get(tb testing.TB, issuer *testissuer.Issuer, url string) answer {
 	tb.Helper()
 	a, err := fetch(context.Background(), issuer.Client(), url)
@@ -103,7 +101,7 @@ func object(tb testing.TB, text string) map[string]any {
 	return members
 }
 
-// parts are the header and the claims of a token.
+// parts returns the header and the claims of a token.
 func parts(tb testing.TB, token string) (header, claims map[string]any) {
 	tb.Helper()
 	segments := strings.Split(token, ".")
@@ -113,7 +111,7 @@ func parts(tb testing.TB, token string) (header, claims map[string]any) {
 	return object(tb, decoded(tb, segments[0])), object(tb, decoded(tb, segments[1]))
 }
 
-// panics runs f and answers with what it panicked with.
+// panics runs f and returns the value of its panic.
 func panics(tb testing.TB, f func()) (text string) {
 	tb.Helper()
 	defer func() {
@@ -130,8 +128,8 @@ func panics(tb testing.TB, f func()) (text string) {
 	return ""
 }
 
-// TestPackageComment: the code of the package comment stands in
-// example_test.go, and therefore compiles and runs.
+// TestPackageComment checks that example_test.go contains the code of the package
+// comment, which therefore compiles and runs.
 func TestPackageComment(t *testing.T) {
 	doc, err := os.ReadFile("doc.go")
 	if err != nil {
@@ -159,7 +157,7 @@ func TestPackageComment(t *testing.T) {
 			}
 		}
 		if text := strings.Join(want, "\n"); !strings.Contains(compiled, text) {
-			t.Errorf("does not stand in example_test.go:\n%s", block)
+			t.Errorf("is not in example_test.go:\n%s", block)
 		}
 	}
 	if lines < 20 {
@@ -167,8 +165,8 @@ func TestPackageComment(t *testing.T) {
 	}
 }
 
-// squeezed is a line without indentation and alignment, and without the comma
-// that ends an element of a list.
+// squeezed returns a line without indentation and alignment, and without the comma
+// behind an element of a list.
 func squeezed(line string) string {
 	return strings.Replace(strings.Join(strings.Fields(line), " "), "), //", ") //", 1)
 }

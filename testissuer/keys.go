@@ -2,165 +2,116 @@ package testissuer
 
 import (
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
-	"math/big"
 	"slices"
 	"strings"
 	"sync"
 
+	"github.com/sallyport-auth/sallyport/internal/testkey"
 	"github.com/sallyport-auth/sallyport/jose"
 )
 
-// Key is a signing key to be added to an [Issuer].
+// Key is a signing key that [Issuer.AddKey] makes.
 type Key struct {
-	// ID names the key in this package and is its kid. Empty means key-1,
-	// key-2 and so on. It must be new.
+	// ID is the name of the key in this package and its kid. Empty means key-1,
+	// key-2 and so on. No other key may have it.
 	ID string
-	// Algorithm is the one the key signs with. 0 means Config.Algorithm.
+	// Algorithm is what the key signs with. 0 means Config.Algorithm.
 	Algorithm jose.Algorithm
 	// Members change the published JWK: an entry replaces the member of its
 	// name, and nil removes it. {"alg": nil} omits the algorithm,
-	// {"kid": nil} the kid, {"kid": "key-1"} repeats that of another key.
-	// Tokens carry the kid that is published.
+	// {"kid": nil} omits the kid, and {"kid": "key-1"} repeats the kid of
+	// another key. Tokens have the kid that is published.
 	Members map[string]any
 	// Unpublished leaves the key out of the JWK Set until [Issuer.Publish].
 	Unpublished bool
 }
 
-// key is a Key that was added.
+// key is a Key that was made.
 type key struct {
 	id        string
 	algorithm jose.Algorithm
 	private   crypto.Signer
 	kid       any    // as published; nil if there is none
-	jwk       string // the JSON text published
+	jwk       string // the published JSON text
 	published bool
 }
 
-// AddKey makes a key and publishes it, and answers with its ID. The issuer goes
-// on signing with the key that it has; see [Issuer.Use].
-func (i *Issuer) AddKey(k Key) string {
-	algorithm := k.Algorithm
-	if algorithm == 0 {
-		algorithm = i.config.Algorithm
-	}
-	if !algorithm.Valid() {
+// signer returns k as it signs.
+func (k *key) signer() testkey.Key {
+	return testkey.Key{ID: k.id, Algorithm: k.algorithm, Private: k.private}
+}
+
+// keyring holds the keys of an issuer.
+type keyring struct {
+	mu        sync.Mutex
+	keys      []*key
+	signing   *key
+	ids       map[string]bool // of keys, and of those that are being made
+	extraJWKs []string
+}
+
+// add makes the key k, whose Algorithm is set, and returns its ID.
+func (r *keyring) add(k Key) string {
+	if !k.Algorithm.Valid() {
 		panic("testissuer: AddKey: Algorithm is not one of package jose's constants")
 	}
-	added := &key{id: i.reserve(k.ID), algorithm: algorithm, private: newPrivate(algorithm), published: !k.Unpublished}
-	members := publicJWK(added.private.Public())
-	members["kid"], members["alg"], members["use"] = added.id, algorithm, "sig"
+	added := &key{id: r.reserve(k.ID), algorithm: k.Algorithm, private: newPrivate(k.Algorithm), published: !k.Unpublished}
+	members := map[string]any{"use": "sig"}
+	for name, value := range added.signer().Members() {
+		members[name] = value
+	}
 	override(members, k.Members)
 	added.kid, added.jwk = members["kid"], string(encode(members))
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.keys = append(i.keys, added)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.keys = append(r.keys, added)
 	return added.id
 }
 
-// reserve makes id the name of a key that is about to be added, or finds one.
-func (i *Issuer) reserve(id string) string {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	for n := len(i.ids) + 1; id == ""; n++ {
-		if name := fmt.Sprintf("key-%d", n); !i.ids[name] {
+// reserve makes id the ID of a key that is being made, and returns it. If id is
+// empty, reserve chooses one.
+func (r *keyring) reserve(id string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for n := len(r.ids) + 1; id == ""; n++ {
+		if name := fmt.Sprintf("key-%d", n); !r.ids[name] {
 			id = name
 		}
 	}
-	if i.ids[id] {
+	if r.ids[id] {
 		panic(fmt.Sprintf("testissuer: AddKey: there is a key %q already; to repeat its kid, set Members[\"kid\"]", id))
 	}
-	i.ids[id] = true
+	r.ids[id] = true
 	return id
 }
 
-// Rotate adds a key of the algorithm in use and signs with it from now on. The
-// key used before stays published, as tokens of it are about; see
-// [Issuer.Retire].
-func (i *Issuer) Rotate() string {
-	i.mu.Lock()
-	algorithm := i.signing.algorithm
-	i.mu.Unlock()
-	id := i.AddKey(Key{Algorithm: algorithm})
-	i.Use(id)
-	return id
-}
-
-// SigningKey is the ID of the key that signs.
-func (i *Issuer) SigningKey() string {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	return i.signing.id
-}
-
-// Use makes a key the one that signs, published or not.
-func (i *Issuer) Use(id string) { i.change(id, func(k *key) { i.signing = k }) }
-
-// Publish puts a key into the JWK Set.
-func (i *Issuer) Publish(id string) { i.change(id, func(k *key) { k.published = true }) }
-
-// Retire takes a key out of the JWK Set. It can still sign.
-func (i *Issuer) Retire(id string) { i.change(id, func(k *key) { k.published = false }) }
-
-func (i *Issuer) change(id string, change func(*key)) {
-	k := i.key(id)
-	i.mu.Lock()
-	defer i.mu.Unlock()
+// change calls change with the key of that ID, which must exist, under the lock.
+func (r *keyring) change(id string, change func(*key)) {
+	k := r.key(id)
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	change(k)
 }
 
-// ExtraJWKs puts JSON texts into the JWK Set, before the issuer's own keys:
-// keys of unknown types, private ones, broken ones. They replace those of an
-// earlier call.
-func (i *Issuer) ExtraJWKs(texts ...string) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.extraJWKs = slices.Clone(texts)
-}
-
-// JWKS is the JWK Set document that is published now, whatever [Issuer.Behave]
-// makes of it.
-func (i *Issuer) JWKS() []byte {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	return i.jwks()
-}
-
-// jwks is JWKS under the lock.
-func (i *Issuer) jwks() []byte {
-	texts := slices.Clone(i.extraJWKs)
-	for _, k := range i.keys {
-		if k.published {
-			texts = append(texts, k.jwk)
-		}
-	}
-	return []byte(`{"keys":[` + strings.Join(texts, ",") + `]}`)
-}
-
-// key is the key of that ID, which must exist, or the one that signs for "".
-func (i *Issuer) key(id string) *key {
-	i.mu.Lock()
-	k := i.signing
+// key returns the key of that ID, which must exist. For "" it returns the key that
+// signs.
+func (r *keyring) key(id string) *key {
+	r.mu.Lock()
+	k := r.signing
 	if id != "" {
-		k = i.find(id)
+		k = r.find(id)
 	}
-	i.mu.Unlock()
+	r.mu.Unlock()
 	if k == nil {
 		panic(fmt.Sprintf("testissuer: there is no key %q", id))
 	}
 	return k
 }
 
-// find is the key of that ID, or nil. The lock is held.
-func (i *Issuer) find(id string) *key {
-	for _, k := range i.keys {
+// find returns the key of that ID, or nil. The caller holds the lock.
+func (r *keyring) find(id string) *key {
+	for _, k := range r.keys {
 		if k.id == id {
 			return k
 		}
@@ -168,105 +119,31 @@ func (i *Issuer) find(id string) *key {
 	return nil
 }
 
-// override applies the changes of a caller to members.
-func override(members, changes map[string]any) {
-	for name, value := range changes {
-		if value == nil {
-			delete(members, name)
-		} else {
-			members[name] = value
+// setExtra replaces the JWKs that precede the issuer's own.
+func (r *keyring) setExtra(texts []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.extraJWKs = slices.Clone(texts)
+}
+
+// jwks returns the JWK Set that is published now.
+func (r *keyring) jwks() []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	texts := slices.Clone(r.extraJWKs)
+	for _, k := range r.keys {
+		if k.published {
+			texts = append(texts, k.jwk)
 		}
 	}
+	return []byte(`{"keys":[` + strings.Join(texts, ",") + `]}`)
 }
 
-func encode(members map[string]any) []byte {
-	text, err := json.Marshal(members)
-	if err != nil {
-		panic(fmt.Sprintf("testissuer: a member cannot be written as JSON: %v", err))
-	}
-	return text
-}
-
-func encoded(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
-
-// publicJWK is the JWK of a public key, with the members of RFC 7518 §6 and
-// RFC 8037 §2 only.
-func publicJWK(public crypto.PublicKey) map[string]any {
-	switch public := public.(type) {
-	case *rsa.PublicKey:
-		e := big.NewInt(int64(public.E)).Bytes()
-		return map[string]any{"kty": "RSA", "n": encoded(public.N.Bytes()), "e": encoded(e)}
-	case *ecdsa.PublicKey:
-		point := must(public.Bytes()) // 4, then x and y
-		x, y := point[1:1+len(point)/2], point[1+len(point)/2:]
-		return map[string]any{"kty": "EC", "crv": public.Params().Name, "x": encoded(x), "y": encoded(y)}
-	case ed25519.PublicKey:
-		return map[string]any{"kty": "OKP", "crv": "Ed25519", "x": encoded(public)}
-	default:
-		panic(fmt.Sprintf("testissuer: no JWK of a %T", public))
-	}
-}
-
-// must is for calls that fail only if the standard library does.
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(fmt.Sprintf("testissuer: %v", err))
-	}
-	return v
-}
-
-func newPrivate(a jose.Algorithm) crypto.Signer {
-	switch a {
-	case jose.ES256:
-		return must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
-	case jose.ES384:
-		return must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))
-	case jose.ES512:
-		return must(ecdsa.GenerateKey(elliptic.P521(), rand.Reader))
-	case jose.EdDSA:
-		_, private, err := ed25519.GenerateKey(rand.Reader)
-		return must(private, err)
-	default:
-		return takeRSA()
-	}
-}
-
-// foreignPrivate is a key for a that no issuer publishes.
-func foreignPrivate(a jose.Algorithm) crypto.Signer {
-	if isRSA(a) {
-		return foreignRSA()
-	}
-	return newPrivate(a)
-}
-
-var foreignRSA = sync.OnceValue(newRSA)
-
-// usedRSA holds the RSA keys of closed issuers.
-var usedRSA struct {
-	sync.Mutex
-
-	keys []*rsa.PrivateKey
-}
-
-func newRSA() *rsa.PrivateKey { return must(rsa.GenerateKey(rand.Reader, 2048)) }
-
-func takeRSA() *rsa.PrivateKey {
-	usedRSA.Lock()
-	defer usedRSA.Unlock()
-	last := len(usedRSA.keys) - 1
-	if last < 0 {
-		return newRSA()
-	}
-	k := usedRSA.keys[last]
-	usedRSA.keys = usedRSA.keys[:last]
-	return k
-}
-
-// recycle offers an RSA key to later issuers.
-func recycle(private crypto.Signer) {
-	if k, ok := private.(*rsa.PrivateKey); ok {
-		usedRSA.Lock()
-		defer usedRSA.Unlock()
-		usedRSA.keys = append(usedRSA.keys, k)
+// recycle keeps the private keys for later issuers.
+func (r *keyring) recycle() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, k := range r.keys {
+		recycle(k.private)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// jwks are the keys published.
+// jwks returns the published keys.
 func jwks(tb testing.TB, issuer *testissuer.Issuer) (keys []map[string]any) {
 	tb.Helper()
 	for _, k := range object(tb, string(issuer.JWKS()))["keys"].([]any) {
@@ -19,7 +19,7 @@ func jwks(tb testing.TB, issuer *testissuer.Issuer) (keys []map[string]any) {
 	return keys
 }
 
-// TestRotation is a rotation in steps: publish, overlap, switch, retire.
+// TestRotation checks a rotation in steps: publish, switch, retire.
 func TestRotation(t *testing.T) {
 	issuer := inMemory(t, testissuer.Config{})
 	first := issuer.Sign(testissuer.Token{})
@@ -29,7 +29,7 @@ func TestRotation(t *testing.T) {
 	issuer.Publish(next)
 	expect(t, issuer, early, "")
 	if header, _ := parts(t, issuer.Sign(testissuer.Token{})); header["kid"] != "key-1" || issuer.SigningKey() != "key-1" {
-		t.Errorf("the key added signs already: %v", header)
+		t.Errorf("the added key signs already: %v", header)
 	}
 	issuer.Use(next)
 	if header, _ := parts(t, issuer.Sign(testissuer.Token{})); header["kid"] != next || issuer.SigningKey() != next {
@@ -132,8 +132,7 @@ func TestExtraJWKs(t *testing.T) {
 	}
 }
 
-// TestRSAKeysAreNotShared: issuers that are open together have different RSA
-// keys, and so do the keys of one issuer.
+// TestRSAKeysAreNotShared checks that no two RSA keys of open issuers are the same.
 func TestRSAKeysAreNotShared(t *testing.T) {
 	first := inMemory(t, testissuer.Config{Algorithm: jose.RS256})
 	first.Rotate()
@@ -141,12 +140,12 @@ func TestRSAKeysAreNotShared(t *testing.T) {
 	seen := map[any]bool{}
 	for _, k := range append(jwks(t, first), jwks(t, second)...) {
 		if seen[k["n"]] {
-			t.Errorf("key %v is another's as well", k["kid"])
+			t.Errorf("key %v is also another key", k["kid"])
 		}
 		seen[k["n"]] = true
 	}
 	second.Close()
-	second.Close() // must not offer its key twice
+	second.Close() // must not recycle its key twice
 	third := inMemory(t, testissuer.Config{Algorithm: jose.PS256})
 	third.Rotate()
 	if keys := jwks(t, third); keys[0]["n"] == keys[1]["n"] {
@@ -170,7 +169,7 @@ func TestKeysPanic(t *testing.T) {
 	}
 }
 
-// TestNamesAreFree: a chosen name steps over those that the test gave.
+// TestNamesAreFree checks that a chosen ID is never one that the test gave.
 func TestNamesAreFree(t *testing.T) {
 	issuer := inMemory(t, testissuer.Config{})
 	issuer.AddKey(testissuer.Key{ID: "key-3"})
@@ -179,7 +178,7 @@ func TestNamesAreFree(t *testing.T) {
 	}
 }
 
-// TestConcurrency is for the race detector.
+// TestConcurrency uses an issuer concurrently, for the race detector.
 func TestConcurrency(t *testing.T) {
 	issuer := inMemory(t, testissuer.Config{Algorithm: jose.EdDSA})
 	var group sync.WaitGroup

@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -22,20 +21,24 @@ import (
 type gate struct {
 	net.Listener
 
-	pipes *pipes // the Listener, if in memory
+	pipes *pipes // the Listener in memory, or nil
 
 	mu   sync.Mutex
 	down bool
 	open map[*gatedConn]struct{}
 }
 
-// gatedConn leaves its gate when it is closed.
+// defaultHost is the URL of an issuer in memory.
+const defaultHost = "https://issuer.test"
+
+// gatedConn is a connection that its gate can cut.
 type gatedConn struct {
 	net.Conn
 
 	gate *gate
 }
 
+// open returns a gate in memory or on a loopback address.
 func open(inMemory bool) (*gate, error) {
 	g := &gate{open: make(map[*gatedConn]struct{})}
 	if inMemory {
@@ -51,7 +54,7 @@ func open(inMemory bool) (*gate, error) {
 	return g, err
 }
 
-// base is the URL of what the gate listens on.
+// base returns the URL of the address that the gate listens on.
 func (g *gate) base(inMemory, secure bool) string {
 	switch {
 	case inMemory:
@@ -63,6 +66,7 @@ func (g *gate) base(inMemory, secure bool) string {
 	}
 }
 
+// Accept returns the next connection that the gate admits.
 func (g *gate) Accept() (net.Conn, error) {
 	for {
 		conn, err := g.Listener.Accept()
@@ -76,6 +80,7 @@ func (g *gate) Accept() (net.Conn, error) {
 	}
 }
 
+// admit returns conn as a connection of the gate, or nil if the gate is down.
 func (g *gate) admit(conn net.Conn) *gatedConn {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -87,6 +92,7 @@ func (g *gate) admit(conn net.Conn) *gatedConn {
 	return c
 }
 
+// setDown closes the gate and cuts its connections, or opens it again.
 func (g *gate) setDown(down bool) {
 	g.mu.Lock()
 	g.down = down
@@ -102,6 +108,7 @@ func (g *gate) setDown(down bool) {
 	}
 }
 
+// Close closes the connection and removes it from its gate.
 func (c *gatedConn) Close() error {
 	c.gate.mu.Lock()
 	delete(c.gate.open, c)
@@ -109,14 +116,14 @@ func (c *gatedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// pipes is a listener whose connections are made by dial.
+// pipes is a listener in memory. Its dial makes the connections.
 type pipes struct {
 	accept chan net.Conn
 	once   sync.Once
 	closed chan struct{}
 }
 
-// pipeAddr names the one end of a pipe.
+// pipeAddr is the address of a pipe.
 type pipeAddr struct{}
 
 func (pipeAddr) Network() string { return "pipe" }
@@ -124,6 +131,7 @@ func (pipeAddr) String() string  { return "pipe" }
 
 func (*pipes) Addr() net.Addr { return pipeAddr{} }
 
+// Accept waits for a call of dial and returns the server side of its pipe.
 func (p *pipes) Accept() (net.Conn, error) {
 	select {
 	case conn := <-p.accept:
@@ -133,11 +141,13 @@ func (p *pipes) Accept() (net.Conn, error) {
 	}
 }
 
+// Close ends Accept and dial.
 func (p *pipes) Close() error {
 	p.once.Do(func() { close(p.closed) })
 	return nil
 }
 
+// dial makes a pipe and returns the client side once the server has accepted it.
 func (p *pipes) dial(ctx context.Context) (net.Conn, error) {
 	client, server := net.Pipe()
 	err := net.ErrClosed
@@ -153,7 +163,8 @@ func (p *pipes) dial(ctx context.Context) (net.Conn, error) {
 	return nil, err
 }
 
-// transport dials the gate for the host of u. It asks no proxy.
+// transport returns a transport that dials the gate for the host of u. It uses no
+// proxy.
 func (g *gate) transport(u *url.URL) *http.Transport {
 	own := net.JoinHostPort(u.Hostname(), portOf(u))
 	if g.pipes != nil {
@@ -174,6 +185,7 @@ func (g *gate) transport(u *url.URL) *http.Transport {
 	}}
 }
 
+// portOf returns the port of u, or the default of its scheme.
 func portOf(u *url.URL) string {
 	switch {
 	case u.Port() != "":
@@ -185,15 +197,10 @@ func portOf(u *url.URL) string {
 	}
 }
 
-var errCertificate = errors.New("the certificate made cannot be read")
-
-// secured puts TLS before listener, under a new certificate for host and the
-// loopback names, and makes transport trust it.
+// secured returns listener with TLS, and its new certificate for host and the
+// loopback names. It makes transport trust the certificate.
 func secured(listener net.Listener, host string, transport *http.Transport) (net.Listener, *x509.Certificate, error) {
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, nil, err
-	}
+	private := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	template := x509.Certificate{
 		SerialNumber:          big.NewInt(1),
 		NotBefore:             time.Now().Add(-time.Hour),
@@ -201,7 +208,7 @@ func secured(listener net.Listener, host string, transport *http.Transport) (net
 		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		BasicConstraintsValid: true,
-		IsCA:                  true, // so that it can stand in a file of trusted roots
+		IsCA:                  true, // so that a file of trusted roots can have it
 		DNSNames:              []string{"localhost"},
 		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 	}
@@ -211,19 +218,17 @@ func secured(listener net.Listener, host string, transport *http.Transport) (net
 		template.DNSNames = append(template.DNSNames, host)
 	}
 	der, err := x509.CreateCertificate(rand.Reader, &template, &template, private.Public(), private)
-	if err != nil {
+	if err != nil { // the host is not in ASCII
 		return nil, nil, err
 	}
-	certificate, err := x509.ParseCertificate(der)
-	if err != nil {
-		return nil, nil, errors.Join(errCertificate, err)
-	}
+	certificate := must(x509.ParseCertificate(der))
 	roots := x509.NewCertPool()
 	roots.AddCert(certificate)
 	transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	own := tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private, Leaf: certificate}
 	return tls.NewListener(listener, &tls.Config{
 		Certificates: []tls.Certificate{own},
+		ClientAuth:   tls.RequestClientCert, // see Client.Certificate
 		MinVersion:   tls.VersionTLS12,
 		NextProtos:   []string{"http/1.1"},
 	}), certificate, nil

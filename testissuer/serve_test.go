@@ -20,7 +20,7 @@ func TestDiscoveryURLs(t *testing.T) {
 	const oauth, openID = "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"
 	tests := []struct {
 		issuer string
-		host   string                         // how the issuer begins
+		host   string                         // scheme and host of the issuer
 		paths  map[string]testissuer.Endpoint // of the host
 		none   []string
 	}{
@@ -145,7 +145,7 @@ func TestLoopback(t *testing.T) {
 		config testissuer.Config
 		prefix string
 		suffix string
-		direct bool // clients reach the URL without the issuer's transport
+		direct bool // other clients reach the URL, too
 		secure bool
 	}{
 		{name: "default", prefix: "http://127.0.0.1:", direct: true},
@@ -182,7 +182,7 @@ func TestLoopback(t *testing.T) {
 	}
 }
 
-// TestNew: New ends its issuer with the test.
+// TestNew checks that New closes its issuer when the test ends.
 func TestNew(t *testing.T) {
 	var issuer *testissuer.Issuer
 	t.Run("inner", func(t *testing.T) {
@@ -249,15 +249,16 @@ func TestConfigFaults(t *testing.T) {
 		config testissuer.Config
 		want   []string
 	}{
-		{testissuer.Config{Algorithm: 99, TLS: true, InMemory: true, URL: "x"}, []string{"Algorithm", "TLS and InMemory", `URL "x" must be http`}},
-		{testissuer.Config{URL: "ftp://as.example"}, []string{"must be http"}},
-		{testissuer.Config{URL: "https://"}, []string{"must be http"}},
-		{testissuer.Config{URL: "//as.example/x"}, []string{"must be http"}},
+		{testissuer.Config{Algorithm: 99, TLS: true, InMemory: true, URL: "x"}, []string{"Algorithm is unknown", "TLS is set together with InMemory", `URL is "x"; use http or https`}},
+		{testissuer.Config{URL: "ftp://as.example"}, []string{"use http or https"}},
+		{testissuer.Config{URL: "https://"}, []string{"use http or https"}},
+		{testissuer.Config{URL: "//as.example/x"}, []string{"use http or https"}},
 		{testissuer.Config{URL: "https://as.example?x"}, []string{"without user, query"}},
 		{testissuer.Config{URL: "https://as.example#"}, []string{"without user, query"}},
 		{testissuer.Config{URL: "https://u@as.example"}, []string{"without user, query"}},
 		{testissuer.Config{URL: "https://as.example/%"}, []string{"without user, query"}},
-		{testissuer.Config{URL: "http://as.example", TLS: true}, []string{"is http, and TLS is set"}},
+		{testissuer.Config{URL: "https://bücher.example"}, []string{"certificate"}},
+		{testissuer.Config{URL: "http://as.example", TLS: true}, []string{`is "http://as.example", and TLS is set`}},
 	}
 	for _, tt := range tests {
 		issuer, err := testissuer.Start(tt.config)
@@ -268,13 +269,13 @@ func TestConfigFaults(t *testing.T) {
 		}
 		for _, want := range tt.want {
 			if !strings.Contains(err.Error(), want) {
-				t.Errorf("%v: %q does not tell %q", tt.config, err, want)
+				t.Errorf("%v: %q does not contain %q", tt.config, err, want)
 			}
 		}
 	}
 }
 
-// TestIssuersAreApart: the same URL and kid do not make two issuers one.
+// TestIssuersAreApart checks that issuers with the same URL and kid share nothing.
 func TestIssuersAreApart(t *testing.T) {
 	first, second := inMemory(t, testissuer.Config{}), inMemory(t, testissuer.Config{})
 	expect(t, second, first.Sign(testissuer.Token{}), validator.BadSignature)
@@ -294,13 +295,13 @@ func TestTransportCanBeCloned(t *testing.T) {
 		t.Error(err)
 	}
 	if transport.Proxy != nil {
-		t.Error("the transport asks a proxy")
+		t.Error("the transport uses a proxy")
 	}
 	issuer.Close()
 	if _, err := fetch(t.Context(), issuer.Client(), issuer.JWKSURL()); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("after Close: %v", err)
 	}
 	if len(jwks(t, issuer)) != 1 {
-		t.Error("the keys are gone with Close")
+		t.Error("Close removed the keys")
 	}
 }

@@ -1,41 +1,40 @@
 package testissuer
 
 import (
-	"crypto"
 	"crypto/ecdsa"
-	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha256"
-	_ "crypto/sha512" // for the hashes of 384 and 512 bits
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/testkey"
 	"github.com/sallyport-auth/sallyport/jose"
 )
 
-// Token is a token to be signed. The zero value is a good access token of RFC
-// 9068: iss, sub "user-1", client_id "client-1", aud, iat, exp, a random jti,
-// and a header with alg, kid and typ "at+jwt".
+// Token is a token that [Issuer.Sign] or [Issuer.Opaque] makes. The zero value is a
+// good access token of RFC 9068 with the claims iss, sub "user-1", client_id
+// "client-1", aud, iat, exp and a random jti. Its header has alg, kid and typ
+// "at+jwt". An opaque token has the claims in its introspection response.
 type Token struct {
 	// Scope is the scope claim. Empty means none.
 	Scope string
-	// Lifetime is the time until exp. 0 means 5 minutes. A token with a
-	// negative one expired so long ago, and was issued 5 minutes before
-	// that.
+	// Lifetime is the time until exp. 0 means 5 minutes. A negative Lifetime
+	// is the time since exp; such a token was issued 5 minutes before exp.
 	Lifetime time.Duration
 	// Claims replace claims by name; nil removes one. For a JSON null, use
 	// json.RawMessage("null").
 	Claims map[string]any
-	// Header replaces members of the header in the same way. The signature
-	// does not follow: it is made by Key with Algorithm.
+	// Header replaces members of the header in the same way. It does not
+	// change the signature, which is made by Key with Algorithm.
 	Header map[string]any
-	// RawClaims, unless empty, is the exact payload, be it JSON or not.
+	// RawClaims is the exact payload, JSON or not, unless it is empty. Of an
+	// opaque token it is the exact introspection response while the token is
+	// not revoked.
 	RawClaims string
-	// RawHeader, unless empty, is the exact header, be it JSON or not.
+	// RawHeader is the exact header, JSON or not, unless it is empty.
 	RawHeader string
 	// Key is the ID of the key that signs, published or not. Empty means
 	// [Issuer.SigningKey].
@@ -43,100 +42,106 @@ type Token struct {
 	// Algorithm is the algorithm that signs. 0 means that of the key. An
 	// RSA key can sign with any RSA algorithm; no other key has a choice.
 	Algorithm jose.Algorithm
-	// Fault forges the signature. 0 does not.
+	// Forgery makes a forged token. 0 means a genuine one.
+	Forgery Forgery
+	// Text is the text of an opaque token behind Prefix. Empty means a random
+	// one. [Issuer.Sign] refuses it.
+	Text string
+	// Prefix is the beginning of an opaque token. [Issuer.Sign] refuses it.
+	Prefix string
+	// Fault is how the introspection endpoint answers about the token. 0 means
+	// as it should. See [Issuer.Answer].
 	Fault Fault
 }
 
-// Fault is a way to forge a token. The zero value forges nothing.
-type Fault uint8
+// Forgery is a way to forge a token. The zero value does not forge it.
+type Forgery uint8
 
-// The faults.
+// The forgeries.
 const (
-	// Tampered has a genuine signature, made over another payload.
-	Tampered Fault = iota + 1
-	// ForeignKey is signed by a key that the issuer never published, under
-	// the kid of one that it did.
+	// Tampered has a genuine signature of another payload.
+	Tampered Forgery = iota + 1
+	// ForeignKey is signed by a key that the issuer never published, with the
+	// kid of one that it published.
 	ForeignKey
-	// EmbeddedKey is a ForeignKey that the header offers as its jwk.
+	// EmbeddedKey is like ForeignKey, with the key in the jwk of the header.
 	EmbeddedKey
 	// NoneAlgorithm has alg "none" and an empty signature (RFC 7519 §6).
 	NoneAlgorithm
-	// HMACWithPublicKey has alg "HS256", keyed with the PEM text of the
-	// public key: the confusion of RFC 8725 §2.1.
+	// HMACWithPublicKey has alg "HS256" and the PEM text of the public key as
+	// the secret: the attack of RFC 8725 §2.1.
 	HMACWithPublicKey
-	// EmptySignature has an empty signature under the alg of the key.
+	// EmptySignature has an empty signature, and the alg of the key.
 	EmptySignature
-	// ZeroSignature has a signature of the right length, all zero.
+	// ZeroSignature has a signature of the right length with only zero bytes.
 	ZeroSignature
-	// DERSignature has a true ECDSA signature in the ASN.1 form, not in
-	// that of RFC 7518 §3.4. For keys of ES256, ES384 and ES512 only.
+	// DERSignature has a genuine ECDSA signature in ASN.1, and not in the form
+	// of RFC 7518 §3.4. It needs a key of ES256, ES384 or ES512.
 	DERSignature
 )
 
 const defaultLifetime = 5 * time.Minute
 
-// Sign makes t a token in compact serialisation.
-func (i *Issuer) Sign(t Token) string {
-	s := t.signer(i.key(t.Key))
-	header, payload := []byte(t.RawHeader), []byte(t.RawClaims)
-	if len(header) == 0 {
-		header = encode(t.header(s))
+// sign returns t in compact serialisation, signed by k. Its claims say issuer and
+// audience unless t changes them.
+func (t *Token) sign(k *key, issuer, audience string) string {
+	signing := t.signingKey(k)
+	header, payload := t.RawHeader, t.RawClaims
+	if header == "" {
+		header = string(encode(t.header(k, signing)))
 	}
-	if len(payload) == 0 {
-		payload = encode(t.claims(&i.config))
+	if payload == "" {
+		payload = string(encode(t.claims(issuer, audience)))
 	}
-	input := encoded(header) + "." + encoded(payload)
-	return input + "." + encoded(t.signature(s, input))
+	input := testkey.Encode([]byte(header)) + "." + testkey.Encode([]byte(payload))
+	return input + "." + testkey.Encode(t.signature(signing, input))
 }
 
-// signer is who signs, and what for.
-type signer struct {
-	key       *key
-	algorithm jose.Algorithm
-	private   crypto.Signer // the key's, unless that is forged
-}
-
-func (t *Token) signer(k *key) signer {
-	s := signer{k, t.Algorithm, k.private}
-	if s.algorithm == 0 {
-		s.algorithm = k.algorithm
+// signingKey returns the key that signs t if k is its key: k itself, unless the
+// token is forged with another.
+func (t *Token) signingKey(k *key) testkey.Key {
+	signing := k.signer()
+	if t.Algorithm != 0 {
+		signing.Algorithm = t.Algorithm
 	}
-	if s.algorithm != k.algorithm && (!isRSA(s.algorithm) || !isRSA(k.algorithm)) {
-		panic(fmt.Sprintf("testissuer: Sign: key %q of %s cannot sign with %s", k.id, k.algorithm, s.algorithm))
+	if signing.Algorithm != k.algorithm && (!testkey.IsRSA(signing.Algorithm) || !testkey.IsRSA(k.algorithm)) {
+		panic(fmt.Sprintf("testissuer: Sign: key %q of %s cannot sign with %s", k.id, k.algorithm, signing.Algorithm))
 	}
-	switch t.Fault {
+	switch t.Forgery {
 	case 0, Tampered, NoneAlgorithm, HMACWithPublicKey, EmptySignature, ZeroSignature:
 	case ForeignKey, EmbeddedKey:
-		s.private = foreignPrivate(s.algorithm)
+		signing.Private = foreignPrivate(signing.Algorithm)
 	case DERSignature:
-		if _, ok := s.private.(*ecdsa.PrivateKey); !ok {
+		if _, ok := signing.Private.(*ecdsa.PrivateKey); !ok {
 			panic(fmt.Sprintf("testissuer: Sign: DERSignature needs an ECDSA key, and %q is of %s", k.id, k.algorithm))
 		}
 	default:
-		panic("testissuer: Sign: Fault is not one of the constants")
+		panic("testissuer: Sign: Forgery is not one of the constants")
 	}
-	return s
+	return signing
 }
 
-func (t *Token) header(s signer) map[string]any {
-	members := map[string]any{"alg": s.algorithm, "typ": "at+jwt"}
-	if s.key.kid != nil {
-		members["kid"] = s.key.kid
+// header returns the members of the header.
+func (t *Token) header(k *key, signing testkey.Key) map[string]any {
+	members := map[string]any{"alg": signing.Algorithm, "typ": "at+jwt"}
+	if k.kid != nil {
+		members["kid"] = k.kid
 	}
-	switch t.Fault {
+	switch t.Forgery {
 	case NoneAlgorithm:
 		members["alg"] = "none"
 	case HMACWithPublicKey:
 		members["alg"] = "HS256"
 	case EmbeddedKey:
-		members["jwk"] = publicJWK(s.private.Public())
+		members["jwk"] = testkey.PublicJWK(signing.Private.Public())
 	default:
 	}
 	override(members, t.Header)
 	return members
 }
 
-func (t *Token) claims(c *Config) map[string]any {
+// claims returns the claims.
+func (t *Token) claims(issuer, audience string) map[string]any {
 	issued := time.Now()
 	lifetime := t.Lifetime
 	if lifetime == 0 {
@@ -147,10 +152,10 @@ func (t *Token) claims(c *Config) map[string]any {
 		issued = expiry.Add(-defaultLifetime)
 	}
 	members := map[string]any{
-		"iss":       c.URL,
+		"iss":       issuer,
 		"sub":       "user-1",
 		"client_id": "client-1",
-		"aud":       c.Audience,
+		"aud":       audience,
 		"iat":       issued.Unix(),
 		"exp":       expiry.Unix(),
 		"jti":       rand.Text(),
@@ -162,74 +167,23 @@ func (t *Token) claims(c *Config) map[string]any {
 	return members
 }
 
-func (t *Token) signature(s signer, input string) []byte {
-	switch t.Fault {
+// signature returns the signature of input, or what the Forgery puts in its place.
+func (t *Token) signature(signing testkey.Key, input string) []byte {
+	switch t.Forgery {
 	case NoneAlgorithm, EmptySignature:
 		return nil
 	case HMACWithPublicKey:
-		der := must(x509.MarshalPKIXPublicKey(s.private.Public()))
+		der := must(x509.MarshalPKIXPublicKey(signing.Private.Public()))
 		mac := hmac.New(sha256.New, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 		mac.Write([]byte(input))
 		return mac.Sum(nil)
 	case Tampered:
-		return s.sign(input + "0")
+		return signing.Signature(input + "0")
 	case ZeroSignature:
-		return make([]byte, len(s.sign(input)))
+		return make([]byte, len(signing.Signature(input)))
 	case DERSignature:
-		return s.signASN1(input)
+		return signing.SignatureASN1(input)
 	default:
-		return s.sign(input)
+		return signing.Signature(input)
 	}
 }
-
-// sign is the signature of RFC 7518 §3 or RFC 8037 §3.1.
-func (s signer) sign(input string) []byte {
-	private, ok := s.private.(*ecdsa.PrivateKey)
-	if !ok {
-		return s.signASN1(input)
-	}
-	first, second, err := ecdsa.Sign(rand.Reader, private, digest(hashOf(s.algorithm), input))
-	if err != nil {
-		panic(fmt.Sprintf("testissuer: Sign: %v", err))
-	}
-	size := (private.Params().BitSize + 7) / 8
-	signature := make([]byte, 2*size)
-	first.FillBytes(signature[:size])
-	second.FillBytes(signature[size:])
-	return signature
-}
-
-// signASN1 is sign, except that it leaves ECDSA signatures in ASN.1.
-func (s signer) signASN1(input string) []byte {
-	hash := hashOf(s.algorithm)
-	var options crypto.SignerOpts = hash
-	if s.algorithm >= jose.PS256 && s.algorithm <= jose.PS512 {
-		options = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: hash}
-	}
-	if _, ok := s.private.(ed25519.PrivateKey); ok {
-		return must(s.private.Sign(nil, []byte(input), options))
-	}
-	return must(s.private.Sign(rand.Reader, digest(hash, input), options))
-}
-
-func digest(hash crypto.Hash, input string) []byte {
-	h := hash.New()
-	h.Write([]byte(input))
-	return h.Sum(nil)
-}
-
-// hashOf is the hash of a, or 0 for EdDSA, which takes the input itself.
-func hashOf(a jose.Algorithm) crypto.Hash {
-	switch a {
-	case jose.RS256, jose.PS256, jose.ES256:
-		return crypto.SHA256
-	case jose.RS384, jose.PS384, jose.ES384:
-		return crypto.SHA384
-	case jose.RS512, jose.PS512, jose.ES512:
-		return crypto.SHA512
-	default:
-		return 0
-	}
-}
-
-func isRSA(a jose.Algorithm) bool { return a >= jose.RS256 && a <= jose.PS512 }

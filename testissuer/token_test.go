@@ -28,36 +28,36 @@ func TestEveryAlgorithm(t *testing.T) {
 	for a := jose.RS256; a <= jose.EdDSA; a++ {
 		t.Run(a.String(), func(t *testing.T) {
 			issuer := inMemory(t, testissuer.Config{Algorithm: a})
-			token, err := judge(t, issuer, issuer.Sign(testissuer.Token{Scope: "read write"}), a)
+			token, err := validate(t, issuer, issuer.Sign(testissuer.Token{Scope: "read write"}), a)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if token.Issuer() != issuer.URL() || token.Subject() != "user-1" || token.ClientID() != "client-1" || !token.HasScope("write") {
 				t.Errorf("unexpected token %v", token)
 			}
-			expect(t, issuer, issuer.Sign(testissuer.Token{Fault: testissuer.ForeignKey}), validator.BadSignature, a)
-			expect(t, issuer, issuer.Sign(testissuer.Token{Fault: testissuer.Tampered}), validator.BadSignature, a)
+			expect(t, issuer, issuer.Sign(testissuer.Token{Forgery: testissuer.ForeignKey}), validator.BadSignature, a)
+			expect(t, issuer, issuer.Sign(testissuer.Token{Forgery: testissuer.Tampered}), validator.BadSignature, a)
 		})
 	}
 }
 
-func TestFaults(t *testing.T) {
+func TestForgeries(t *testing.T) {
 	tests := []struct {
 		name       string
-		fault      testissuer.Fault
+		forgery    testissuer.Forgery
 		want       validator.Reason
-		alg        string // of the header; "" means the key's
-		empty      bool   // the signature is
+		alg        string // in the header; "" means that of the key
+		empty      bool   // the signature is empty
 		algorithms []jose.Algorithm
 	}{
-		{name: "Tampered", fault: testissuer.Tampered, want: validator.BadSignature},
-		{name: "ForeignKey", fault: testissuer.ForeignKey, want: validator.BadSignature},
-		{name: "EmbeddedKey", fault: testissuer.EmbeddedKey, want: validator.BadSignature},
-		{name: "NoneAlgorithm", fault: testissuer.NoneAlgorithm, want: validator.MalformedToken, alg: "none", empty: true},
-		{name: "HMACWithPublicKey", fault: testissuer.HMACWithPublicKey, want: validator.AlgorithmNotAllowed, alg: "HS256"},
-		{name: "EmptySignature", fault: testissuer.EmptySignature, want: validator.MalformedToken, empty: true},
-		{name: "ZeroSignature", fault: testissuer.ZeroSignature, want: validator.BadSignature},
-		{name: "DERSignature", fault: testissuer.DERSignature, want: validator.BadSignature, algorithms: []jose.Algorithm{jose.ES256, jose.ES384, jose.ES512}},
+		{name: "Tampered", forgery: testissuer.Tampered, want: validator.BadSignature},
+		{name: "ForeignKey", forgery: testissuer.ForeignKey, want: validator.BadSignature},
+		{name: "EmbeddedKey", forgery: testissuer.EmbeddedKey, want: validator.BadSignature},
+		{name: "NoneAlgorithm", forgery: testissuer.NoneAlgorithm, want: validator.MalformedToken, alg: "none", empty: true},
+		{name: "HMACWithPublicKey", forgery: testissuer.HMACWithPublicKey, want: validator.AlgorithmNotAllowed, alg: "HS256"},
+		{name: "EmptySignature", forgery: testissuer.EmptySignature, want: validator.MalformedToken, empty: true},
+		{name: "ZeroSignature", forgery: testissuer.ZeroSignature, want: validator.BadSignature},
+		{name: "DERSignature", forgery: testissuer.DERSignature, want: validator.BadSignature, algorithms: []jose.Algorithm{jose.ES256, jose.ES384, jose.ES512}},
 	}
 	for _, tt := range tests {
 		algorithms := tt.algorithms
@@ -67,9 +67,9 @@ func TestFaults(t *testing.T) {
 		for _, a := range algorithms {
 			t.Run(fmt.Sprint(tt.name, " ", a), func(t *testing.T) {
 				issuer := inMemory(t, testissuer.Config{Algorithm: a})
-				token := issuer.Sign(testissuer.Token{Fault: tt.fault})
+				token := issuer.Sign(testissuer.Token{Forgery: tt.forgery})
 				expect(t, issuer, token, tt.want, a)
-				// Only the signature is wrong: all else is as in a good token.
+				// The rest of the token is good.
 				header, _ := parts(t, token)
 				alg := tt.alg
 				if alg == "" {
@@ -86,11 +86,10 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestEmbeddedKeyVerifies: the forgery is a good one, for whoever believes the
-// header.
+// TestEmbeddedKeyVerifies checks that the token verifies with the key in its header.
 func TestEmbeddedKeyVerifies(t *testing.T) {
 	issuer := inMemory(t, testissuer.Config{})
-	token := issuer.Sign(testissuer.Token{Fault: testissuer.EmbeddedKey})
+	token := issuer.Sign(testissuer.Token{Forgery: testissuer.EmbeddedKey})
 	header, _ := parts(t, token)
 	embedded := fmt.Sprintf(`{"keys":[{"kty":"EC","crv":"P-256","x":%q,"y":%q}]}`,
 		header["jwk"].(map[string]any)["x"], header["jwk"].(map[string]any)["y"])
@@ -138,7 +137,7 @@ func TestDefaults(t *testing.T) {
 	})
 }
 
-// TestTokens: whatever can be changed in a token is what the verdict is about.
+// TestTokens checks that each change of a token leads to the reason for it.
 func TestTokens(t *testing.T) {
 	members := func(pairs ...any) map[string]any {
 		m := map[string]any{}
@@ -178,7 +177,7 @@ func TestTokens(t *testing.T) {
 func TestAlgorithmOfToken(t *testing.T) {
 	issuer := inMemory(t, testissuer.Config{Algorithm: jose.RS256})
 	signed := issuer.Sign(testissuer.Token{Algorithm: jose.PS512})
-	expect(t, issuer, signed, validator.AlgorithmNotAllowed, jose.RS256, jose.PS512) // R3: the key decides
+	expect(t, issuer, signed, validator.AlgorithmNotAllowed, jose.RS256, jose.PS512) // the key decides the algorithm
 	issuer.Retire("key-1")
 	issuer.AddKey(testissuer.Key{ID: "pss", Algorithm: jose.PS512})
 	expect(t, issuer, issuer.Sign(testissuer.Token{Key: "pss"}), "", jose.PS512)
@@ -190,6 +189,7 @@ func TestAlgorithmOfToken(t *testing.T) {
 func TestSignPanics(t *testing.T) {
 	issuer := inMemory(t, testissuer.Config{})
 	edwards := issuer.AddKey(testissuer.Key{Algorithm: jose.EdDSA})
+	rsa := issuer.AddKey(testissuer.Key{Algorithm: jose.RS256})
 	tests := []struct {
 		name  string
 		token testissuer.Token
@@ -197,9 +197,10 @@ func TestSignPanics(t *testing.T) {
 	}{
 		{"unknown key", testissuer.Token{Key: "x"}, `no key "x"`},
 		{"algorithm of another key type", testissuer.Token{Algorithm: jose.RS256}, `key "key-1" of ES256 cannot sign with RS256`},
+		{"algorithm that is not RSA", testissuer.Token{Key: rsa, Algorithm: jose.EdDSA}, "of RS256 cannot sign with EdDSA"},
 		{"algorithm of another curve", testissuer.Token{Algorithm: jose.ES384}, "cannot sign with ES384"},
-		{"DER of EdDSA", testissuer.Token{Key: edwards, Fault: testissuer.DERSignature}, "needs an ECDSA key"},
-		{"unknown fault", testissuer.Token{Fault: 99}, "Fault"},
+		{"DER of EdDSA", testissuer.Token{Key: edwards, Forgery: testissuer.DERSignature}, "needs an ECDSA key"},
+		{"unknown forgery", testissuer.Token{Forgery: 99}, "Forgery"},
 		{"not JSON", testissuer.Token{Claims: map[string]any{"x": func() {}}}, "cannot be written as JSON"},
 	}
 	for _, tt := range tests {

@@ -8,50 +8,57 @@ import (
 	"time"
 
 	"github.com/sallyport-auth/sallyport/internal/detached"
+	"github.com/sallyport-auth/sallyport/internal/issuerkeys"
+	"github.com/sallyport-auth/sallyport/internal/snapshot"
 	"github.com/sallyport-auth/sallyport/jwkscache"
 )
 
 const (
 	// acceptedLoadTimeout bounds how long requests wait for the file.
 	acceptedLoadTimeout = time.Second
+	// maxLoadWaiters is how many requests wait for the file.
+	maxLoadWaiters = 1000
 	// acceptedSaveInterval is how far apart the file is written.
 	acceptedSaveInterval = 5 * time.Second
 )
 
-// acceptedIssuers are the issuers that Tenants found and of which a token was
-// accepted, in this process or, with a SnapshotDir, before a restart. Tenants is
-// asked for them apart from strangers. The file decides nothing else: it causes no
-// call and no fetch, and cannot make a token valid.
+// acceptedIssuers are the issuers that ResolveIssuer found and of which a token was
+// accepted, in this process or, with a SnapshotDir, before a restart. Calls of
+// ResolveIssuer for them have bounds of their own. The file has no other effect: it
+// causes no call and no fetch, and cannot make a token valid.
 type acceptedIssuers struct {
-	file *jwkscache.AcceptedFile // nil without a SnapshotDir
+	file   *snapshot.AcceptedFile // nil without a SnapshotDir
+	shared *issuerkeys.Shared
 
 	mu      sync.Mutex // never held across I/O
-	known   map[jwkscache.IssuerDigest]struct{}
+	known   map[snapshot.IssuerDigest]struct{}
 	loading *detached.Flight // nil before the first use
-	over    chan struct{}    // closed when the first reading has ended, which may be later; nil before
+	ended   chan struct{}    // closed when the file has been read, which may be after loading has landed; nil before
 	loaded  bool             // known has what the file has
-	changed bool             // since the file was written
-	saving  bool             // the file is written, or will be
+	changed bool             // known has changed since the file was written
+	saving  bool             // the file is being written, or will be
 }
 
-func newAcceptedIssuers(dir string, trace *jwkscache.Trace) *acceptedIssuers {
-	a := &acceptedIssuers{known: make(map[jwkscache.IssuerDigest]struct{})}
-	if dir != "" {
-		a.file = jwkscache.NewAcceptedFile(dir, trace)
+// newAcceptedIssuers returns an empty set. The file in snapshotDir is read later. ""
+// means that there is none.
+func newAcceptedIssuers(snapshotDir string, trace *jwkscache.Trace, shared *issuerkeys.Shared) *acceptedIssuers {
+	a := &acceptedIssuers{known: make(map[snapshot.IssuerDigest]struct{}), shared: shared}
+	if snapshotDir != "" {
+		a.file = snapshot.NewAcceptedFile(snapshotDir, trace)
 	}
 	return a
 }
 
-// load waits until the file has been read, which happens once, but no longer than
+// Load waits until the file has been read, which happens once, but no longer than
 // ctx. A file that cannot be read counts as empty.
-func (a *acceptedIssuers) load(ctx context.Context, shared *jwkscache.Shared) error {
+func (a *acceptedIssuers) Load(ctx context.Context) error {
 	if a.file == nil {
 		return nil
 	}
 	a.mu.Lock()
 	if a.loading == nil {
-		a.loading, a.over = detached.NewFlight(), make(chan struct{})
-		go a.read(ctx, a.loading, a.over)
+		a.loading, a.ended = detached.NewFlight(), make(chan struct{})
+		go a.read(ctx, a.loading, a.ended)
 	}
 	loading := a.loading
 	a.mu.Unlock()
@@ -59,27 +66,27 @@ func (a *acceptedIssuers) load(ctx context.Context, shared *jwkscache.Shared) er
 	case <-loading.Done():
 		return nil
 	default:
-		return shared.Wait(ctx, loading, maxAskedWaiters)
+		return a.shared.Wait(ctx, loading, maxLoadWaiters)
 	}
 }
 
-// read reads the file, and lands the flight once that is done or takes too long.
-// Digests that come later are taken as well.
+// read reads the file, and lands the flight when that is done or takes too long.
+// Digests that are read later are added as well.
 func (a *acceptedIssuers) read(ctx context.Context, loading *detached.Flight, over chan struct{}) {
 	land := sync.OnceFunc(func() { loading.Land(nil) })
 	defer land()
 	_, _, err := detached.Do(ctx, acceptedLoadTimeout, func(context.Context) (struct{}, error) {
 		defer close(over)
-		return struct{}{}, a.file.LoadTo(func(digests []jwkscache.IssuerDigest) {
+		return struct{}{}, a.file.LoadTo(func(digests []snapshot.IssuerDigest) {
 			a.take(digests)
 			land()
 		})
 	})
-	_ = err // the hook is told
+	_ = err // the file has called the hook
 }
 
-// take adds what the file has.
-func (a *acceptedIssuers) take(digests []jwkscache.IssuerDigest) {
+// take adds the digests that the file has.
+func (a *acceptedIssuers) take(digests []snapshot.IssuerDigest) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.loaded = true
@@ -90,11 +97,11 @@ func (a *acceptedIssuers) take(digests []jwkscache.IssuerDigest) {
 
 // put adds a digest, and forgets any other if there are too many. The lock is
 // held.
-func (a *acceptedIssuers) put(digest jwkscache.IssuerDigest) {
+func (a *acceptedIssuers) put(digest snapshot.IssuerDigest) {
 	if _, found := a.known[digest]; found {
 		return
 	}
-	if len(a.known) >= jwkscache.MaxAcceptedIssuers {
+	if len(a.known) >= snapshot.MaxAcceptedIssuers {
 		for other := range a.known {
 			delete(a.known, other)
 			break
@@ -103,18 +110,18 @@ func (a *acceptedIssuers) put(digest jwkscache.IssuerDigest) {
 	a.known[digest] = struct{}{}
 }
 
-// has reports whether a token of url was accepted once.
-func (a *acceptedIssuers) has(url string) bool {
-	digest := jwkscache.DigestIssuer(url)
+// Has reports whether a token of url was accepted before.
+func (a *acceptedIssuers) Has(url string) bool {
+	digest := snapshot.DigestIssuer(url)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	_, found := a.known[digest]
 	return found
 }
 
-// add records that a token of url was accepted.
-func (a *acceptedIssuers) add(url string) {
-	digest := jwkscache.DigestIssuer(url)
+// Add records that a token of url was accepted.
+func (a *acceptedIssuers) Add(url string) {
+	digest := snapshot.DigestIssuer(url)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if _, found := a.known[digest]; !found {
@@ -123,9 +130,9 @@ func (a *acceptedIssuers) add(url string) {
 	}
 }
 
-// remove forgets url, which is no tenant.
-func (a *acceptedIssuers) remove(url string) {
-	digest := jwkscache.DigestIssuer(url)
+// Remove removes url.
+func (a *acceptedIssuers) Remove(url string) {
+	digest := snapshot.DigestIssuer(url)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if _, found := a.known[digest]; found {
@@ -157,7 +164,7 @@ func (a *acceptedIssuers) write() {
 	a.mu.Lock()
 	digests := slices.Collect(maps.Keys(a.known))
 	a.mu.Unlock()
-	if a.file.Save(digests) == nil { // the hook is told of an error
+	if a.file.Save(digests) == nil { // Save has called the hook with an error
 		a.mu.Lock()
 		a.loaded = true
 		a.mu.Unlock()
@@ -170,7 +177,7 @@ func (a *acceptedIssuers) write() {
 // all the same.
 func (a *acceptedIssuers) merge() {
 	a.mu.Lock()
-	over := a.over
+	over := a.ended
 	a.mu.Unlock()
 	if over != nil {
 		<-over
@@ -179,6 +186,6 @@ func (a *acceptedIssuers) merge() {
 	loaded := a.loaded
 	a.mu.Unlock()
 	if !loaded {
-		_ = a.file.LoadTo(a.take) // the hook is told of an error
+		_ = a.file.LoadTo(a.take) // LoadTo has called the hook with an error
 	}
 }

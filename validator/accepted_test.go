@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
+	"github.com/sallyport-auth/sallyport/internal/snapshot"
 	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/testissuer"
 	"github.com/sallyport-auth/sallyport/validator"
@@ -29,7 +31,7 @@ func acceptedPath(t *testing.T, dir string) string {
 // acceptedDigests are how many issuers are listed in dir.
 func acceptedDigests(t *testing.T, dir string) int {
 	t.Helper()
-	digests, err := jwkscache.NewAcceptedFile(dir, nil).Load()
+	digests, err := snapshot.NewAcceptedFile(dir, nil).Load()
 	if err != nil {
 		t.Error(err)
 	}
@@ -40,6 +42,10 @@ func acceptedDigests(t *testing.T, dir string) int {
 // by calls that last until let is called.
 func occupied(t *testing.T, v *validator.Validator, d *directory) (let func()) {
 	t.Helper()
+	// The file of accepted issuers is read first: until it has been, calls only queue,
+	// and the queue is shorter than what follows.
+	d.set("*", failing(validator.ErrUnknownIssuer))
+	_, _ = v.Validate(t.Context(), bearer(junk("https://first.test", "k")))
 	gate := make(chan struct{})
 	d.set("*", held(gate, failing(validator.ErrUnknownIssuer)))
 	var all sync.WaitGroup
@@ -53,75 +59,73 @@ func occupied(t *testing.T, v *validator.Validator, d *directory) (let func()) {
 	}
 }
 
-// TestAcceptedIssuersComeFirst shows for which issuers Tenants is asked although
+// TestAcceptedIssuersComeFirst shows for which issuers ResolveIssuer is asked although
 // strangers take all the places: those of which a token was accepted in this
 // process or before a restart, and no others.
 func TestAcceptedIssuersComeFirst(t *testing.T) {
 	for name, row := range map[string]struct {
-		before func(*testing.T, *validator.Validator, *directory, *testissuer.Issuer) // with the tenant's configuration in the directory
+		before func(*testing.T, *validator.Validator, *directory, *issuertest.Issuer) // with the resolved issuer's configuration in the directory
 		want   validator.Reason
 	}{
-		"never seen": {func(*testing.T, *validator.Validator, *directory, *testissuer.Issuer) {}, validator.Unavailable},
-		"a forged token": {func(t *testing.T, v *validator.Validator, _ *directory, tenant *testissuer.Issuer) {
-			wantReason(t, "forged", judged(t, v, tenant, testissuer.Token{Fault: testissuer.ForeignKey}), validator.BadSignature)
+		"never seen": {func(*testing.T, *validator.Validator, *directory, *issuertest.Issuer) {}, validator.Unavailable},
+		"a forged token": {func(t *testing.T, v *validator.Validator, _ *directory, resolved *issuertest.Issuer) {
+			wantReason(t, "forged", reasonFor(t, v, resolved, testissuer.Token{Forgery: testissuer.ForeignKey}), validator.BadSignature)
 		}, validator.Unavailable},
-		"an accepted token": {func(t *testing.T, v *validator.Validator, _ *directory, tenant *testissuer.Issuer) {
-			wantReason(t, "good", judged(t, v, tenant, testissuer.Token{}), "")
+		"an accepted token": {func(t *testing.T, v *validator.Validator, _ *directory, resolved *issuertest.Issuer) {
+			wantReason(t, "good", reasonFor(t, v, resolved, testissuer.Token{}), "")
 		}, ""},
-		"forgotten": {func(t *testing.T, v *validator.Validator, _ *directory, tenant *testissuer.Issuer) {
-			wantReason(t, "good", judged(t, v, tenant, testissuer.Token{}), "")
-			v.ForgetTenant(tenant.URL())
+		"forgotten": {func(t *testing.T, v *validator.Validator, _ *directory, resolved *issuertest.Issuer) {
+			wantReason(t, "good", reasonFor(t, v, resolved, testissuer.Token{}), "")
+			v.ForgetIssuer(resolved.URL())
 		}, ""},
-		"withdrawn": {func(t *testing.T, v *validator.Validator, d *directory, tenant *testissuer.Issuer) {
-			wantReason(t, "good", judged(t, v, tenant, testissuer.Token{}), "")
-			d.set(tenant.URL(), nil)
-			v.ForgetTenant(tenant.URL())
-			wantReason(t, "withdrawn", judged(t, v, tenant, testissuer.Token{}), validator.UnknownIssuer)
-			d.set(tenant.URL(), answering(pinned(tenant)))
+		"withdrawn": {func(t *testing.T, v *validator.Validator, d *directory, resolved *issuertest.Issuer) {
+			wantReason(t, "good", reasonFor(t, v, resolved, testissuer.Token{}), "")
+			d.set(resolved.URL(), nil)
+			v.ForgetIssuer(resolved.URL())
+			wantReason(t, "withdrawn", reasonFor(t, v, resolved, testissuer.Token{}), validator.UnknownIssuer)
+			d.set(resolved.URL(), answering(pinned(resolved)))
 		}, validator.Unavailable},
 	} {
 		for _, restarted := range []bool{false, true} {
 			dir := filepath.Join(t.TempDir(), "keys")
 			synctest.Test(t, func(t *testing.T) {
-				tenant := startIssuer(t, "https://tenant.test")
-				defer tenant.Close()
+				resolved := issuertest.At(t, "https://resolved.test")
 				d := newDirectory()
-				d.set(tenant.URL(), answering(pinned(tenant)))
+				d.set(resolved.URL(), answering(pinned(resolved)))
 				start := func() *validator.Validator {
-					return configured(t, func(c *validator.Config) { c.SnapshotDir, c.Tenants = dir, d.find })
+					return configured(t, func(c *validator.Config) { c.SnapshotDir, c.ResolveIssuer = dir, d.find })
 				}
 				v := start()
-				row.before(t, v, d, tenant)
+				row.before(t, v, d, resolved)
 				advance(11 * time.Second) // until that is written, and misses are over
 				if restarted {
 					v = start()
 				} else {
-					v.ForgetTenant(tenant.URL())
+					v.ForgetIssuer(resolved.URL())
 				}
 				let, asked := occupied(t, v, d), time.Now()
-				wantReason(t, fmt.Sprintf("%s, restarted: %v", name, restarted), judged(t, v, tenant, testissuer.Token{}), row.want)
-				wantTook(t, "the verdict", asked, 0)
+				wantReason(t, fmt.Sprintf("%s, restarted: %v", name, restarted), reasonFor(t, v, resolved, testissuer.Token{}), row.want)
+				wantTook(t, fmt.Sprintf("%s, restarted: %v: the verdict", name, restarted), asked, 0)
 				let()
 			})
 		}
 	}
 }
 
-// TestTenantRenewalIsNoStranger shows that a tenant that is known is asked for
-// again although strangers take all the places, also if no token of it was
-// accepted.
-func TestTenantRenewalIsNoStranger(t *testing.T) {
+// TestKnownIssuerIsRenewed shows that ResolveIssuer is called again for an issuer that is
+// known although calls for unknown issuers take all their places, also if no token of
+// the known issuer was accepted.
+func TestKnownIssuerIsRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tenant := startIssuer(t, "https://tenant.test")
-		defer tenant.Close()
+		resolved := issuertest.At(t, "https://resolved.test")
 		d := newDirectory()
-		d.set(tenant.URL(), answering(pinned(tenant)))
-		v := tenanted(t, d, 0, nil)
-		wantReason(t, "forged", judged(t, v, tenant, testissuer.Token{Fault: testissuer.ForeignKey}), validator.BadSignature)
+		d.set(resolved.URL(), answering(pinned(resolved)))
+		v := resolving(t, d, 0, nil)
+		wantReason(t, "forged", reasonFor(t, v, resolved, testissuer.Token{Forgery: testissuer.ForeignKey}), validator.BadSignature)
 		advance(5 * time.Minute)
 		let := occupied(t, v, d)
-		wantReason(t, "good", judged(t, v, tenant, testissuer.Token{}), "")
-		wantCount(t, "calls", d.times(tenant.URL()), 2)
+		wantReason(t, "good", reasonFor(t, v, resolved, testissuer.Token{}), "")
+		wantCount(t, "calls", d.times(resolved.URL()), 2)
 		let()
 	})
 }
@@ -131,13 +135,12 @@ func TestTenantRenewalIsNoStranger(t *testing.T) {
 func TestAcceptedIssuersAreWritten(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "keys")
 	synctest.Test(t, func(t *testing.T) {
-		signer := startIssuer(t, "")
-		defer signer.Close()
+		signer := issuertest.New(t)
 		d := newDirectory()
 		var mu sync.Mutex
 		saves := 0
 		v := configured(t, func(c *validator.Config) {
-			c.SnapshotDir, c.Tenants = dir, d.find
+			c.SnapshotDir, c.ResolveIssuer = dir, d.find
 			c.Trace = &validator.Trace{Keys: &jwkscache.Trace{Stored: func(issuer string, stored jwkscache.Stored) {
 				mu.Lock()
 				defer mu.Unlock()
@@ -146,18 +149,18 @@ func TestAcceptedIssuersAreWritten(t *testing.T) {
 				}
 			}}}
 		})
-		tenants := hosted(signer, 20)
-		for _, tenant := range tenants {
-			d.set(tenant.URL, answering(tenant))
+		issuers := hosted(signer, 20)
+		for _, resolved := range issuers {
+			d.set(resolved.URL, answering(resolved))
 			for range 3 {
-				wantReason(t, "good", judgedAs(t, v, signer, tenant.URL), "")
+				wantReason(t, "good", reasonAt(t, v, signer, resolved.URL), "")
 			}
 		}
 		advance(6 * time.Second)
 		wantCount(t, "issuers in the file", acceptedDigests(t, dir), 20)
-		d.set(tenants[7].URL, nil)
-		v.ForgetTenant(tenants[7].URL)
-		wantReason(t, "withdrawn", judgedAs(t, v, signer, tenants[7].URL), validator.UnknownIssuer)
+		d.set(issuers[7].URL, nil)
+		v.ForgetIssuer(issuers[7].URL)
+		wantReason(t, "withdrawn", reasonAt(t, v, signer, issuers[7].URL), validator.UnknownIssuer)
 		advance(6 * time.Second)
 		wantCount(t, "issuers in the file after one was withdrawn", acceptedDigests(t, dir), 19)
 		advance(time.Minute)
@@ -174,22 +177,21 @@ func TestAcceptedIssuersAreWritten(t *testing.T) {
 func TestAcceptedFileIsNoProof(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "keys")
 	synctest.Test(t, func(t *testing.T) {
-		tenant, stranger := startIssuer(t, "https://tenant.test"), startIssuer(t, "https://stranger.test")
-		defer closeAll([]*testissuer.Issuer{tenant, stranger})
-		noError(t, jwkscache.NewAcceptedFile(dir, nil).Save([]jwkscache.IssuerDigest{
-			jwkscache.DigestIssuer(tenant.URL()), jwkscache.DigestIssuer(stranger.URL()),
+		resolved, stranger := issuertest.At(t, "https://resolved.test"), issuertest.At(t, "https://stranger.test")
+		noError(t, snapshot.NewAcceptedFile(dir, nil).Save([]snapshot.IssuerDigest{
+			snapshot.DigestIssuer(resolved.URL()), snapshot.DigestIssuer(stranger.URL()),
 		}))
 		d := newDirectory()
-		d.set(tenant.URL(), answering(discovering(tenant)))
-		v := configured(t, func(c *validator.Config) { c.SnapshotDir, c.Tenants = dir, d.find })
+		d.set(resolved.URL(), answering(discovering(resolved)))
+		v := configured(t, func(c *validator.Config) { c.SnapshotDir, c.ResolveIssuer = dir, d.find })
 		noError(t, v.Warm(t.Context()))
 		defer running(t, v)()
 		advance(time.Minute)
 		wantCount(t, "calls", d.total(), 0)
-		wantCount(t, "fetches", tenant.Requests(testissuer.JWKS), 0)
-		wantReason(t, "no tenant", judged(t, v, stranger, testissuer.Token{}), validator.UnknownIssuer)
-		wantReason(t, "forged", judged(t, v, tenant, testissuer.Token{Fault: testissuer.ForeignKey}), validator.BadSignature)
-		wantReason(t, "good", judged(t, v, tenant, testissuer.Token{}), "")
+		wantCount(t, "fetches", resolved.Requests(testissuer.JWKS), 0)
+		wantReason(t, "no issuer", reasonFor(t, v, stranger, testissuer.Token{}), validator.UnknownIssuer)
+		wantReason(t, "forged", reasonFor(t, v, resolved, testissuer.Token{Forgery: testissuer.ForeignKey}), validator.BadSignature)
+		wantReason(t, "good", reasonFor(t, v, resolved, testissuer.Token{}), "")
 	})
 }
 
@@ -197,17 +199,16 @@ func TestAcceptedFileIsNoProof(t *testing.T) {
 // the hook is told, and the file is written anew.
 func TestAcceptedFileUnreadable(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "keys")
-	noError(t, jwkscache.NewAcceptedFile(dir, nil).Save([]jwkscache.IssuerDigest{jwkscache.DigestIssuer("https://other.test")}))
+	noError(t, snapshot.NewAcceptedFile(dir, nil).Save([]snapshot.IssuerDigest{snapshot.DigestIssuer("https://other.test")}))
 	noError(t, os.WriteFile(acceptedPath(t, dir), []byte("damaged"), 0o600))
 	synctest.Test(t, func(t *testing.T) {
-		tenant := startIssuer(t, "https://tenant.test")
-		defer tenant.Close()
+		resolved := issuertest.At(t, "https://resolved.test")
 		d := newDirectory()
-		d.set(tenant.URL(), answering(pinned(tenant)))
+		d.set(resolved.URL(), answering(pinned(resolved)))
 		var mu sync.Mutex
 		var told error
 		v := configured(t, func(c *validator.Config) {
-			c.SnapshotDir, c.Tenants = dir, d.find
+			c.SnapshotDir, c.ResolveIssuer = dir, d.find
 			c.Trace = &validator.Trace{Keys: &jwkscache.Trace{Stored: func(issuer string, stored jwkscache.Stored) {
 				mu.Lock()
 				defer mu.Unlock()
@@ -216,7 +217,7 @@ func TestAcceptedFileUnreadable(t *testing.T) {
 				}
 			}}}
 		})
-		wantReason(t, "good", judged(t, v, tenant, testissuer.Token{}), "")
+		wantReason(t, "good", reasonFor(t, v, resolved, testissuer.Token{}), "")
 		mu.Lock()
 		if told == nil || !strings.Contains(told.Error(), "remove it") {
 			t.Errorf("told %v", told)
@@ -243,14 +244,13 @@ func TestAcceptedFileOutlastsARestart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "keys")
 			synctest.Test(t, func(t *testing.T) {
-				tenant := startIssuer(t, "https://tenant.test")
-				defer tenant.Close()
+				resolved := issuertest.At(t, "https://resolved.test")
 				d := newDirectory()
-				d.set(tenant.URL(), answering(pinned(tenant)))
-				noError(t, jwkscache.NewAcceptedFile(dir, nil).Save([]jwkscache.IssuerDigest{jwkscache.DigestIssuer("https://other.test")}))
+				d.set(resolved.URL(), answering(pinned(resolved)))
+				noError(t, snapshot.NewAcceptedFile(dir, nil).Save([]snapshot.IssuerDigest{snapshot.DigestIssuer("https://other.test")}))
 				noError(t, os.Chmod(acceptedPath(t, dir), row.start))
 				v := configured(t, func(c *validator.Config) {
-					c.SnapshotDir, c.Tenants = dir, d.find
+					c.SnapshotDir, c.ResolveIssuer = dir, d.find
 					c.Trace = &validator.Trace{Keys: &jwkscache.Trace{Stored: func(issuer string, stored jwkscache.Stored) {
 						if issuer != "" {
 							return
@@ -262,7 +262,7 @@ func TestAcceptedFileOutlastsARestart(t *testing.T) {
 					}}}
 				})
 				start := time.Now()
-				wantReason(t, "good", judged(t, v, tenant, testissuer.Token{}), "")
+				wantReason(t, "good", reasonFor(t, v, resolved, testissuer.Token{}), "")
 				if row.start == 0o600 {
 					wantTook(t, "the first token", start, 0)
 				}
@@ -273,15 +273,14 @@ func TestAcceptedFileOutlastsARestart(t *testing.T) {
 	}
 }
 
-// TestTenantSlowCalls shows that slow calls for strangers are given up only where
+// TestResolvedSlowCalls shows that slow calls for strangers are given up only where
 // others wait, and that their contexts then end.
-func TestTenantSlowCalls(t *testing.T) {
+func TestResolvedSlowCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tenant := startIssuer(t, "https://tenant.test")
-		defer tenant.Close()
+		resolved := issuertest.At(t, "https://resolved.test")
 		d := newDirectory()
-		d.set(tenant.URL(), answering(pinned(tenant)))
-		v := tenanted(t, d, 0, nil)
+		d.set(resolved.URL(), answering(pinned(resolved)))
+		v := resolving(t, d, 0, nil)
 		var mu sync.Mutex
 		var ended []time.Duration
 		d.set("*", func(ctx context.Context) (validator.Issuer, error) {
@@ -301,7 +300,7 @@ func TestTenantSlowCalls(t *testing.T) {
 		wantCount(t, "calls given up while nobody waits", len(ended), 0)
 		mu.Unlock()
 		start := time.Now()
-		wantReason(t, "one more", judged(t, v, tenant, testissuer.Token{}), "")
+		wantReason(t, "one more", reasonFor(t, v, resolved, testissuer.Token{}), "")
 		wantTook(t, "one more", start, 0)
 		synctest.Wait()
 		mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/validator"
 )
@@ -14,7 +15,7 @@ func TestAllocations(t *testing.T) {
 	config := baseConfig()
 	config.MaxTokenBytes = 1 << 20
 	config.Issuers[0].Algorithms = []jose.Algorithm{jose.EdDSA}
-	v := newValidator(t, config)
+	v := issuertest.Validator(t, config)
 	deep := strings.Repeat("[", 100) + strings.Repeat("]", 100)
 	wide := strings.Repeat(`{"a":`, 5000) + "1" + strings.Repeat("}", 5000)
 	big := `"` + strings.Repeat("a", 500_000) + `"`
@@ -32,15 +33,15 @@ func TestAllocations(t *testing.T) {
 		{"1 MB without a dot", strings.Repeat("a", 1<<20), validator.MalformedToken, 2},
 		{"1 MB that is no token68", strings.Repeat("a", 1<<20-1) + " ", validator.MalformedRequest, 1},
 		{"JWE", strings.Repeat("a.", 4) + strings.Repeat("a", 1<<19), validator.MalformedToken, 2},
-		{"header 100 deep", testKey.sign(testKey.header().with("x", deep).text(), baseClaims.text()), validator.MalformedToken, 40},
-		{"payload 100 deep", testKey.sign(testKey.header().text(), baseClaims.with("x", deep).text()), validator.MalformedToken, 40},
-		{"payload 5000 objects deep", testKey.sign(testKey.header().text(), wide), validator.MalformedToken, 80},
+		{"header 100 deep", testKey.Sign(testKey.header().with("x", deep).text(), baseClaims.text()), validator.MalformedToken, 40},
+		{"payload 100 deep", testKey.Sign(testKey.header().text(), baseClaims.with("x", deep).text()), validator.MalformedToken, 40},
+		{"payload 5000 objects deep", testKey.Sign(testKey.header().text(), wide), validator.MalformedToken, 80},
 		{"unknown issuer", testKey.token(baseClaims.with("iss", `"https://attacker.example"`)), validator.UnknownIssuer, 8},
 		{"unknown issuer of 500 kB", testKey.token(baseClaims.with("iss", big)), validator.UnknownIssuer, 8},
-		{"algorithm not allowed", testKey.sign(other.text(), baseClaims.text()), validator.AlgorithmNotAllowed, 8},
-		{"algorithm not allowed, 500 kB", testKey.sign(other.text(), baseClaims.with("x", big).text()), validator.AlgorithmNotAllowed, 8},
-		{"wrong type", testKey.sign(testKey.header().with("typ", big).text(), baseClaims.text()), validator.WrongType, 8},
-		{"unknown key", testKey.sign(testKey.header().with("kid", big).text(), baseClaims.text()), validator.UnknownKey, 8},
+		{"algorithm not allowed", testKey.Sign(other.text(), baseClaims.text()), validator.AlgorithmNotAllowed, 8},
+		{"algorithm not allowed, 500 kB", testKey.Sign(other.text(), baseClaims.with("x", big).text()), validator.AlgorithmNotAllowed, 8},
+		{"wrong type", testKey.Sign(testKey.header().with("typ", big).text(), baseClaims.text()), validator.WrongType, 8},
+		{"unknown key", testKey.Sign(testKey.header().with("kid", big).text(), baseClaims.text()), validator.UnknownKey, 8},
 		{"bad signature", foreignKey.token(baseClaims), validator.BadSignature, 10},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -58,17 +59,17 @@ func TestAllocations(t *testing.T) {
 // BenchmarkRefusals is what is refused before the signature is checked, and
 // costs as much as all the rest of judging a token.
 func BenchmarkRefusals(b *testing.B) {
-	v := newValidator(b, baseConfig())
+	v := issuertest.Validator(b, baseConfig())
 	ctx := at(0)
 	for _, row := range []struct {
 		name  string
 		token string
 	}{
 		{"no JWS", strings.Repeat("a", 700)},
-		{"payload", testKey.sign(testKey.header().text(), baseClaims.text()[1:])},
+		{"payload", testKey.Sign(testKey.header().text(), baseClaims.text()[1:])},
 		{"unknown issuer", testKey.token(baseClaims.with("iss", `"https://attacker.example"`))},
-		{"algorithm", testKey.sign(testKey.header().with("alg", `"none"`).text(), baseClaims.text())},
-		{"unknown key", testKey.sign(testKey.header().with("kid", `"k9"`).text(), baseClaims.text())},
+		{"algorithm", testKey.Sign(testKey.header().with("alg", `"none"`).text(), baseClaims.text())},
+		{"unknown key", testKey.Sign(testKey.header().with("kid", `"k9"`).text(), baseClaims.text())},
 	} {
 		b.Run(row.name, func(b *testing.B) {
 			b.ReportAllocs()

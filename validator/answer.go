@@ -1,89 +1,258 @@
 package validator
 
 import (
+	"context"
+	"fmt"
 	"slices"
-	"time"
+	"strings"
 
-	"github.com/sallyport-auth/sallyport/jwkscache"
+	jwtclaims "github.com/sallyport-auth/sallyport/internal/claims"
+	"github.com/sallyport-auth/sallyport/internal/clock"
+	"github.com/sallyport-auth/sallyport/internal/introspection"
+	"github.com/sallyport-auth/sallyport/internal/strictjson"
 )
 
-// Ages of what Tenants said of an issuer.
-const (
-	tenantRenewal = 4 * time.Minute  // after which it is asked again in the background
-	tenantFresh   = 5 * time.Minute  // after which requests wait for that
-	tenantStale   = time.Hour        // how long an answer serves while Tenants fails
-	tenantRetry   = 5 * time.Second  // after Tenants failed
-	tenantMissed  = 10 * time.Second // how long an issuer stays unknown
-
-	maxMisses = 4096 // of each kind that are remembered
-)
-
-// answer is what Tenants said of a tenant. It is immutable.
-type answer struct {
-	config         Issuer
-	issuer         *issuer
-	since          moment        // when Tenants said so
-	renewal, fresh time.Duration // the ages from which it is asked again, and waited for
+// answerFacts is what is known of the answer that facts come from, or were confirmed by.
+type answerFacts struct {
+	digest digest       // of the token, under the selection of its issuer
+	began  clock.Moment // when the request for it began
+	// forgettings is the number of the last call of ForgetAnswers before that.
+	forgettings uint64
 }
 
-// accept makes an answer of a configuration. One that has not changed keeps its
-// keys.
-func (ts *tenants) accept(config *Issuer, forbidden []jwkscache.KeyName) (accepted *answer, err error) {
-	defer func() {
-		if recover() != nil {
-			accepted, err = nil, errOpen
-		}
-	}()
-	a := &answer{config: config.clone(), since: ts.moment(time.Now()), renewal: tenantRenewal, fresh: tenantFresh}
-	if t := ts.get(config.URL); t != nil {
-		if before := t.answer.Load(); before.config.equal(&a.config) {
-			a.issuer = before.issuer
-			return a, nil
+var (
+	errInactive   = refusal(Inactive, "the issuer says that the token is not active (RFC 7662 §2.2)")
+	errAnswerIss  = refusal(UnknownIssuer, "iss in the answer about the token is not the issuer that was asked")
+	errScopeArray = refusal(BadClaims, "scope in the answer about the token is an array; it is a string in RFC 7662 §2.2, and Issuer.Answers.ScopeLists allows arrays")
+)
+
+// readAnswer returns the facts of an active answer about an opaque token, or a refusal.
+// The answer is judged as the claims of a JWT are, with what RFC 7662 leaves open: iss,
+// sub, client_id, iat, jti and exp may be absent. Its aud is required, unless the issuer
+// filters; and so is evidence that the token is an access token.
+func (is *checkedIssuer) readAnswer(ctx context.Context, a *introspection.Answer) (*draft, *Error) {
+	d := &draft{facts: facts{payload: a.Document}}
+	f := &d.facts
+	f.setIssuer(is)
+	c := &f.claims
+	if refused := is.readMembers(c, a.Members); refused != nil {
+		return nil, refused
+	}
+	if c.issuer != "" && c.issuer != is.URL {
+		return nil, errAnswerIss
+	}
+	c.issuer = is.URL
+	if refused := is.checkTokenType(c, a.Members); refused != nil {
+		return nil, refused
+	}
+	if refused := c.checkTimes(clock.Now(ctx), is.terms.leeway); refused != nil {
+		return nil, refused
+	}
+	if refused := is.checkAnswerAudience(c, a.Members); refused != nil {
+		return nil, refused
+	}
+	if refused := is.checkDeclared(a.Members); refused != nil {
+		return nil, refused
+	}
+	if refused := is.derive(c, a.Members); refused != nil {
+		return nil, refused
+	}
+	if c.subject == "" { // nothing but the client is known: no user has the name of a client
+		c.caller = callerUnknown
+		if c.clientID != "" {
+			c.caller = callerClient
 		}
 	}
-	a.config.ForbiddenKeys = slices.Concat(config.ForbiddenKeys, forbidden)
-	a.issuer, err = ts.open(&a.config)
-	a.config.ForbiddenKeys = slices.Clone(config.ForbiddenKeys)
-	return a, err
+	f.from, f.until = c.span()
+	f.isBound = c.isBound
+	f.isDPoP = strings.EqualFold(textOf(a.Members, "token_type"), typeDPoP)
+	return d, nil
 }
 
-// postpone keeps the last answer in use for a moment, after Tenants failed, so
-// that not every request asks, and that those of a busy tenant do not wait for
-// calls which fail slowly. It reports false if the last answer is too old.
-func (t *tenant) postpone(now moment) bool {
-	a := *t.answer.Load()
-	retry := a.since.age(now) + tenantRetry
-	if retry >= tenantStale {
+// readMembers reads the members of an answer that have a meaning in tokens, too.
+func (is *checkedIssuer) readMembers(c *tokenClaims, members []strictjson.Member) *Error {
+	for i := range members {
+		m := &members[i]
+		var refused *Error
+		if m.Name == "scope" && m.Value.Kind() == strictjson.Array {
+			refused = is.readScopeArray(c, m.Value)
+		} else {
+			refused = c.read(m)
+		}
+		if refused != nil {
+			return refused
+		}
+	}
+	return nil
+}
+
+// readScopeArray reads a scope that is an array, which is only allowed by Answers.
+func (is *checkedIssuer) readScopeArray(c *tokenClaims, v strictjson.Value) *Error {
+	if !is.Answers.ScopeLists {
+		return errScopeArray
+	}
+	var all []string
+	for element := range v.Elements() {
+		scope, _ := element.Text() // "" if it is no string, which is no scope
+		if !jwtclaims.IsScopeToken(scope) {
+			return errScopeSyntax
+		}
+		all = append(all, scope)
+	}
+	c.scope = strings.Join(all, " ")
+	return nil
+}
+
+// checkAnswerAudience returns the refusal of an answer whose aud does not name this API.
+// An absent aud is allowed if the issuer filters; one that is there counts in any case.
+func (is *checkedIssuer) checkAnswerAudience(c *tokenClaims, members []strictjson.Member) *Error {
+	switch {
+	case hasClaim(members, "aud"):
+		if !c.namesAny(is.Audiences) {
+			return errAudience
+		}
+		return nil
+	case is.Answers.FiltersAudience:
+		return nil
+	default:
+		return &Error{WrongAudience, fmt.Errorf("validator: the answer about the token lacks %s; servers leave members out for a client that they do not "+
+			"know as an audience, and Issuer.Answers.FiltersAudience is for issuers that call only tokens for this API active", introspection.Withheld(members))}
+	}
+}
+
+// answerBytes returns about how many bytes of an answer, and of what was derived from it,
+// stay in memory with the facts.
+func (is *checkedIssuer) answerBytes(f *facts) int32 {
+	n := len(f.payload) + is.derivedBytes(&f.claims)
+	if strings.IndexByte(f.payload, '\\') >= 0 {
+		n += len(f.payload) // strings with escapes are copies
+	}
+	return int32(n) //nolint:gosec // answers are far shorter
+}
+
+// narrow returns the facts of a JWT as an active answer of its issuer leaves them: the
+// earlier exp, the common scopes, and the audiences that the answer still names. What names
+// the parties must be equal where the answer has it. Everything else stays as the
+// signature vouches for it.
+func (is *checkedIssuer) narrow(ctx context.Context, jwt *facts, a *introspection.Answer) (*draft, *Error) {
+	var said tokenClaims
+	if refused := is.readMembers(&said, a.Members); refused != nil {
+		return nil, refused
+	}
+	if refused := is.checkSaidType(a.Members); refused != nil {
+		return nil, refused
+	}
+	d := &draft{facts: *jwt}
+	f := &d.facts
+	c := &f.claims
+	if refused := checkSameParties(c, &said, a.Members); refused != nil {
+		return nil, refused
+	}
+	if refused := said.checkTimes(clock.Now(ctx), is.terms.leeway); refused != nil {
+		return nil, refused
+	}
+	if hasClaim(a.Members, "aud") {
+		if refused := is.narrowAudience(c, &said); refused != nil {
+			return nil, refused
+		}
+	}
+	if hasClaim(a.Members, "scope") {
+		if refused := is.narrowScope(c, jwt.payload, said.scope); refused != nil {
+			return nil, refused
+		}
+	}
+	if !said.expiry.IsZero() && said.expiry.Before(c.expiry) {
+		c.expiry = said.expiry
+	}
+	f.from, f.until = c.span()
+	f.isDPoP = strings.EqualFold(textOf(a.Members, "token_type"), typeDPoP)
+	return d, nil
+}
+
+var errAnswerAudience = refusal(BadClaims, "the answer about the JWT has an aud that the JWT does not have")
+
+// narrowAudience replaces the audiences of a JWT by those that the answer names, which
+// must be among them and include this API.
+func (is *checkedIssuer) narrowAudience(jwt, said *tokenClaims) *Error {
+	if !said.namesAny(is.Audiences) {
+		return errAudience
+	}
+	if said.namesOther(slices.Collect(jwt.audiences())) {
+		return errAnswerAudience
+	}
+	jwt.audience = said.audience
+	return nil
+}
+
+// narrowScope leaves the scopes of a JWT that the answer has, too, and derives from them
+// again what the configuration makes of scope. payload has the claims of the JWT.
+func (is *checkedIssuer) narrowScope(c *tokenClaims, payload, said string) *Error {
+	members, err := strictjson.ParseObject(payload, strictjson.TokenLimits, nil)
+	if err != nil {
+		return errPayload // it was parsed before
+	}
+	text, _ := jwtclaims.Lookup(members, "scope").Text()
+	left, err := strictjson.ParseObject(`{"scope":"`+commonScopes(text, said)+`"}`, strictjson.TokenLimits, nil) // scopes have no character that JSON escapes
+	if err != nil {
+		return errScopeSyntax
+	}
+	for i := range members {
+		if members[i].Name == "scope" {
+			members[i].Value = left[0].Value
+		}
+	}
+	narrowed := tokenClaims{algorithm: c.algorithm}
+	if refused := narrowed.readAll(members); refused != nil {
+		return refused
+	}
+	narrowed.audience = c.audience
+	if refused := is.derive(&narrowed, members); refused != nil {
+		return refused
+	}
+	narrowed.scope = commonScopes(narrowed.scope, said)
+	*c = narrowed
+	return nil
+}
+
+// checkSameParties returns the refusal of an answer that names another issuer, subject,
+// client or binding than the JWT.
+func checkSameParties(jwt, said *tokenClaims, members []strictjson.Member) *Error {
+	for _, party := range [...]struct{ name, jwt, said string }{
+		{"iss", jwt.issuer, said.issuer}, {"sub", jwt.subject, said.subject}, {"client_id", jwt.clientID, said.clientID},
+	} {
+		if hasClaim(members, party.name) && party.said != party.jwt {
+			return &Error{BadClaims, fmt.Errorf("validator: the answer about the JWT has another %s than the JWT", party.name)}
+		}
+	}
+	if said.isBound && !sameConfirmation(jwt.confirmation, said.confirmation) {
+		return errAnswerBinding
+	}
+	return nil
+}
+
+var errAnswerBinding = refusal(BadClaims, "the answer about the JWT has another cnf than the JWT")
+
+// sameConfirmation reports whether two cnf can be read and have the same members.
+func sameConfirmation(a, b confirmation) bool {
+	if len(a) == 0 || len(a) != len(b) {
 		return false
 	}
-	a.renewal, a.fresh = retry, min(retry+tenantFresh-tenantRenewal, tenantStale)
-	t.answer.Store(&a)
+	for _, m := range a {
+		text, _ := confirmationText(m)
+		if other, ok := b.lookup(m.Name); !ok || other != text {
+			return false
+		}
+	}
 	return true
 }
 
-// misses are the issuers that are not asked for again at present, by the hash of
-// the URL: an attacker's strings are not kept.
-type misses map[uint64]miss
-
-// miss is why there is no tenant, and for how long nobody is asked again.
-type miss struct {
-	err   error
-	since moment
-	lasts time.Duration
-}
-
-// add remembers a miss. If there are too many, the others are forgotten.
-func (m misses) add(url uint64, err error, now moment, lasts time.Duration) {
-	if len(m) >= maxMisses {
-		clear(m)
+// commonScopes returns the scopes of a that b has, too.
+func commonScopes(a, b string) string {
+	var all []string
+	for scope := range strings.FieldsSeq(a) {
+		if containsWord(b, ' ', scope) {
+			all = append(all, scope)
+		}
 	}
-	m[url] = miss{err, now, lasts}
-}
-
-// get returns why url is not asked for, or nil if it may be.
-func (m misses) get(url uint64, now moment) error {
-	if found, ok := m[url]; ok && found.since.age(now) < found.lasts {
-		return found.err
-	}
-	return nil
+	return strings.Join(all, " ")
 }

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/testissuer"
 	"github.com/sallyport-auth/sallyport/validator"
 )
@@ -19,16 +20,16 @@ import (
 const seconds = 5
 
 // flood sends junk to v, at so many tokens a second, and one good token of each of
-// the tenants a second, for so many seconds.
+// the resolved issuers a second, for so many seconds.
 type flood struct {
 	v       *validator.Validator
-	signer  *testissuer.Issuer
-	tenants []validator.Issuer
+	signer  *issuertest.Issuer
+	issuers []validator.Issuer
 	junk    int // tokens a second, each of another made-up issuer
 
 	mu      sync.Mutex
 	refused [seconds]int // good tokens, by second
-	never   map[int]bool // tenants of which no token was accepted
+	never   map[int]bool // resolved issuers of which no token was accepted
 }
 
 // junk is a token of a made-up issuer or kid, which costs nothing to make.
@@ -39,8 +40,8 @@ func junk(issuer, kid string) string {
 
 func (f *flood) run(t *testing.T) {
 	t.Helper()
-	f.never = make(map[int]bool, len(f.tenants))
-	for i := range f.tenants {
+	f.never = make(map[int]bool, len(f.issuers))
+	for i := range f.issuers {
 		f.never[i] = true
 	}
 	start := time.Now()
@@ -56,10 +57,10 @@ func (f *flood) run(t *testing.T) {
 		}
 	})
 	advance(200 * time.Millisecond)
-	for i, tenant := range f.tenants {
-		token := f.signer.Sign(testissuer.Token{Claims: map[string]any{"iss": tenant.URL}, Lifetime: time.Hour})
+	for i, resolved := range f.issuers {
+		token := f.signer.Sign(testissuer.Token{Claims: map[string]any{"iss": resolved.URL}, Lifetime: time.Hour})
 		all.Go(func() {
-			advance(time.Duration(i) * time.Second / time.Duration(len(f.tenants)))
+			advance(time.Duration(i) * time.Second / time.Duration(len(f.issuers)))
 			for second := range f.refused {
 				all.Go(func() {
 					advance(rand.N(50 * time.Millisecond))
@@ -72,13 +73,13 @@ func (f *flood) run(t *testing.T) {
 	all.Wait()
 }
 
-func (f *flood) judge(t *testing.T, tenant, second int, token string) {
+func (f *flood) judge(t *testing.T, resolved, second int, token string) {
 	t.Helper()
 	_, err := f.v.Validate(t.Context(), bearer(token))
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err == nil {
-		delete(f.never, tenant)
+		delete(f.never, resolved)
 		return
 	}
 	f.refused[second]++
@@ -95,11 +96,11 @@ func (f *flood) after(second int) (n int) {
 	return n
 }
 
-// TestTenantFloodKeepsNobodyOut shows that made-up issuers, of which tokens come
-// at about 400 kB/s from before the first good token on, keep no tenant out. How
-// that ends depends on what Config.Tenants takes for tenants and for others, and
-// on whether a token of the tenants was accepted before a restart.
-func TestTenantFloodKeepsNobodyOut(t *testing.T) {
+// TestResolvedFloodKeepsNobodyOut shows that made-up issuers, of which tokens come
+// at about 400 kB/s from before the first good token on, keep no resolved issuer out. How
+// that ends depends on what Config.ResolveIssuer takes for resolved issuers and for others, and
+// on whether a token of the resolved issuers was accepted before a restart.
+func TestResolvedFloodKeepsNobodyOut(t *testing.T) {
 	hangs := func(ctx context.Context) (validator.Issuer, error) {
 		<-ctx.Done()
 		return validator.Issuer{}, ctx.Err()
@@ -110,7 +111,7 @@ func TestTenantFloodKeepsNobodyOut(t *testing.T) {
 	}
 	unknown := failing(validator.ErrUnknownIssuer)
 	for name, row := range map[string]struct {
-		takes     time.Duration // a call for a tenant
+		takes     time.Duration // a call for a resolved issuer
 		junk      finder
 		restarted bool
 		from      int // the second from which no good token is refused
@@ -128,20 +129,19 @@ func TestTenantFloodKeepsNobodyOut(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "keys")
 			synctest.Test(t, func(t *testing.T) {
-				signer := startIssuer(t, "")
-				defer signer.Close()
+				signer := issuertest.New(t)
 				d := newDirectory()
-				f := &flood{signer: signer, tenants: hosted(signer, 200), junk: 2400}
-				for _, tenant := range f.tenants {
-					d.set(tenant.URL, late(row.takes, answering(tenant)))
+				f := &flood{signer: signer, issuers: hosted(signer, 200), junk: 2400}
+				for _, resolved := range f.issuers {
+					d.set(resolved.URL, late(row.takes, answering(resolved)))
 				}
 				start := func() *validator.Validator {
-					return configured(t, func(c *validator.Config) { c.SnapshotDir, c.Tenants = dir, d.find })
+					return configured(t, func(c *validator.Config) { c.SnapshotDir, c.ResolveIssuer = dir, d.find })
 				}
 				if row.restarted {
 					before := start()
-					for _, tenant := range f.tenants {
-						wantReason(t, "before the restart", judgedAs(t, before, signer, tenant.URL), "")
+					for _, resolved := range f.issuers {
+						wantReason(t, "before the restart", reasonAt(t, before, signer, resolved.URL), "")
 					}
 					advance(10 * time.Second) // until that is written
 				}
@@ -149,7 +149,7 @@ func TestTenantFloodKeepsNobodyOut(t *testing.T) {
 				d.set("*", row.junk)
 				f.run(t)
 				if n := f.after(row.from); n != 0 || len(f.never) != 0 {
-					t.Errorf("refused in each second: %v; %d tenants were locked out", f.refused, len(f.never))
+					t.Errorf("refused in each second: %v; %d issuers were locked out", f.refused, len(f.never))
 				}
 				if d.atOnce() > 512 {
 					t.Errorf("%d calls at once", d.atOnce())

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -20,19 +21,19 @@ var valuedRoles = []validator.Mapping{{Claim: []string{"roles"}, To: validator.T
 // and a resolved one. change configures the partner, whose tokens foreignKey signs.
 func partnered(t *testing.T, change func(*validator.Issuer)) map[string]*validator.Validator {
 	t.Helper()
-	partner := validator.Issuer{URL: tenantB, Audiences: []string{testAudience}, Keys: keysOf(foreignKey), Grants: allScopes}
+	partner := validator.Issuer{URL: resolvedB, Audiences: []string{testAudience}, Keys: keysOf(foreignKey), Grants: allScopes}
 	change(&partner)
 	configured, resolved := granting(allScopes...), granting(allScopes...)
 	configured.Issuers = append(configured.Issuers, partner)
 	d := newDirectory()
-	d.set(tenantB, answering(partner))
-	resolved.Tenants = d.find
-	return map[string]*validator.Validator{"configured": newValidator(t, configured), "resolved": newValidator(t, resolved)}
+	d.set(resolvedB, answering(partner))
+	resolved.ResolveIssuer = d.find
+	return map[string]*validator.Validator{"configured": issuertest.Validator(t, configured), "resolved": issuertest.Validator(t, resolved)}
 }
 
 // ofPartner is a token of the partner.
 func ofPartner(claims object) validator.Presentation {
-	return bearer(foreignKey.token(claims.with("iss", `"`+tenantB+`"`)))
+	return bearer(foreignKey.token(claims.with("iss", `"`+resolvedB+`"`)))
 }
 
 // TestRolesOfAnotherIssuer (R-SC-07): an issuer gives the roles that its
@@ -62,12 +63,12 @@ func TestRolesOfAnotherIssuer(t *testing.T) {
 		}
 	}
 	sole := mappedConfig(toRoles...)
-	token := expect(t, newValidator(t, sole), bearer(testKey.token(claims)), 0, "", "")
+	token := expect(t, issuertest.Validator(t, sole), bearer(testKey.token(claims)), 0, "", "")
 	if got := token.Roles(); !slices.Equal(got, []string{"admin", "clerk", "c"}) {
 		t.Errorf("the only issuer gives %q", got)
 	}
 	sole.Issuers[0].Roles = []string{"clerk"}
-	token = expect(t, newValidator(t, sole), bearer(testKey.token(claims)), 0, "", "")
+	token = expect(t, issuertest.Validator(t, sole), bearer(testKey.token(claims)), 0, "", "")
 	if got := token.Roles(); !slices.Equal(got, []string{"clerk"}) {
 		t.Errorf("the only issuer, bounded, gives %q", got)
 	}
@@ -77,7 +78,7 @@ func TestRolesOfAnotherIssuer(t *testing.T) {
 // maps whatever its tokens say to roles has to list them.
 func TestRolesRequired(t *testing.T) {
 	const fault = "makes a role of every value"
-	second := validator.Issuer{URL: tenantB, Audiences: []string{testAudience}, Keys: keysOf(foreignKey), Grants: allScopes}
+	second := validator.Issuer{URL: resolvedB, Audiences: []string{testAudience}, Keys: keysOf(foreignKey), Grants: allScopes}
 	for _, row := range []struct {
 		name   string
 		roles  []string
@@ -88,7 +89,7 @@ func TestRolesRequired(t *testing.T) {
 		{"the only one", nil, toRoles, func(*validator.Config) {}, 0},
 		{"beside another", nil, toRoles, func(c *validator.Config) { c.Issuers = append(c.Issuers, second) }, 1},
 		{"beside another, first", nil, toRoles, func(c *validator.Config) { c.Issuers = append([]validator.Issuer{second}, c.Issuers...) }, 1},
-		{"beside tenants", nil, toRoles, func(c *validator.Config) { c.Tenants = newDirectory().find }, 1},
+		{"beside ResolveIssuer", nil, toRoles, func(c *validator.Config) { c.ResolveIssuer = newDirectory().find }, 1},
 		{"two mappings", nil, slices.Concat(toRoles, toRoles), func(c *validator.Config) { c.Issuers = append(c.Issuers, second) }, 2},
 		{"one of two mappings", nil, slices.Concat(valuedRoles, toRoles), func(c *validator.Config) { c.Issuers = append(c.Issuers, second) }, 1},
 		{"with values", nil, valuedRoles, func(c *validator.Config) { c.Issuers = append(c.Issuers, second) }, 0},
@@ -106,12 +107,12 @@ func TestRolesRequired(t *testing.T) {
 		}
 	}
 
-	v, d := withTenants(t, 0)
-	unbounded := validator.Issuer{URL: tenantA, Audiences: []string{testAudience}, Keys: tenantKeys, Grants: allScopes, Mappings: toRoles}
-	d.set(tenantA, answering(unbounded))
-	_, err := v.Validate(at(0), ofTenant(tenantA))
+	v, d := resolvingTwo(t, 0)
+	unbounded := validator.Issuer{URL: resolvedA, Audiences: []string{testAudience}, Keys: resolvedKeys, Grants: allScopes, Mappings: toRoles}
+	d.set(resolvedA, answering(unbounded))
+	_, err := v.Validate(at(0), ofResolved(resolvedA))
 	if !errors.Is(err, validator.Unavailable) || !strings.Contains(fmt.Sprint(causeOf(err)), fault) {
-		t.Errorf("an unbounded answer of Tenants: %v, %v", err, causeOf(err))
+		t.Errorf("an unbounded answer of ResolveIssuer: %v, %v", err, causeOf(err))
 	}
 }
 
@@ -154,7 +155,7 @@ func TestACRsOfAnotherIssuer(t *testing.T) {
 	for want, acrs := range map[string][]string{"gold": nil, "": {}} {
 		config := baseConfig()
 		config.Issuers[0].ACRs = acrs
-		if token := expect(t, newValidator(t, config), bearer(testKey.token(claims)), 0, "", ""); token.ACR() != want {
+		if token := expect(t, issuertest.Validator(t, config), bearer(testKey.token(claims)), 0, "", ""); token.ACR() != want {
 			t.Errorf("the only issuer, with ACRs %q: %q, want %q", acrs, token.ACR(), want)
 		}
 	}
@@ -193,9 +194,9 @@ func TestIs(t *testing.T) {
 		{ours, testIssuer, "user-2", false},
 		{ours, testIssuer, "User-1", false},
 		{ours, testIssuer + "/", "user-1", false},
-		{ours, tenantB, "user-1", false},
+		{ours, resolvedB, "user-1", false},
 		{theirs, testIssuer, "user-1", false},
-		{theirs, tenantB, "user-1", true},
+		{theirs, resolvedB, "user-1", true},
 		{ours, testIssuer, "", false},
 		{ours, "", "user-1", false},
 		{ours, "", "", false},

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/validator"
 )
@@ -51,7 +52,7 @@ func hot(tb testing.TB, tokens []validator.Presentation) *validator.Validator {
 	tb.Helper()
 	config := baseConfig()
 	config.Cache.Entries = max(1000, 2*len(tokens)) // no shard gets more than its places
-	v := newValidator(tb, config)
+	v := issuertest.Validator(tb, config)
 	for range 2 {
 		for i := range tokens {
 			if _, err := v.Validate(at(0), tokens[i]); err != nil {
@@ -59,7 +60,7 @@ func hot(tb testing.TB, tokens []validator.Presentation) *validator.Validator {
 			}
 		}
 	}
-	if kept, _ := validator.Kept(v); kept != len(tokens) {
+	if kept, _ := validator.CacheSize(v); kept != len(tokens) {
 		tb.Fatalf("%d of %d tokens are kept", kept, len(tokens))
 	}
 	return v
@@ -82,21 +83,7 @@ func BenchmarkRepeat(b *testing.B) {
 		validate := func(i int) { _, _ = v.Validate(ctx, tokens[i%n]) }
 		serial(b, name+"sha256", sum)
 		serial(b, name+"validate", validate)
-		b.Run(name+"pairs", func(b *testing.B) {
-			var ratios []float64
-			at := 0
-			for b.Loop() {
-				const batch = 200
-				floor, hit := timed(at, batch, sum), timed(at, batch, validate)
-				at += batch
-				ratios = append(ratios, float64(hit)/float64(floor))
-			}
-			slices.Sort(ratios)
-			b.ReportMetric(ratios[len(ratios)/2], "x-sha256")
-			b.ReportMetric(ratios[len(ratios)/4], "x-lower-quartile")
-			b.ReportMetric(ratios[len(ratios)*3/4], "x-upper-quartile")
-			b.ReportMetric(0, "ns/op") // of a pair of batches: means nothing
-		})
+		b.Run(name+"pairs", func(b *testing.B) { reportRatio(b, sum, validate) })
 		parallel(b, name+"sha256-parallel", sum)
 		parallel(b, name+"validate-parallel", validate)
 	}
@@ -120,7 +107,7 @@ func BenchmarkFirstSeen(b *testing.B) {
 			config.Issuers[0].Keys = keysOf(testKey, signer)
 			config.Cache.Off = name == "Off"
 			config.Cache.Entries = 640 // and nothing comes again before it is gone
-			made[name] = newValidator(b, config)
+			made[name] = issuertest.Validator(b, config)
 		}
 		next := 0 // goes on from one run to the next
 		seen := func(v *validator.Validator) func(int) {
@@ -201,7 +188,7 @@ func memory(tb testing.TB, tokens []validator.Presentation) (measured, estimated
 	runtime.GC()
 	runtime.GC()
 	runtime.ReadMemStats(&after)
-	kept, estimate := validator.Kept(v)
+	kept, estimate := validator.CacheSize(v)
 	runtime.KeepAlive(v)
 	return (float64(after.HeapAlloc) - float64(before.HeapAlloc)) / float64(kept), float64(estimate) / float64(kept)
 }
@@ -229,7 +216,7 @@ func TestMemory(t *testing.T) {
 	long := make([]validator.Presentation, 2000)
 	header := testKey.header().with("x5c", `["`+strings.Repeat("c", 2000)+`"]`).text()
 	for i := range long {
-		long[i] = bearer(testKey.sign(header, benchClaims(i).text()))
+		long[i] = bearer(testKey.Sign(header, benchClaims(i).text()))
 	}
 	for _, tokens := range [][]validator.Presentation{
 		benchTokens(2000, ""), benchTokens(2000, strings.Repeat("p", 200)), benchTokens(2000, strings.Repeat("p", 1500)), long,

@@ -8,21 +8,25 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/sallyport-auth/sallyport/internal/fault"
 )
 
-// Kept is how many tokens v keeps, and what it thinks that they take in memory.
-func Kept(v *Validator) (tokens, bytes int) {
-	for i := range v.cache.shards {
-		s := &v.cache.shards[i]
-		s.mu.Lock()
-		tokens += s.probation.list.Len() + s.settled.list.Len()
-		bytes += s.probation.bytes + s.settled.bytes
-		s.mu.Unlock()
-	}
-	return tokens, bytes
+// CacheSize returns how many tokens are in the cache of v, and its estimate of their
+// memory.
+func CacheSize(v *Validator) (tokens, bytes int) { return v.cache.size() }
+
+// MaxNegatives is how many refused tokens are remembered at most.
+const MaxNegatives = maxNegatives
+
+// NegativesSize returns how many refused tokens v remembers.
+func NegativesSize(v *Validator) int {
+	v.negatives.mu.Lock()
+	defer v.negatives.mu.Unlock()
+	return v.negatives.list.Len()
 }
 
-// InUse is how many tokens v keeps among those that came again.
+// InUse returns how many tokens in the cache of v were presented more than once.
 func InUse(v *Validator) (tokens int) {
 	for i := range v.cache.shards {
 		s := &v.cache.shards[i]
@@ -33,12 +37,12 @@ func InUse(v *Validator) (tokens int) {
 	return tokens
 }
 
-// testCache is a cache of so many entries, and of so many bytes unless 0.
+// testCache returns a cache with these bounds. 0 bytes means that there is no bound.
 func testCache(t *testing.T, entries, bytes int) *cache {
 	t.Helper()
-	var f faults
-	c := newCache(CacheConfig{Entries: entries, Bytes: bytes}.checked(&f))
-	if err := f.err(); err != nil {
+	f := fault.In("validator")
+	c := newCache(CacheConfig{Entries: entries, Bytes: bytes}.checked(f))
+	if err := f.Err(); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -65,7 +69,7 @@ func (s *sights) see(n int) {
 		s.hits++
 		return
 	}
-	s.cache.add(d, &verified{text: s.text})
+	s.cache.add(d, &entry{textBytes: s.text})
 }
 
 // TestScan: a scan of a million tokens that are used once leaves the hot ones,
@@ -112,7 +116,7 @@ func TestScan(t *testing.T) {
 }
 
 // TestScanWhileTokensAge: tokens in use that are verified anew, as each is when
-// MaxAge is over, need not prove themselves again.
+// TTL is over, need not prove themselves again.
 func TestScanWhileTokensAge(t *testing.T) {
 	const hot, rounds = 5000, 4
 	c := testCache(t, 0, 0)
@@ -123,7 +127,7 @@ func TestScanWhileTokensAge(t *testing.T) {
 	}
 	for range rounds {
 		for n := range hot { // all are too old at once
-			c.add(numbered('h', n), &verified{text: 500})
+			c.add(numbered('h', n), &entry{textBytes: 500})
 		}
 		for range 10 * hot {
 			once.see(once.seen)
@@ -148,12 +152,12 @@ func TestFewPlaces(t *testing.T) {
 		for n := range 20 * entries {
 			for range 2 {
 				if c.get(numbered('u', n)) == nil {
-					c.add(numbered('u', n), &verified{text: 3000})
+					c.add(numbered('u', n), &entry{textBytes: 3000})
 				}
 			}
 		}
 		for n := range 100 {
-			d, v := numbered('n', n), &verified{text: 3000}
+			d, v := numbered('n', n), &entry{textBytes: 3000}
 			c.add(d, v)
 			for range 2 {
 				if c.get(d) != v {
@@ -171,11 +175,11 @@ func TestBigTokens(t *testing.T) {
 	const hot = 5000
 	for _, n := range append(rand.Perm(hot), rand.Perm(hot)...) {
 		if d := numbered('h', n); c.get(d) == nil {
-			c.add(d, &verified{text: 2500})
+			c.add(d, &entry{textBytes: 2500})
 		}
 	}
 	for n := range 10_000 {
-		c.add(numbered('b', n), &verified{text: 1 << (10 + n%11)})
+		c.add(numbered('b', n), &entry{textBytes: 1 << (10 + n%11)})
 	}
 	found := 0
 	for n := range hot {
@@ -233,7 +237,7 @@ type model struct {
 
 type modelEntry struct {
 	digest digest
-	kept   *verified
+	kept   *entry
 	used   bool
 }
 
@@ -245,7 +249,7 @@ func modelBytes(list []modelEntry) int {
 	return sum
 }
 
-func take(list *[]modelEntry, d digest) *verified {
+func take(list *[]modelEntry, d digest) *entry {
 	i := slices.IndexFunc(*list, func(e modelEntry) bool { return e.digest == d })
 	if i < 0 {
 		return nil
@@ -277,7 +281,7 @@ func takeUnused(list *[]modelEntry) modelEntry {
 // fifth is rounded up.
 func fifth(n int) int { return (n + 4) / 5 }
 
-func (m *model) get(d digest) *verified {
+func (m *model) get(d digest) *entry {
 	if i := slices.IndexFunc(m.settled, func(e modelEntry) bool { return e.digest == d }); i >= 0 {
 		m.settled[i].used = true
 		return m.settled[i].kept
@@ -293,7 +297,7 @@ func (m *model) get(d digest) *verified {
 	return kept
 }
 
-func (m *model) add(d digest, v *verified) {
+func (m *model) add(d digest, v *entry) {
 	list := &m.probation
 	if take(&m.settled, d) != nil {
 		list = &m.settled
@@ -309,7 +313,7 @@ func (m *model) add(d digest, v *verified) {
 	}
 }
 
-func (m *model) drop(d digest, v *verified) {
+func (m *model) drop(d digest, v *entry) {
 	for _, list := range []*[]modelEntry{&m.probation, &m.settled} {
 		if i := slices.IndexFunc(*list, func(e modelEntry) bool { return e.digest == d && e.kept == v }); i >= 0 {
 			*list = slices.Delete(*list, i, i+1)
@@ -343,9 +347,9 @@ func FuzzShard(f *testing.F) {
 		c := new(cache)
 		s := &c.shards[0]
 		s.entries, s.bytes = 1+int(entries)%24, 1+int(bytes)*(entryOverhead+200)/8
-		s.probation, s.settled, s.front = newSegment(), newSegment(), make([][2]atomic.Pointer[verified], 4)
+		s.probation, s.settled, s.front = newSegment(), newSegment(), make([][2]atomic.Pointer[entry], 4)
 		m := &model{entries: s.entries, bytes: s.bytes}
-		var last *verified
+		var last *entry
 		for ; len(ops) >= 3; ops = ops[3:] {
 			d := digest{0, ops[1] % 40}
 			switch ops[0] % 8 {
@@ -354,7 +358,7 @@ func FuzzShard(f *testing.F) {
 					t.Fatalf("got %v, want %v", got, want)
 				}
 			case 4, 5, 6:
-				last = &verified{text: int32(ops[2]) * int32(ops[2]) / 16}
+				last = &entry{textBytes: int32(ops[2]) * int32(ops[2]) / 16}
 				c.add(d, last)
 				m.add(d, last)
 			default:
@@ -377,9 +381,9 @@ func FuzzShard(f *testing.F) {
 
 // TestDigest: the digest is keyed, and tells tokens of all lengths apart.
 func TestDigest(t *testing.T) {
-	a, b := testCache(t, 0, 0), testCache(t, 0, 0)
+	a, b := newSelection(), newSelection()
 	seen := map[digest]int{}
-	text := make([]byte, 0, 3*stackToken)
+	text := make([]byte, 0, 12*digestPiece)
 	for n := range cap(text) {
 		d := a.digest(string(text))
 		if other, found := seen[d]; found {
@@ -396,12 +400,38 @@ func TestDigest(t *testing.T) {
 	}
 }
 
+// TestFront checks that a token in use is found without the lists, that nothing else
+// is found in its place, and that it takes one place however often it is shown.
+func TestFront(t *testing.T) {
+	c := testCache(t, 0, 0)
+	e := new(entry)
+	c.add(numbered('f', 1), e)
+	c.get(numbered('f', 1)) // settles it
+	s := c.shard(e.digest)
+	s.show(e)
+	if places := s.places(e.digest); places[0].Load() != e || places[1].Load() != nil {
+		t.Error("a token takes more than one place")
+	}
+	other := &entry{digest: e.digest}
+	other.digest[31]++ // has the same places
+	s.show(other)
+	s.probation, s.settled = newSegment(), newSegment()
+	if c.get(e.digest) != e || c.get(other.digest) != other {
+		t.Error("a token in use is not found in front")
+	}
+	unknown := e.digest
+	unknown[30]++
+	if c.get(unknown) != nil {
+		t.Error("a token is found in the place of others")
+	}
+}
+
 // TestDropsOwnVerdictOnly: what was found outdated goes, and not what someone
 // else has put in its place meanwhile.
 func TestDropsOwnVerdictOnly(t *testing.T) {
 	for _, settled := range []bool{false, true} {
 		c := testCache(t, 0, 0)
-		d, outdated, current := numbered('d', 1), &verified{}, &verified{}
+		d, outdated, current := numbered('d', 1), &entry{}, &entry{}
 		c.add(d, outdated)
 		if settled {
 			c.get(d)
@@ -424,37 +454,21 @@ func TestCacheDefaults(t *testing.T) {
 	for _, row := range []struct {
 		config, want CacheConfig
 	}{
-		{CacheConfig{}, CacheConfig{Entries: 10_000, Bytes: 40_960_000, MaxAge: 5 * time.Minute}},
-		{CacheConfig{Entries: 64}, CacheConfig{Entries: 64, Bytes: 4 << 20, MaxAge: 5 * time.Minute}},
-		{CacheConfig{Entries: 2000, MaxAge: time.Second}, CacheConfig{Entries: 2000, Bytes: 8_192_000, MaxAge: time.Second}},
-		{CacheConfig{Bytes: 5 << 20, MaxAge: time.Hour}, CacheConfig{Entries: 10_000, Bytes: 5 << 20, MaxAge: time.Hour}},
+		{CacheConfig{}, CacheConfig{Entries: 10_000, Bytes: 40_960_000, TTL: 5 * time.Minute}},
+		{CacheConfig{Entries: 64}, CacheConfig{Entries: 64, Bytes: 4 << 20, TTL: 5 * time.Minute}},
+		{CacheConfig{Entries: 2000, TTL: time.Second}, CacheConfig{Entries: 2000, Bytes: 8_192_000, TTL: time.Second}},
+		{CacheConfig{Bytes: 5 << 20, TTL: time.Hour}, CacheConfig{Entries: 10_000, Bytes: 5 << 20, TTL: time.Hour}},
 	} {
-		var f faults
-		if got := row.config.checked(&f); got != row.want || f.err() != nil {
-			t.Errorf("%+v is %+v, %v", row.config, got, f.err())
+		f := fault.In("validator")
+		if got := row.config.checked(f); got != row.want || f.Err() != nil {
+			t.Errorf("%+v is %+v, %v", row.config, got, f.Err())
 		}
 	}
 	c := testCache(t, 6400, 64<<20)
-	if s := &c.shards[63]; s.entries != 100 || s.bytes != 1<<20 || c.maxAge != 5*time.Minute {
-		t.Errorf("%d entries, %d bytes, %v", s.entries, s.bytes, c.maxAge)
+	if s := &c.shards[63]; s.entries != 100 || s.bytes != 1<<20 {
+		t.Errorf("%d entries, %d bytes", s.entries, s.bytes)
 	}
 	if newCache(CacheConfig{Off: true}) != nil {
 		t.Error("there is a cache although it is off")
-	}
-}
-
-// TestMoment: the age is that of the clock which says more.
-func TestMoment(t *testing.T) {
-	since := moment{clock: time.Hour, wall: int64(1000 * time.Hour)}
-	for _, row := range []struct{ clock, wall, want time.Duration }{
-		{0, 0, 0},
-		{time.Minute, time.Minute, time.Minute},
-		{time.Second, time.Hour, time.Hour}, // the machine was suspended
-		{time.Hour, -time.Hour, time.Hour},  // the wall clock was set back
-		{time.Minute, 0, time.Minute},
-	} {
-		if got := since.age(moment{since.clock + row.clock, since.wall + int64(row.wall)}); got != row.want {
-			t.Errorf("%v, %v: %v", row.clock, row.wall, got)
-		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/testissuer"
@@ -16,8 +17,7 @@ import (
 // they are verified again.
 func TestCacheWithdrawnKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		issuer := startIssuer(t, "")
-		defer issuer.Close()
+		issuer := issuertest.New(t)
 		v, ctx := trusting(t, nil, issuer), t.Context()
 		long := testissuer.Token{Lifetime: 24 * time.Hour}
 		old, retired := issuer.SigningKey(), bearer(issuer.Sign(long))
@@ -46,8 +46,7 @@ func TestCacheWithdrawnKey(t *testing.T) {
 // unnoticed by a token that was not used meanwhile, does not revive its verdict.
 func TestCacheReturningKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		issuer := startIssuer(t, "")
-		defer issuer.Close()
+		issuer := issuertest.New(t)
 		v, ctx := trusting(t, nil, issuer), t.Context()
 		long := testissuer.Token{Lifetime: 24 * time.Hour}
 		old, retired := issuer.SigningKey(), bearer(issuer.Sign(long))
@@ -71,14 +70,10 @@ func TestCacheReturningKey(t *testing.T) {
 // token cache); Run is not needed for that.
 func TestCacheStaleKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		issuer := startIssuer(t, "")
-		defer issuer.Close()
-		v, err := validator.New(validator.Config{Cache: validator.CacheConfig{MaxAge: time.Hour}, Issuers: []validator.Issuer{{
-			URL: issuer.URL(), Audiences: []string{"https://api.test"}, HTTPClient: issuer.Client(),
-		}}})
-		if err != nil {
-			t.Fatal(err)
-		}
+		issuer := issuertest.New(t)
+		v := issuertest.Validator(t, validator.Config{
+			Cache: validator.CacheConfig{TTL: time.Hour}, Issuers: []validator.Issuer{issuer.Config(issuer.Fetched)},
+		})
 		ctx, p := t.Context(), bearer(issuer.Sign(testissuer.Token{Lifetime: 24 * time.Hour}))
 		token := cached(ctx, t, v, p)
 		for round := range 3 { // fresh for ten minutes each
@@ -115,8 +110,7 @@ func TestCacheStaleKeys(t *testing.T) {
 // cache).
 func TestCacheOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		issuer := startIssuer(t, "")
-		defer issuer.Close()
+		issuer := issuertest.New(t)
 		v, ctx := trusting(t, nil, issuer), t.Context()
 		p := bearer(issuer.Sign(testissuer.Token{Lifetime: 24 * time.Hour}))
 		cached(ctx, t, v, p)
@@ -145,7 +139,7 @@ func TestCacheOutage(t *testing.T) {
 // is cached of its tokens at once; permitting it brings back the tokens, and not
 // the verdicts.
 func TestCacheForbiddenKey(t *testing.T) {
-	v, ctx := newValidator(t, baseConfig()), at(0)
+	v, ctx := issuertest.Validator(t, baseConfig()), at(0)
 	p, unused := bearer(testKey.token(baseClaims)), bearer(testKey.token(baseClaims.with("jti", `"x"`)))
 	set, err := jose.ParseSet(jwks(testKey.jwk()), []jose.Algorithm{jose.EdDSA})
 	if err != nil {

@@ -7,27 +7,28 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// TestCacheKeepsNoTenant: neither what is kept of a tenant's tokens nor a Token
-// that its caller holds keeps the tenant's keys in memory once it is forgotten.
-func TestCacheKeepsNoTenant(t *testing.T) {
+// TestCacheFreesResolvedIssuers: neither what is kept of a resolved issuer's tokens nor a Token
+// that its caller holds keeps the resolved issuer's keys in memory once it is forgotten.
+func TestCacheFreesResolvedIssuers(t *testing.T) {
 	gone := make(chan struct{})
 	d := newDirectory()
-	d.set(tenantA, func() finder { // nothing here refers to the client afterwards
+	d.set(resolvedA, func() finder { // nothing here refers to the client afterwards
 		client := &http.Client{Transport: new(http.Transport)}
 		runtime.AddCleanup(client, func(struct{}) { close(gone) }, struct{}{})
 		return answering(validator.Issuer{
-			URL: tenantA, Audiences: []string{testAudience}, Keys: tenantKeys, Grants: allScopes, HTTPClient: client,
+			URL: resolvedA, Audiences: []string{testAudience}, Keys: resolvedKeys, Grants: allScopes, HTTPClient: client,
 		})
 	}())
-	v := newValidator(t, validator.Config{Tenants: d.find})
-	token := cached(at(0), t, v, ofTenant(tenantA))
-	d.set(tenantA, tenantOf(tenantA, tenantKeys, testAudience))
-	v.ForgetTenant(tenantA)
-	if n, _ := validator.Kept(v); n != 1 {
+	v := issuertest.Validator(t, validator.Config{ResolveIssuer: d.find})
+	token := cached(at(0), t, v, ofResolved(resolvedA))
+	d.set(resolvedA, resolvedTo(resolvedA, resolvedKeys, testAudience))
+	v.ForgetIssuer(resolvedA)
+	if n, _ := validator.CacheSize(v); n != 1 {
 		t.Fatalf("%d tokens are kept", n)
 	}
 	for wait := true; wait; {
@@ -39,7 +40,7 @@ func TestCacheKeepsNoTenant(t *testing.T) {
 			runtime.Gosched()
 		}
 	}
-	accepts(at(0), t, v, ofTenant(tenantA)) // by the tenant as it is now
+	accepts(at(0), t, v, ofResolved(resolvedA)) // by the resolved issuer as it is now
 	if err := token.Meets(at(0), validator.Demands{}); !errors.Is(err, validator.Unavailable) {
 		t.Errorf("a token that is held, of an issuer that was forgotten: %v", err)
 	}
@@ -49,7 +50,7 @@ func TestCacheKeepsNoTenant(t *testing.T) {
 // TestCacheTokenAssigned: a caller that assigns another Token to the one it was
 // given changes its own, and not what the next caller is told.
 func TestCacheTokenAssigned(t *testing.T) {
-	v, ctx := newValidator(t, baseConfig()), at(0)
+	v, ctx := issuertest.Validator(t, baseConfig()), at(0)
 	a, b := bearer(testKey.token(baseClaims)), bearer(testKey.token(baseClaims.with("sub", `"someone-else"`)))
 	other := accepts(ctx, t, v, b)
 	subject := cached(ctx, t, v, a).Subject()
@@ -75,7 +76,7 @@ func TestHeadersAreNotTrusted(t *testing.T) {
 	config.Issuers = append(config.Issuers, validator.Issuer{
 		URL: other, Audiences: []string{testAudience}, Keys: keysOf(theirs), Grants: allScopes,
 	})
-	v, ctx := newValidator(t, config), at(0)
+	v, ctx := issuertest.Validator(t, config), at(0)
 	ofOther := baseClaims.with("iss", `"`+other+`"`)
 	if ours.header().text() != theirs.header().text() {
 		t.Fatal("the headers differ")
@@ -86,7 +87,7 @@ func TestHeadersAreNotTrusted(t *testing.T) {
 		accepts(ctx, t, v, bearer(theirs.token(fresh(ofOther, id))))
 		refuses(ctx, t, v, bearer(theirs.token(fresh(baseClaims, id))), validator.BadSignature)
 		refuses(ctx, t, v, bearer(ours.token(fresh(ofOther, id))), validator.BadSignature)
-		if kept, _ := validator.Kept(v); kept != 2*(n+1) {
+		if kept, _ := validator.CacheSize(v); kept != 2*(n+1) {
 			t.Errorf("%d tokens are kept", kept)
 		}
 	}
@@ -103,13 +104,13 @@ func TestHeadersAreLearntFromTheAccepted(t *testing.T) {
 	pad := `"` + strings.Repeat("x", 300) + `"`
 	keeps := func(t *testing.T, header object, before ...object) int {
 		t.Helper()
-		v, ctx := newValidator(t, baseConfig()), at(0)
+		v, ctx := issuertest.Validator(t, baseConfig()), at(0)
 		for _, claims := range before {
-			_, _ = v.Validate(ctx, bearer(testKey.sign(header.text(), claims.text())))
+			_, _ = v.Validate(ctx, bearer(testKey.Sign(header.text(), claims.text())))
 		}
-		_, was := validator.Kept(v)
-		accepts(ctx, t, v, bearer(testKey.sign(header.text(), baseClaims.with("jti", `"last"`).text())))
-		_, is := validator.Kept(v)
+		_, was := validator.CacheSize(v)
+		accepts(ctx, t, v, bearer(testKey.Sign(header.text(), baseClaims.with("jti", `"last"`).text())))
+		_, is := validator.CacheSize(v)
 		return is - was
 	}
 	header := testKey.header().with("pad", pad)
@@ -138,9 +139,9 @@ func TestHeadersAreLearntFromTheAccepted(t *testing.T) {
 // counts.
 func TestCacheBytesOfEscapes(t *testing.T) {
 	kept := func(pad string) int {
-		v := newValidator(t, baseConfig())
+		v := issuertest.Validator(t, baseConfig())
 		accepts(at(0), t, v, bearer(testKey.token(baseClaims.with("pad", `"`+pad+`"`))))
-		_, bytes := validator.Kept(v)
+		_, bytes := validator.CacheSize(v)
 		return bytes
 	}
 	plain, escaped := kept(strings.Repeat("p", 2000)), kept(`\u0041`+strings.Repeat("p", 1994))

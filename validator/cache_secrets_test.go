@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -20,7 +21,7 @@ import (
 // may show through in places, such as behind the end of what got it next; what
 // is kept is found of every token.
 func TestCacheHoldsNoToken(t *testing.T) {
-	v := newValidator(t, baseConfig())
+	v := issuertest.Validator(t, baseConfig())
 	claims := func(n int) object { return baseClaims.with("jti", fmt.Sprintf(`"jti-of-token-%d"`, n)) }
 	const tokens = 64
 	control := testKey.token(claims(tokens)) // held by the test
@@ -35,7 +36,7 @@ func TestCacheHoldsNoToken(t *testing.T) {
 		}
 	})
 	memory := heapDump(t)
-	if n, _ := validator.Kept(v); n != tokens {
+	if n, _ := validator.CacheSize(v); n != tokens {
 		t.Errorf("%d tokens are kept", n)
 	}
 	if !bytes.Contains(memory, parts(control)[0]) || !bytes.Contains(memory, parts(control)[1]) {

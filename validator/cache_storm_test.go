@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/testissuer"
 	"github.com/sallyport-auth/sallyport/validator"
@@ -17,7 +18,7 @@ import (
 // TestCacheFirstSights: many first sights of one token at once are all accepted,
 // and leave one verdict.
 func TestCacheFirstSights(t *testing.T) {
-	v := newValidator(t, baseConfig())
+	v := issuertest.Validator(t, baseConfig())
 	for n := range 50 {
 		p := bearer(testKey.token(baseClaims.with("jti", fmt.Sprintf("%q", fmt.Sprint(n)))))
 		var tokens sync.Map
@@ -36,7 +37,7 @@ func TestCacheFirstSights(t *testing.T) {
 		if _, found := tokens.Load(token); !found {
 			t.Error("the verdict is nobody's")
 		}
-		if kept, _ := validator.Kept(v); kept != n+1 {
+		if kept, _ := validator.CacheSize(v); kept != n+1 {
 			t.Fatalf("%d tokens are kept, want %d", kept, n+1)
 		}
 	}
@@ -104,7 +105,7 @@ func storm(ctx context.Context, t *testing.T, v *validator.Validator, tokens []v
 // token of the key is accepted, however many are being validated.
 func TestCacheStormForbidden(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		v, ctx := newValidator(t, baseConfig()), at(0)
+		v, ctx := issuertest.Validator(t, baseConfig()), at(0)
 		tokens := []validator.Presentation{bearer(testKey.token(baseClaims)), bearer(testKey.token(baseClaims.with("jti", `"x"`)))}
 		name := jwkscache.KeyName{KeyID: "k1"}
 		storm(ctx, t, v, tokens, func(enter func(phase)) {
@@ -130,11 +131,7 @@ func TestCacheStormForbidden(t *testing.T) {
 // a key is told to hooks, no token of the key is accepted.
 func TestCacheStormWithdrawn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		issuer, err := testissuer.Start(testissuer.Config{InMemory: true, CacheControl: "max-age=60"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer issuer.Close()
+		issuer := issuertest.Start(t, testissuer.Config{CacheControl: "max-age=60"})
 		told := make(chan jwkscache.FetchDone, 100)
 		trace := &validator.Trace{Keys: &jwkscache.Trace{FetchDone: func(_ string, done jwkscache.FetchDone) { told <- done }}}
 		v, ctx := trusting(t, trace, issuer), t.Context()
@@ -173,28 +170,28 @@ func TestCacheStormWithdrawn(t *testing.T) {
 	})
 }
 
-// TestCacheStormReconfigured (R-CL-18, R-OP-08): once ForgetTenant has returned, no
-// token is accepted by what Tenants said before.
+// TestCacheStormReconfigured (R-CL-18, R-OP-08): once ForgetIssuer has returned, no
+// token is accepted by what ResolveIssuer said before.
 func TestCacheStormReconfigured(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		v, d := withTenants(t, 0)
-		other := tenantOf(tenantA, tenantKeys, "https://other.example.com")
-		storm(at(0), t, v, []validator.Presentation{ofTenant(tenantA)}, func(enter func(phase)) {
+		v, d := resolvingTwo(t, 0)
+		other := resolvedTo(resolvedA, resolvedKeys, "https://other.example.com")
+		storm(at(0), t, v, []validator.Presentation{ofResolved(resolvedA)}, func(enter func(phase)) {
 			for n := range 6 {
 				enter(accepted)
 				advance(stormPhase)
 				enter(changing)
 				if n%2 == 0 {
-					d.set(tenantA, other)
+					d.set(resolvedA, other)
 				} else {
-					d.set(tenantA, nil)
+					d.set(resolvedA, nil)
 				}
-				v.ForgetTenant(tenantA)
+				v.ForgetIssuer(resolvedA)
 				enter(refused)
 				advance(stormPhase)
 				enter(changing)
-				d.set(tenantA, tenantOf(tenantA, tenantKeys, testAudience))
-				v.ForgetTenant(tenantA)
+				d.set(resolvedA, resolvedTo(resolvedA, resolvedKeys, testAudience))
+				v.ForgetIssuer(resolvedA)
 			}
 		})
 	})
@@ -207,7 +204,7 @@ func TestCacheStormExpires(t *testing.T) {
 		config.Leeway.Expiry = validator.NoLeeway // so that nothing but hits comes to the edge
 		exp := time.Now().Add(time.Minute)
 		token := baseClaims.with("iat", fmt.Sprint(time.Now().Unix())).with("exp", fmt.Sprint(exp.Unix()))
-		storm(t.Context(), t, newValidator(t, config), []validator.Presentation{bearer(testKey.token(token))}, func(enter func(phase)) {
+		storm(t.Context(), t, issuertest.Validator(t, config), []validator.Presentation{bearer(testKey.token(token))}, func(enter func(phase)) {
 			advance(time.Minute - stormPhase)
 			enter(accepted)
 			advance(stormPhase - time.Millisecond)

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/testissuer"
 	"github.com/sallyport-auth/sallyport/validator"
@@ -55,7 +56,7 @@ func cached(ctx context.Context, t *testing.T, v *validator.Validator, p validat
 func TestCacheHit(t *testing.T) {
 	config := baseConfig()
 	config.Issuers[0].Keys = keysOf(testKey, ec256Key(), rsaSigner(jose.RS256, "rs256"))
-	v, ctx := newValidator(t, config), at(0)
+	v, ctx := issuertest.Validator(t, config), at(0)
 	seen := map[*validator.Token]bool{}
 	for _, text := range []string{
 		testKey.token(baseClaims), testKey.token(baseClaims.with("jti", `"jti-0002"`)), ec256Key().token(baseClaims),
@@ -71,12 +72,12 @@ func TestCacheHit(t *testing.T) {
 			t.Errorf("%v allocations", n)
 		}
 	}
-	if n, _ := validator.Kept(v); n != len(seen) {
+	if n, _ := validator.CacheSize(v); n != len(seen) {
 		t.Errorf("%d tokens are kept, want %d", n, len(seen))
 	}
 	// What one Validator has verified means nothing to another.
 	p := bearer(testKey.token(baseClaims))
-	if accepts(ctx, t, newValidator(t, config), p) == accepts(ctx, t, v, p) {
+	if accepts(ctx, t, issuertest.Validator(t, config), p) == accepts(ctx, t, v, p) {
 		t.Error("two validators share a verdict")
 	}
 }
@@ -85,7 +86,7 @@ func TestCacheHit(t *testing.T) {
 func TestCacheOff(t *testing.T) {
 	config := baseConfig()
 	config.Cache.Off = true
-	v, p := newValidator(t, config), bearer(testKey.token(baseClaims))
+	v, p := issuertest.Validator(t, config), bearer(testKey.token(baseClaims))
 	first := accepts(at(0), t, v, p)
 	if accepts(at(0), t, v, p) == first {
 		t.Error("it is not verified again")
@@ -100,7 +101,7 @@ func TestCacheOff(t *testing.T) {
 func TestCacheSpelling(t *testing.T) {
 	off := baseConfig()
 	off.Cache.Off = true
-	v, plain, ctx := newValidator(t, baseConfig()), newValidator(t, off), at(0)
+	v, plain, ctx := issuertest.Validator(t, baseConfig()), issuertest.Validator(t, off), at(0)
 	text := testKey.token(baseClaims)
 	token := cached(ctx, t, v, bearer(text))
 	last := strings.LastIndexByte(text, '.')
@@ -129,7 +130,7 @@ func TestCacheSpelling(t *testing.T) {
 	if accepts(ctx, t, v, bearer(text)) != token {
 		t.Error("the token is verified again")
 	}
-	if n, _ := validator.Kept(v); n != 1 {
+	if n, _ := validator.CacheSize(v); n != 1 {
 		t.Errorf("%d tokens are kept", n)
 	}
 }
@@ -140,14 +141,14 @@ func TestCacheOtherSignature(t *testing.T) {
 	key := ec256Key()
 	config := baseConfig()
 	config.Issuers[0].Keys = keysOf(key)
-	v, ctx := newValidator(t, config), at(0)
+	v, ctx := issuertest.Validator(t, config), at(0)
 	text := key.token(baseClaims)
 	signed, encoded := text[:strings.LastIndexByte(text, '.')], text[strings.LastIndexByte(text, '.')+1:]
 	signature, err := base64.RawURLEncoding.DecodeString(encoded)
 	if err != nil {
 		t.Fatal(err)
 	}
-	private, _ := key.key.(*ecdsa.PrivateKey)
+	private, _ := key.Private.(*ecdsa.PrivateKey)
 	s := new(big.Int).SetBytes(signature[32:])
 	s.Sub(private.Params().N, s).FillBytes(signature[32:])
 	seen := map[*validator.Token]bool{cached(ctx, t, v, bearer(text)): true}
@@ -171,7 +172,7 @@ func TestCacheExpiry(t *testing.T) {
 		t.Run(configured.String(), func(t *testing.T) {
 			config := baseConfig()
 			config.Leeway.Expiry = configured
-			v, p := newValidator(t, config), bearer(testKey.token(baseClaims))
+			v, p := issuertest.Validator(t, config), bearer(testKey.token(baseClaims))
 			token := cached(at(0), t, v, p)
 			if accepts(at(exp-1), t, v, p) != token {
 				t.Error("verified again before exp")
@@ -181,14 +182,14 @@ func TestCacheExpiry(t *testing.T) {
 				if second := accepts(at(exp+leeway-1), t, v, p); first == token || second == token || first == second {
 					t.Error("not verified again on the leeway")
 				}
-				if n, _ := validator.Kept(v); n != 0 {
+				if n, _ := validator.CacheSize(v); n != 0 {
 					t.Error("a token is kept on the leeway")
 				}
 				token = cached(at(exp-1), t, v, p) // a clock that goes back
 			}
 			refuses(at(exp+leeway), t, v, p, validator.Expired)
 			refuses(at(1000*time.Hour), t, v, p, validator.Expired)
-			if n, _ := validator.Kept(v); n != 0 {
+			if n, _ := validator.CacheSize(v); n != 0 {
 				t.Error("an expired token is kept")
 			}
 			if accepts(at(exp-1), t, v, p) == token {
@@ -201,8 +202,7 @@ func TestCacheExpiry(t *testing.T) {
 // TestCacheExpiryByTheClock is TestCacheExpiry by time that passes (R-CL-06).
 func TestCacheExpiryByTheClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		issuer := startIssuer(t, "")
-		defer issuer.Close()
+		issuer := issuertest.New(t)
 		v, ctx := trusting(t, nil, issuer), t.Context()
 		p := bearer(issuer.Sign(testissuer.Token{Lifetime: 2 * time.Minute}))
 		token := cached(ctx, t, v, p)
@@ -227,7 +227,7 @@ func TestCacheFuture(t *testing.T) {
 	var done validator.ValidateDone
 	config := baseConfig()
 	config.Trace = &validator.Trace{ValidateDone: func(_ context.Context, d validator.ValidateDone) { done = d }}
-	v := newValidator(t, config)
+	v := issuertest.Validator(t, config)
 	for _, claim := range []string{"nbf", "iat", "auth_time"} {
 		t.Run(claim, func(t *testing.T) {
 			p := bearer(testKey.token(baseClaims.with("iat", "0").with(claim, "1700000000")))
@@ -244,13 +244,13 @@ func TestCacheFuture(t *testing.T) {
 	}
 }
 
-// TestCacheAge: a verdict is believed for MaxAge, however often it is used.
+// TestCacheAge: a verdict is believed for TTL, however often it is used.
 func TestCacheAge(t *testing.T) {
 	for configured, age := range map[time.Duration]time.Duration{0: 5 * time.Minute, time.Second: time.Second, time.Hour: time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
 			config := baseConfig()
-			config.Cache.MaxAge = configured
-			v, ctx := newValidator(t, config), at(0)
+			config.Cache.TTL = configured
+			v, ctx := issuertest.Validator(t, config), at(0)
 			p := bearer(testKey.token(baseClaims))
 			token := cached(ctx, t, v, p)
 			for range 3 {
@@ -275,7 +275,7 @@ func TestCacheAge(t *testing.T) {
 					t.Errorf("%v: verified again at once", age)
 				}
 			}
-			if n, _ := validator.Kept(v); n != 1 {
+			if n, _ := validator.CacheSize(v); n != 1 {
 				t.Errorf("%d tokens are kept", n)
 			}
 		})
@@ -301,7 +301,7 @@ func TestCacheDemands(t *testing.T) {
 			validator.Demands{MaxLifetime: time.Hour - 1},
 			validator.BadClaims,
 		},
-		{"age", baseClaims, validator.Demands{MaxAge: time.Minute}, validator.Demands{MaxAge: time.Minute - 1}, validator.BadClaims},
+		{"age", baseClaims, validator.Demands{MaxTokenAge: time.Minute}, validator.Demands{MaxTokenAge: time.Minute - 1}, validator.BadClaims},
 		{"binding", baseClaims, validator.Demands{}, validator.Demands{SenderConstrained: true}, validator.BindingMismatch},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -318,7 +318,7 @@ func TestCacheDemands(t *testing.T) {
 				}
 			}
 
-			v := newValidator(t, config)
+			v := issuertest.Validator(t, config)
 			token := cached(at(0), t, v, good)
 			told("", token)
 			refuses(at(0), t, v, bad, row.want)
@@ -327,10 +327,10 @@ func TestCacheDemands(t *testing.T) {
 				t.Error("verified again after another route refused it")
 			}
 
-			v = newValidator(t, config)
+			v = issuertest.Validator(t, config)
 			refuses(at(0), t, v, bad, row.want)
 			told(row.want, nil)
-			if n, _ := validator.Kept(v); n != 1 {
+			if n, _ := validator.CacheSize(v); n != 1 {
 				t.Error("the facts are not kept")
 			}
 			refuses(at(0), t, v, bad, row.want)
@@ -343,15 +343,15 @@ func TestCacheDemands(t *testing.T) {
 // TestCacheAgeDemanded (R-CL-11): a token that is kept grows too old for a route,
 // and stays good for others.
 func TestCacheAgeDemanded(t *testing.T) {
-	v := newValidator(t, baseConfig())
+	v := issuertest.Validator(t, baseConfig())
 	p := bearer(testKey.token(baseClaims)) // a minute old
-	p.Demands.MaxAge = 2 * time.Minute
+	p.Demands.MaxTokenAge = 2 * time.Minute
 	token := cached(at(0), t, v, p)
 	if accepts(at(time.Minute), t, v, p) != token {
 		t.Error("verified again")
 	}
 	refuses(at(time.Minute+1), t, v, p, validator.BadClaims)
-	p.Demands.MaxAge = 0
+	p.Demands.MaxTokenAge = 0
 	if accepts(at(time.Minute+1), t, v, p) != token {
 		t.Error("verified again after a route refused it")
 	}
@@ -359,7 +359,7 @@ func TestCacheAgeDemanded(t *testing.T) {
 
 // TestCachePresentation: a hit does not pass over what is judged before it.
 func TestCachePresentation(t *testing.T) {
-	v := newValidator(t, baseConfig())
+	v := issuertest.Validator(t, baseConfig())
 	p := bearer(testKey.token(baseClaims))
 	cached(at(0), t, v, p)
 	p.Scheme = validator.DPoP
@@ -368,10 +368,10 @@ func TestCachePresentation(t *testing.T) {
 	refuses(at(0), t, v, p, validator.NoCredentials)
 }
 
-// TestCacheKeepsNoRefusal: nothing is kept of a token that was refused, so that a
+// TestCacheHasNoRefusal: nothing is kept of a token that was refused, so that a
 // flood of such displaces nothing.
-func TestCacheKeepsNoRefusal(t *testing.T) {
-	v := newValidator(t, baseConfig())
+func TestCacheHasNoRefusal(t *testing.T) {
+	v := issuertest.Validator(t, baseConfig())
 	for name, p := range map[string]validator.Presentation{
 		"bad signature":   bearer(foreignKey.token(baseClaims)),
 		"unknown key":     bearer(edSigner("k2", "another").token(baseClaims)),
@@ -379,7 +379,7 @@ func TestCacheKeepsNoRefusal(t *testing.T) {
 		"expired":         bearer(testKey.token(baseClaims.with("exp", "1600000000"))),
 		"not yet valid":   bearer(testKey.token(baseClaims.with("nbf", "1800000000"))),
 		"wrong audience":  bearer(testKey.token(baseClaims.with("aud", `"https://evil.example"`))),
-		"wrong type":      bearer(testKey.sign(testKey.header().with("typ", `"JWT"`).text(), baseClaims.text())),
+		"wrong type":      bearer(testKey.Sign(testKey.header().with("typ", `"JWT"`).text(), baseClaims.text())),
 		"no subject":      bearer(testKey.token(baseClaims.without("sub"))),
 		"bound":           bearer(testKey.token(baseClaims.with("cnf", `{"jkt":"x"}`))),
 		"no token":        bearer("a.b.c"),
@@ -392,22 +392,22 @@ func TestCacheKeepsNoRefusal(t *testing.T) {
 			}
 		}
 	}
-	if n, bytes := validator.Kept(v); n != 0 || bytes != 0 {
+	if n, bytes := validator.CacheSize(v); n != 0 || bytes != 0 {
 		t.Errorf("%d tokens, %d bytes are kept", n, bytes)
 	}
 }
 
 // cacheFaults are configurations of the cache with one fault each.
 var cacheFaults = map[string]validator.CacheConfig{
-	"Cache.Entries is 63; allowed are 64 to 10000000":                     {Entries: 63},
-	"Cache.Entries is -1; allowed":                                        {Entries: -1},
-	"Cache.Entries is 10000001; allowed":                                  {Entries: 10_000_001},
-	"Cache.Entries is 1; allowed":                                         {Entries: 1, Off: true},
-	"Cache.Bytes is 4194303; allowed are 4194304 to 68719476736, or 0":    {Bytes: 4<<20 - 1},
-	"Cache.Bytes is -1; allowed":                                          {Bytes: -1},
-	"Cache.MaxAge is 999.999999ms; allowed are 1s to 1h0m0s, or 0 for 5m": {MaxAge: time.Second - 1},
-	"Cache.MaxAge is 1h0m0.000000001s; allowed":                           {MaxAge: time.Hour + 1},
-	"Cache.MaxAge is -1ns; allowed":                                       {MaxAge: -1},
+	"Cache.Entries is 63; give 64 to 10000000":                  {Entries: 63},
+	"Cache.Entries is -1; give":                                 {Entries: -1},
+	"Cache.Entries is 10000001; give":                           {Entries: 10_000_001},
+	"Cache.Entries is 1; give":                                  {Entries: 1, Off: true},
+	"Cache.Bytes is 4194303; give 4194304 to 68719476736, or 0": {Bytes: 4<<20 - 1},
+	"Cache.Bytes is -1; give":                                   {Bytes: -1},
+	"Cache.TTL is 999.999999ms; give 1s to 1h0m0s, or 0 for 5m": {TTL: time.Second - 1},
+	"Cache.TTL is 1h0m0.000000001s; give":                       {TTL: time.Hour + 1},
+	"Cache.TTL is -1ns; give":                                   {TTL: -1},
 }
 
 // TestCacheFaults (R-OP-01): each fault is told, and all at once.
@@ -422,7 +422,7 @@ func TestCacheFaults(t *testing.T) {
 	}
 	if largest := int64(64 << 30); math.MaxInt > largest { // not on 32 bits
 		config.Cache = validator.CacheConfig{Bytes: int(largest) + 1}
-		if _, err := validator.New(config); err == nil || !strings.HasPrefix(err.Error(), "validator: Cache.Bytes is 68719476737; allowed") {
+		if _, err := validator.New(config); err == nil || !strings.HasPrefix(err.Error(), "validator: Cache.Bytes is 68719476737; give") {
 			t.Errorf("%v", err)
 		}
 		config.Cache.Bytes = int(largest)
@@ -430,14 +430,14 @@ func TestCacheFaults(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	config.Cache = validator.CacheConfig{Entries: 63, Bytes: 1, MaxAge: 1}
+	config.Cache = validator.CacheConfig{Entries: 63, Bytes: 1, TTL: 1}
 	config.MaxTokenBytes = 1
 	if _, err := validator.New(config); err == nil || len(strings.Split(err.Error(), "\n")) != 4 {
 		t.Errorf("%v, want four faults", err)
 	}
 	config.MaxTokenBytes = 0
 	for _, cache := range []validator.CacheConfig{
-		{}, {Off: true}, {Entries: 64, Bytes: 4 << 20, MaxAge: time.Second}, {Entries: 100_000, MaxAge: time.Hour},
+		{}, {Off: true}, {Entries: 64, Bytes: 4 << 20, TTL: time.Second}, {Entries: 100_000, TTL: time.Hour},
 	} {
 		config.Cache = cache
 		if _, err := validator.New(config); err != nil {

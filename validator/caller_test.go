@@ -3,6 +3,7 @@ package validator_test
 import (
 	"testing"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -32,7 +33,7 @@ func TestMultiFactor(t *testing.T) {
 			if row.amr != "" {
 				claims = claims.with("amr", row.amr)
 			}
-			token := cached(at(0), t, newValidator(t, config), bearer(testKey.token(claims)))
+			token := cached(at(0), t, issuertest.Validator(t, config), bearer(testKey.token(claims)))
 			if token.MultiFactor() != row.want {
 				t.Errorf("MultiFactor is %t", token.MultiFactor())
 			}
@@ -40,5 +41,5 @@ func TestMultiFactor(t *testing.T) {
 	}
 	config := baseConfig()
 	config.Issuers[0].MultiFactor = []string{"mfa"}
-	expect(t, newValidator(t, config), bearer(testKey.token(baseClaims.with("amr", `"mfa"`))), 0, validator.BadClaims, "wrong JSON type")
+	expect(t, issuertest.Validator(t, config), bearer(testKey.token(baseClaims.with("amr", `"mfa"`))), 0, validator.BadClaims, "wrong JSON type")
 }

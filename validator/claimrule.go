@@ -1,12 +1,8 @@
 package validator
 
 import (
-	"errors"
-	"fmt"
-	"slices"
-	"time"
-
-	"github.com/sallyport-auth/sallyport/internal/clock"
+	jwtclaims "github.com/sallyport-auth/sallyport/internal/claims"
+	"github.com/sallyport-auth/sallyport/internal/fault"
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
 )
 
@@ -31,42 +27,44 @@ type ClaimRule struct {
 	Equals string
 }
 
-// Err tells what is wrong with r, or is nil. No token satisfies a rule with a
-// fault, and [New] refuses it.
+// Err returns the faults of r, which are of type [Fault], or nil. No token satisfies
+// a rule with a fault, and [New] refuses it.
 func (r ClaimRule) Err() error {
-	if fault := r.fault(); fault != "" {
-		return errors.New("validator: ClaimRule" + fault)
-	}
-	return nil
+	f := fault.In("validator")
+	r.check(f)
+	return f.Err()
 }
 
-// fault is what is wrong, to be put behind a field's name, or "".
-func (r ClaimRule) fault() string {
+// check adds the fault of r, if it has one.
+func (r ClaimRule) check(f fault.List) {
 	switch {
 	case r.Name == "":
-		return ": Name is empty"
+		f.At("Name").Add("is empty", "name the claim")
 	case r.Type > ClaimBoolean:
-		return fmt.Sprintf(" %q: Type %d does not exist", r.Name, r.Type)
+		f.At("Type").Addf("take ClaimString, ClaimStrings or ClaimBoolean", "%d does not exist", r.Type)
 	case r.Type == ClaimBoolean && r.Equals != "true" && r.Equals != "false":
-		return fmt.Sprintf(" %q: Equals of a boolean is \"true\" or \"false\"", r.Name)
-	default:
-		return ""
+		f.At("Equals").Addf(`give "true" or "false"`, "%q is not a value of the boolean claim %q", r.Equals, r.Name)
 	}
 }
 
-func checkRules(rules []ClaimRule, field string, f *faults) {
+// isValid reports whether r has no fault. It allocates nothing.
+func (r ClaimRule) isValid() bool {
+	return r.Name != "" && r.Type <= ClaimBoolean && (r.Type != ClaimBoolean || r.Equals == "true" || r.Equals == "false")
+}
+
+// checkRules adds the faults of each rule.
+func checkRules(rules []ClaimRule, f fault.List) {
 	for i := range rules {
-		if fault := rules[i].fault(); fault != "" {
-			f.addf("%s[%d]%s", field, i, fault)
-		}
+		rules[i].check(f.Atf("[%d]", i))
 	}
 }
 
-// holds reports whether the claim is as the rule says.
+// holds reports whether the claims have one as the rule says.
 func (r ClaimRule) holds(members []strictjson.Member) bool {
-	return r.admits(lookup(members, r.Name))
+	return r.admits(jwtclaims.Lookup(members, r.Name))
 }
 
+// admits reports whether v, the value of the claim, is as the rule says.
 func (r ClaimRule) admits(v strictjson.Value) bool {
 	switch r.Type {
 	case ClaimString:
@@ -87,54 +85,4 @@ func (r ClaimRule) admits(v strictjson.Value) bool {
 	default:
 		return false
 	}
-}
-
-var errRule = refusal(BadClaims, "a claim that the issuer's configuration declares is missing or not as declared")
-
-// judgeRules judges the claims that the configuration declares (R-CL-14).
-func (is *issuer) judgeRules(members []strictjson.Member) *Error {
-	for i := range is.claims {
-		if !is.claims[i].holds(members) {
-			return errRule
-		}
-	}
-	return nil
-}
-
-// Satisfies reports whether the token has a claim as rule says: at its top
-// level, of that JSON type, with that value. It reads the payload anew, which
-// takes about a microsecond and no memory.
-func (t *Token) Satisfies(rule ClaimRule) bool {
-	return rule.fault() == "" && rule.admits(t.claim(rule.Name))
-}
-
-// Date is the time in a claim at the top level of the token, whatever its name,
-// and whether it is there as a NumericDate (RFC 7519 §2) from 0 to 2^53. Whether
-// it lies in the past or ahead is not checked. It costs what
-// [Token.Satisfies] does.
-func (t *Token) Date(claim string) (time.Time, bool) {
-	date, ok := clock.NumericDate(t.claim(claim).Raw())
-	if !ok {
-		return time.Time{}, false
-	}
-	return date, true
-}
-
-// claim is a claim of the payload that was verified, or an absent value.
-func (t *Token) claim(name string) strictjson.Value {
-	if t == nil || t.facts == nil {
-		return strictjson.Value{}
-	}
-	var stack [24]strictjson.Member
-	members, _ := strictjson.ParseObject((*t.facts).payload, strictjson.TokenLimits, stack[:0]) // parsed before, so it is no error
-	return lookup(members, name)
-}
-
-// lookup is the value of a member, or an absent one.
-func lookup(members []strictjson.Member, name string) strictjson.Value {
-	i := slices.IndexFunc(members, func(m strictjson.Member) bool { return m.Name == name })
-	if i < 0 {
-		return strictjson.Value{}
-	}
-	return members[i].Value
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -53,7 +54,7 @@ func TestClaimRules(t *testing.T) {
 			[]string{`true`, `"false"`, `0`, `null`, `""`, `[]`},
 		},
 	} {
-		plain := newValidator(t, baseConfig())
+		plain := issuertest.Validator(t, baseConfig())
 		for _, raw := range row.holds {
 			if token := expect(t, plain, bearer(testKey.token(baseClaims.with("r", raw))), 0, "", ""); !token.Satisfies(row.rule) {
 				t.Errorf("%+v is not satisfied by %s", row.rule, raw)
@@ -74,8 +75,8 @@ func TestClaimRules(t *testing.T) {
 			want  validator.Reason
 			cause string
 		}{
-			{newValidator(t, strict), validator.BadClaims, "configuration declares"},
-			{newValidator(t, legacy), validator.WrongType, "marker"},
+			{issuertest.Validator(t, strict), validator.BadClaims, "configuration declares"},
+			{issuertest.Validator(t, legacy), validator.WrongType, "marker"},
 		} {
 			for _, raw := range row.holds {
 				expect(t, of.v, bearer(testKey.token(baseClaims.with("r", raw))), 0, "", "")
@@ -104,17 +105,17 @@ func each(name string, values []string) []object {
 // even by one that lacks the claim.
 func TestFaultyRules(t *testing.T) {
 	claims := baseClaims.with("", `"x"`).with("a", `"x"`).with("b", `true`)
-	token := expect(t, newValidator(t, baseConfig()), bearer(testKey.token(claims)), 0, "", "")
+	token := expect(t, issuertest.Validator(t, baseConfig()), bearer(testKey.token(claims)), 0, "", "")
 	for _, row := range []struct {
 		rule validator.ClaimRule
 		want string
 	}{
-		{validator.ClaimRule{}, "ClaimRule: Name is empty"},
-		{validator.ClaimRule{Equals: "x"}, "ClaimRule: Name is empty"},
-		{validator.ClaimRule{Name: "a", Type: 3}, `ClaimRule "a": Type 3 does not exist`},
-		{validator.ClaimRule{Name: "b", Type: validator.ClaimBoolean}, `ClaimRule "b": Equals of a boolean`},
-		{validator.ClaimRule{Name: "missing", Type: validator.ClaimBoolean}, `ClaimRule "missing": Equals of a boolean`},
-		{validator.ClaimRule{Name: "b", Type: validator.ClaimBoolean, Equals: "1"}, `Equals of a boolean is "true" or "false"`},
+		{validator.ClaimRule{}, "Name is empty"},
+		{validator.ClaimRule{Equals: "x"}, "Name is empty"},
+		{validator.ClaimRule{Name: "a", Type: 3}, "Type 3 does not exist"},
+		{validator.ClaimRule{Name: "b", Type: validator.ClaimBoolean}, `Equals "" is not a value of the boolean claim "b"`},
+		{validator.ClaimRule{Name: "missing", Type: validator.ClaimBoolean}, `Equals "" is not a value of the boolean claim "missing"`},
+		{validator.ClaimRule{Name: "b", Type: validator.ClaimBoolean, Equals: "1"}, `Equals "1" is not a value of the boolean claim "b"; give "true" or "false"`},
 	} {
 		if err := row.rule.Err(); err == nil || !strings.HasPrefix(err.Error(), "validator: ") || !strings.Contains(err.Error(), row.want) {
 			t.Errorf("%+v: %v, want %s", row.rule, err, row.want)
@@ -136,7 +137,7 @@ func TestFaultyRules(t *testing.T) {
 
 // TestDate (R-CL-10, R-CL-14): a date of any name is a NumericDate or none.
 func TestDate(t *testing.T) {
-	v := newValidator(t, baseConfig())
+	v := issuertest.Validator(t, baseConfig())
 	for raw, want := range map[string]time.Time{
 		`1700000000`: time.Unix(1700000000, 0), `1700000000.5`: time.Unix(1700000000, 5e8), `1.7e9`: time.Unix(1700000000, 0),
 		`0`: time.Unix(0, 0), `9007199254740992`: time.Unix(1<<53, 0),
@@ -166,7 +167,7 @@ func TestQuestionsTakeNoMemory(t *testing.T) {
 	config := baseConfig()
 	config.Issuers[0].Mappings = validator.KeycloakMappings("api")
 	claims := fullClaims.with("realm_access", `{"roles":["a","b"]}`).with("member", `true`)
-	token := expect(t, newValidator(t, config), bearer(testKey.token(claims)), 0, "", "")
+	token := expect(t, issuertest.Validator(t, config), bearer(testKey.token(claims)), 0, "", "")
 	rules := rules{{Name: "tenant"}, {Name: "roles", Type: validator.ClaimStrings, Equals: "b"}, {Name: "member", Type: validator.ClaimBoolean, Equals: "true"}}
 	n := testing.AllocsPerRun(100, func() {
 		_, dated := token.Date("nbf")

@@ -6,12 +6,13 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
 // TestBase: what all other tests deviate from is accepted.
 func TestBase(t *testing.T) {
-	token := expect(t, newValidator(t, baseConfig()), bearer(testKey.token(baseClaims)), 0, "", "")
+	token := expect(t, issuertest.Validator(t, baseConfig()), bearer(testKey.token(baseClaims)), 0, "", "")
 	if token.Issuer() != testIssuer || token.Subject() != "user-1" || token.ClientID() != "client-1" || token.ID() != "jti-0001" {
 		t.Errorf("token is %v", token)
 	}
@@ -20,7 +21,7 @@ func TestBase(t *testing.T) {
 // TestRequiredClaims deletes each claim that RFC 9068 §2.2 requires, and makes
 // each null (R-AT-10, R-CL-12, R-CL-02, R-CL-03, R-CL-06, R-CL-08).
 func TestRequiredClaims(t *testing.T) {
-	v := newValidator(t, baseConfig())
+	v := issuertest.Validator(t, baseConfig())
 	for _, row := range []struct {
 		name  string
 		want  validator.Reason
@@ -55,7 +56,7 @@ func TestIssuerVariants(t *testing.T) {
 	third := config.Issuers[0]
 	third.URL = "https://\u00e9.example.com" // composed
 	config.Issuers = append(config.Issuers, second, third)
-	v := newValidator(t, config)
+	v := issuertest.Validator(t, config)
 	for _, iss := range []string{
 		`"https://as.example.com"`, `"https:\/\/as.example.com"`, `"\u0068ttps://as.example.com"`, // one string in JSON
 		`"https://as.example.com/tenant"`, `"https://é.example.com"`,
@@ -82,7 +83,7 @@ func TestIssuerVariants(t *testing.T) {
 func TestAudienceForms(t *testing.T) {
 	config := baseConfig()
 	config.Issuers[0].Audiences = []string{testAudience, "api-2"}
-	v := newValidator(t, config)
+	v := issuertest.Validator(t, config)
 	for _, row := range []struct {
 		aud  string
 		want validator.Reason
@@ -125,6 +126,9 @@ func TestAudienceForms(t *testing.T) {
 			}
 		})
 	}
+	for _, aud := range []string{`{"https://api.example.com":true}`, `1`, `true`, `null`} {
+		expect(t, v, bearer(testKey.token(baseClaims.with("aud", aud))), 0, validator.BadClaims, "aud is neither a string nor an array")
+	}
 }
 
 // identifiers are the claims that name something or somebody.
@@ -133,7 +137,7 @@ var identifiers = []string{"sub", "client_id", "azp", "jti", "acr"}
 // TestClaimTypes gives each claim all JSON types but its own: nothing is
 // converted (R-CL-14).
 func TestClaimTypes(t *testing.T) {
-	v := newValidator(t, baseConfig())
+	v := issuertest.Validator(t, baseConfig())
 	notString := []string{`1`, `1.5`, `true`, `false`, `null`, `["user-1"]`, `[]`, `{}`, `{"a":"b"}`}
 	type check struct {
 		claim, raw, cause string
@@ -168,7 +172,7 @@ func TestClaimTypes(t *testing.T) {
 // TestControlCharacters puts a control character into each identifier
 // (R-CL-16).
 func TestControlCharacters(t *testing.T) {
-	v := newValidator(t, baseConfig())
+	v := issuertest.Validator(t, baseConfig())
 	forms := map[string]string{
 		"aud": `["https://api.example.com",%s]`, "amr": `["pwd",%s]`,
 		"act": `{"sub":%s}`, "act of client": `{"client_id":%s}`, "act of issuer": `{"iss":%s}`,
@@ -199,7 +203,7 @@ func TestControlCharacters(t *testing.T) {
 
 // TestScopeGrammar (R-SC-01): scope-token = 1*( %x21 / %x23-5B / %x5D-7E ).
 func TestScopeGrammar(t *testing.T) {
-	v := newValidator(t, baseConfig())
+	v := issuertest.Validator(t, baseConfig())
 	for _, row := range []struct {
 		scope string
 		want  []string // nil: refused
@@ -244,6 +248,9 @@ func TestScopeGrammar(t *testing.T) {
 			}
 		})
 	}
+	for _, scope := range []string{`" "`, `"read "`, `"read  write"`, `"read\twrite"`, `"read \"write\""`, `"réad"`} {
+		expect(t, v, bearer(testKey.token(baseClaims.with("scope", scope))), 0, validator.BadClaims, "scope is not a list of scope tokens")
+	}
 	if token := expect(t, v, bearer(testKey.token(baseClaims.without("scope"))), 0, "", ""); len(token.Scopes()) != 0 {
 		t.Errorf("no scope gives %q", token.Scopes())
 	}
@@ -252,25 +259,25 @@ func TestScopeGrammar(t *testing.T) {
 // TestActor (R-SC-16): the outermost actor only, and nothing but identifiers
 // counts in it.
 func TestActor(t *testing.T) {
-	v := newValidator(t, baseConfig())
+	v := issuertest.Validator(t, baseConfig())
 	for _, row := range []struct {
 		act  string
-		want validator.Actor
+		want validator.Party
 		ok   bool
 	}{
-		{`{}`, validator.Actor{}, true},
-		{`{"sub":"admin"}`, validator.Actor{Subject: "admin"}, true},
-		{`{"iss":"https://i","sub":"s","client_id":"c"}`, validator.Actor{Issuer: "https://i", Subject: "s", ClientID: "c"}, true},
-		{`{"sub":"outer","act":{"sub":"inner","iss":"x","client_id":"y"}}`, validator.Actor{Subject: "outer"}, true},
-		{`{"act":{"sub":"inner"}}`, validator.Actor{}, true},
-		{`{"sub":"s","act":"history is not read"}`, validator.Actor{Subject: "s"}, true},
-		{`{"sub":"s","exp":1,"nbf":9999999999,"aud":"other","scope":"a  b","cnf":{"jkt":"x"},"SUB":1}`, validator.Actor{Subject: "s"}, true},
-		{`{"sub":1}`, validator.Actor{}, false},
-		{`{"sub":""}`, validator.Actor{}, false},
-		{`{"sub":null}`, validator.Actor{}, false},
-		{`{"iss":["a"]}`, validator.Actor{}, false},
-		{`{"client_id":{}}`, validator.Actor{}, false},
-		{`{"sub":"good","client_id":true}`, validator.Actor{}, false},
+		{`{}`, validator.Party{}, true},
+		{`{"sub":"admin"}`, validator.Party{Subject: "admin"}, true},
+		{`{"iss":"https://i","sub":"s","client_id":"c"}`, validator.Party{Issuer: "https://i", Subject: "s", ClientID: "c"}, true},
+		{`{"sub":"outer","act":{"sub":"inner","iss":"x","client_id":"y"}}`, validator.Party{Subject: "outer"}, true},
+		{`{"act":{"sub":"inner"}}`, validator.Party{}, true},
+		{`{"sub":"s","act":"history is not read"}`, validator.Party{Subject: "s"}, true},
+		{`{"sub":"s","exp":1,"nbf":9999999999,"aud":"other","scope":"a  b","cnf":{"jkt":"x"},"SUB":1}`, validator.Party{Subject: "s"}, true},
+		{`{"sub":1}`, validator.Party{}, false},
+		{`{"sub":""}`, validator.Party{}, false},
+		{`{"sub":null}`, validator.Party{}, false},
+		{`{"iss":["a"]}`, validator.Party{}, false},
+		{`{"client_id":{}}`, validator.Party{}, false},
+		{`{"sub":"good","client_id":true}`, validator.Party{}, false},
 	} {
 		t.Run(row.act, func(t *testing.T) {
 			want := validator.BadClaims
@@ -299,7 +306,7 @@ func TestActor(t *testing.T) {
 // TestUnknownClaims are ignored, and so are names that differ in case
 // (R-CL-14, R-JS-16).
 func TestUnknownClaims(t *testing.T) {
-	v := newValidator(t, baseConfig())
+	v := issuertest.Validator(t, baseConfig())
 	claims := baseClaims
 	for _, name := range []string{"EXP", "Exp", "ISS", "Sub", "AUD", "NBF", "Scope", "CNF", "x5t#S256", "", "unknown", "cnf ", "ſub"} {
 		claims = append(claims, member{name, `[{"a":null}]`})
@@ -318,7 +325,7 @@ func TestUnknownClaims(t *testing.T) {
 // TestReplicatedClaims: iss, sub and aud in the header must be those of the
 // payload (R-CL-15).
 func TestReplicatedClaims(t *testing.T) {
-	v := newValidator(t, baseConfig())
+	v := issuertest.Validator(t, baseConfig())
 	const other = "the header replicates"
 	for _, row := range []struct {
 		name, raw string
@@ -343,14 +350,14 @@ func TestReplicatedClaims(t *testing.T) {
 	} {
 		t.Run(row.name+" "+row.raw, func(t *testing.T) {
 			header := testKey.header().with(row.name, row.raw)
-			expect(t, v, bearer(testKey.sign(header.text(), baseClaims.text())), 0, row.want, other)
+			expect(t, v, bearer(testKey.Sign(header.text(), baseClaims.text())), 0, row.want, other)
 		})
 	}
 	// A replica of a claim that the payload lacks is none.
 	for _, name := range []string{"sub", "aud"} {
 		header := testKey.header().with(name, `"x"`)
-		expect(t, v, bearer(testKey.sign(header.text(), baseClaims.without(name).text())), 0, validator.BadClaims, other)
+		expect(t, v, bearer(testKey.Sign(header.text(), baseClaims.without(name).text())), 0, validator.BadClaims, other)
 	}
 	header := testKey.header().with("iss", `"`+testIssuer+`"`)
-	expect(t, v, bearer(testKey.sign(header.text(), baseClaims.without("iss").text())), 0, validator.UnknownIssuer, "")
+	expect(t, v, bearer(testKey.Sign(header.text(), baseClaims.without("iss").text())), 0, validator.UnknownIssuer, "")
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -42,7 +43,7 @@ type callerRow struct {
 func checkCallers(t *testing.T, config validator.Config, claim string, rule validator.ClaimRule, rows []callerRow) {
 	t.Helper()
 	config.Issuers[0].ClientClaim, config.Issuers[0].ClientOnly = claim, rule
-	v := newValidator(t, config)
+	v := issuertest.Validator(t, config)
 	for _, row := range rows {
 		token := cached(at(0), t, v, bearer(testKey.token(row.claims)))
 		if got := callerOf(t, token); got != row.caller || token.ClientID() != row.client {
@@ -109,6 +110,7 @@ func TestCallerByRFC9068(t *testing.T) {
 			{"Auth0's client", baseClaims.with("sub", `"client-1@clients"`), "client-1", isClient},
 			{"Auth0's other client", baseClaims.with("sub", `"client-2@clients"`), "client-1", isUser},
 			{"Keycloak's client, or a user of that name", baseClaims.with("preferred_username", `"service-account-client-1"`), "client-1", isUnknown},
+			{"a user who is called as the client", baseClaims.with("preferred_username", `"client-1"`), "client-1", isUser},
 			{"Keycloak's user", baseClaims.with("preferred_username", `"service-account-client-2"`), "client-1", isUser},
 		})
 		checkCallers(t, baseConfig(), claim, gtyRule, []callerRow{
@@ -137,6 +139,8 @@ func TestCallerOfLegacyTokens(t *testing.T) {
 		{"no client", legacyClaims, "", isUnknown},
 		{"client_id, user", legacyClaims.with("client_id", `"client-1"`), "client-1", isUser},
 		{"client_id, client", legacyClaims.with("client_id", `"user-1"`), "user-1", isClient},
+		{"client_id beside azp", legacyClaims.with("client_id", `"client-1"`).with("azp", `"client-1"`), "client-1", isUnknown},
+		{"client_id beside appid", legacyClaims.with("client_id", `"client-1"`).with("appid", `"client-1"`), "client-1", isUnknown},
 		{"client_id before cid", oktaUser.with("client_id", `"client-1"`), "client-1", isUser},
 
 		{"Okta, user", oktaUser, "0oa1", isUser},
@@ -241,7 +245,7 @@ func TestClientClaimFaults(t *testing.T) {
 	for _, claim := range []string{"client_id", "cid", "azp", "appid", "app"} {
 		config := legacyConfig()
 		config.Issuers[0].ClientClaim = claim
-		v := newValidator(t, config)
+		v := issuertest.Validator(t, config)
 		for _, value := range []string{`7`, `""`, `null`, `["a"]`, `{}`, `true`} {
 			expect(t, v, bearer(testKey.token(legacyClaims.with(claim, value))), 0, validator.BadClaims, "wrong JSON type, or is an empty string")
 		}
@@ -254,7 +258,7 @@ func TestClientClaimFaults(t *testing.T) {
 	}
 	strict := baseConfig()
 	strict.Issuers[0].ClientClaim = "client_id"
-	expect(t, newValidator(t, strict), bearer(testKey.token(baseClaims.without("client_id"))), 0, validator.BadClaims, "client_id is missing")
+	expect(t, issuertest.Validator(t, strict), bearer(testKey.token(baseClaims.without("client_id"))), 0, validator.BadClaims, "client_id is missing")
 }
 
 // TestClientClaimWarnings names what a configuration leaves to the subject.
@@ -268,7 +272,7 @@ func TestClientClaimWarnings(t *testing.T) {
 	} {
 		config := legacyConfig()
 		config.Issuers[0].ClientClaim, config.Issuers[0].ClientOnly = row.claim, row.rule
-		if all := strings.Join(newValidator(t, config).Warnings(), " "); strings.Contains(all, "there is no ClientOnly") != row.want {
+		if all := strings.Join(issuertest.Validator(t, config).Warnings(), " "); strings.Contains(all, "there is no ClientOnly") != row.want {
 			t.Errorf("%q, %v: %s", row.claim, row.rule, all)
 		}
 	}
@@ -287,7 +291,7 @@ func TestOktaConfiguration(t *testing.T) {
 		Mappings:    validator.OktaMappings(),
 	}
 	issuer.Keys = keysOf(testKey)
-	v := newValidator(t, validator.Config{Issuers: []validator.Issuer{issuer}})
+	v := issuertest.Validator(t, validator.Config{Issuers: []validator.Issuer{issuer}})
 	of := func(claims object) object {
 		return claims.with("iss", `"`+issuer.URL+`"`).with("aud", `"api://default"`)
 	}

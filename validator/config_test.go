@@ -2,13 +2,13 @@ package validator_test
 
 import (
 	"context"
-	"crypto/elliptic"
 	"errors"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/validator"
@@ -17,140 +17,140 @@ import (
 // rules is short for the tables.
 type rules = []validator.ClaimRule
 
-// configFaults are faulty configurations, each with what the error says: the
-// field and the mend.
+// configFaults are configurations with one fault each.
 var configFaults = []struct {
-	name   string
-	change func(*validator.Config)
-	want   []string
+	name    string
+	change  func(*validator.Config)
+	path    string // of the fault
+	problem string // how it begins
 }{
-	{"no issuers", func(c *validator.Config) { c.Issuers = nil }, []string{"Issuers is empty", "list the authorization servers"}},
-	{"empty issuers", func(c *validator.Config) { c.Issuers = []validator.Issuer{} }, []string{"Issuers is empty"}},
+	{"no issuers", func(c *validator.Config) { c.Issuers = nil }, "Issuers", "is empty"},
+	{"empty issuers", func(c *validator.Config) { c.Issuers = []validator.Issuer{} }, "Issuers", "is empty"},
 
-	{"leeway for expiry too long", leeway(60*time.Second+1, 0), []string{"Leeway.Expiry is 1m0.000000001s", "NoLeeway and up to 1m0s"}},
-	{"leeway for expiry negative", leeway(-2, 0), []string{"Leeway.Expiry is -2ns"}},
-	{"leeway for expiry minus a second", leeway(-time.Second, 0), []string{"Leeway.Expiry is -1s"}},
-	{"leeway for the future too long", leeway(0, 60*time.Second+1), []string{"Leeway.Future is 1m0.000000001s", "10s to 1m0s"}},
-	{"leeway for the future too short", leeway(0, 10*time.Second-1), []string{"Leeway.Future is 9.999999999s"}},
-	{"no leeway for the future", leeway(0, validator.NoLeeway), []string{"Leeway.Future is -1ns"}},
+	{"leeway for expiry too long", leeway(60*time.Second+1, 0), "Leeway.Expiry", "is 1m0.000000001s"},
+	{"leeway for expiry negative", leeway(-2, 0), "Leeway.Expiry", "is -2ns"},
+	{"leeway for expiry minus a second", leeway(-time.Second, 0), "Leeway.Expiry", "is -1s"},
+	{"leeway for the future too long", leeway(0, 60*time.Second+1), "Leeway.Future", "is 1m0.000000001s"},
+	{"leeway for the future too short", leeway(0, 10*time.Second-1), "Leeway.Future", "is 9.999999999s"},
+	{"no leeway for the future", leeway(0, validator.NoLeeway), "Leeway.Future", "is -1ns"},
 
-	{"token bytes too few", tokenBytes(1023), []string{"MaxTokenBytes is 1023", "1024 to 1048576, or 0 for 16384"}},
-	{"token bytes too many", tokenBytes(1<<20 + 1), []string{"MaxTokenBytes is 1048577"}},
-	{"token bytes negative", tokenBytes(-1), []string{"MaxTokenBytes is -1"}},
+	{"token bytes too few", tokenBytes(1023), "MaxTokenBytes", "is 1023"},
+	{"token bytes too many", tokenBytes(1<<20 + 1), "MaxTokenBytes", "is 1048577"},
+	{"token bytes negative", tokenBytes(-1), "MaxTokenBytes", "is -1"},
 
-	{"no URL", issuerURL(""), []string{`Issuers[0] "": URL is empty`, "exact iss"}},
-	{"URL without scheme", issuerURL("as.example.com"), []string{`Issuers[0] "as.example.com": URL must be an https URL`}},
-	{"URL without host", issuerURL("https:///path"), []string{"URL must be an https URL with a host"}},
-	{"URL with a port and no host", issuerURL("https://:443"), []string{"URL must be an https URL with a host"}},
-	{"opaque URL", issuerURL("https:as.example.com"), []string{"with a host"}},
-	{"URL with user", issuerURL("https://u@as.example.com"), []string{"without user"}},
-	{"URL with query", issuerURL("https://as.example.com/?a=b"), []string{"without user, query"}},
-	{"URL with empty query", issuerURL("https://as.example.com/?"), []string{"without user, query"}},
-	{"URL with fragment", issuerURL("https://as.example.com/#a"), []string{"query and fragment"}},
-	{"URL with empty fragment", issuerURL("https://as.example.com/#"), []string{"query and fragment"}},
-	{"URL with a line break", issuerURL("https://as.example.com/\n"), []string{"URL must be an https URL"}},
-	{"URL with a C1 control", issuerURL("https://as.example.com/\u0085"), []string{"URL must be an https URL"}},
-	{"URL that does not parse", issuerURL("https://[::1"), []string{"URL must be an https URL"}},
-	{"http", issuerURL("http://as.example.com"), []string{`Issuers[0] "http://as.example.com": URL must be`, "http is for loopback"}},
-	{"http to a private address", issuerURL("http://10.0.0.1"), []string{"URL must be", "http is for loopback"}},
-	{"http to a name that only looks local", issuerURL("http://localhost.example.com"), []string{"URL must be", "http is for loopback"}},
-	{"ftp to loopback", issuerURL("ftp://127.0.0.1"), []string{"URL must be"}},
+	{"no URL", issuerURL(""), "Issuers[0].URL", "is empty"},
+	{"URL without scheme", issuerURL("as.example.com"), "Issuers[0].URL", `"as.example.com" is not an https URL with a host and without user, query and fragment`},
+	{"URL without host", issuerURL("https:///path"), "Issuers[0].URL", `"https:///path" is not an https URL with a host and without user, query and fragment`},
+	{"URL with a port and no host", issuerURL("https://:443"), "Issuers[0].URL", `"https://:443" is not an https URL with a host and without user, query and fragment`},
+	{"opaque URL", issuerURL("https:as.example.com"), "Issuers[0].URL", `"https:as.example.com" is not an https URL with a host and without user, query and fragment`},
+	{"URL with user", issuerURL("https://u@as.example.com"), "Issuers[0].URL", `"https://u@as.example.com" is not an https URL with a host and without user, query and fragment`},
+	{"URL with query", issuerURL("https://as.example.com/?a=b"), "Issuers[0].URL", `"https://as.example.com/?a=b" is not an https URL with a host and without user, query and fragment`},
+	{"URL with empty query", issuerURL("https://as.example.com/?"), "Issuers[0].URL", `"https://as.example.com/?" is not an https URL with a host and without user, query and fragment`},
+	{"URL with fragment", issuerURL("https://as.example.com/#a"), "Issuers[0].URL", `"https://as.example.com/#a" is not an https URL with a host and without user, query and fragment`},
+	{"URL with empty fragment", issuerURL("https://as.example.com/#"), "Issuers[0].URL", `"https://as.example.com/#" is not an https URL with a host and without user, query and fragment`},
+	{"URL with a line break", issuerURL("https://as.example.com/\n"), "Issuers[0].URL", `"https://as.example.com/\n" is not an https URL with a host and without user, query and fragment`},
+	{"URL with a C1 control", issuerURL("https://as.example.com/\u0085"), "Issuers[0].URL", `"https://as.example.com/\u0085" is not an https URL with a host and without user, query and fragment`},
+	{"URL that does not parse", issuerURL("https://[::1"), "Issuers[0].URL", `"https://[::1" is not an https URL with a host and without user, query and fragment`},
+	{"http", issuerURL("http://as.example.com"), "Issuers[0].URL", `"http://as.example.com" is not an https URL with a host and without user, query and fragment`},
+	{"http to a private address", issuerURL("http://10.0.0.1"), "Issuers[0].URL", `"http://10.0.0.1" is not an https URL with a host and without user, query and fragment`},
+	{"http to a name that only looks local", issuerURL("http://localhost.example.com"), "Issuers[0].URL", `"http://localhost.example.com" is not an https URL with a host and without user, query and fragment`},
+	{"ftp to loopback", issuerURL("ftp://127.0.0.1"), "Issuers[0].URL", `"ftp://127.0.0.1" is not an https URL with a host and without user, query and fragment`},
 	{
 		"URL twice", func(c *validator.Config) {
 			c.Issuers[0].Grants = allScopes
 			c.Issuers = append(c.Issuers, c.Issuers[0])
 		},
-		[]string{`Issuers[1] "https://as.example.com": listed twice`, "merge"},
+		"Issuers[1].URL", `"https://as.example.com" is the URL of an earlier issuer too`,
 	},
 
-	{"no audiences", audiences(), []string{`Issuers[0] "https://as.example.com": Audiences is empty`, "list the identifiers"}},
-	{"an empty audience", audiences("a", ""), []string{"Audiences[1] is empty or has control characters"}},
-	{"an audience with a control character", audiences("a\x00"), []string{"Audiences[0] is empty or has control characters"}},
-	{"an audience twice", audiences("a", "b", "a"), []string{`Audiences[2] "a" is listed twice`}},
+	{"no audiences", audiences(), "Issuers[0].Audiences", "is empty"},
+	{"an empty audience", audiences("a", ""), "Issuers[0].Audiences[1]", `"" is empty or has control characters`},
+	{"an audience with a control character", audiences("a\x00"), "Issuers[0].Audiences[0]", `"a\x00" is empty or has control characters`},
+	{"an audience twice", audiences("a", "b", "a"), "Issuers[0].Audiences[2]", `"a" is listed twice`},
 
-	{"empty algorithms", algorithms(), []string{"Algorithms is empty", "leave it nil"}},
-	{"algorithm zero", algorithms(jose.ES256, 0), []string{"Algorithms[1] is not one of package jose's constants"}},
-	{"algorithm out of range", algorithms(jose.EdDSA + 1), []string{"Algorithms[0] is not one of"}},
-	{"algorithm 255", algorithms(255), []string{"Algorithms[0] is not one of"}},
-	{"algorithm twice", algorithms(jose.ES256, jose.RS256, jose.ES256), []string{"Algorithms[2] ES256 is listed twice"}},
+	{"empty algorithms", algorithms(), "Issuers[0].Algorithms", "is empty, which allows none"},
+	{"algorithm zero", algorithms(jose.ES256, 0), "Issuers[0].Algorithms[1]", "0 is not an algorithm"},
+	{"algorithm out of range", algorithms(jose.EdDSA + 1), "Issuers[0].Algorithms[0]", "11 is not an algorithm"},
+	{"algorithm 255", algorithms(255), "Issuers[0].Algorithms[0]", "255 is not an algorithm"},
+	{"algorithm twice", algorithms(jose.ES256, jose.RS256, jose.ES256), "Issuers[0].Algorithms[2]", "ES256 is listed twice"},
 
 	{
 		"keys that are no JWKS", func(c *validator.Config) { c.Issuers[0].Keys = jwkscache.Static([]byte("<html>")) },
-		[]string{`Issuers[0] "https://as.example.com": Keys: `, "not a JWK Set"},
+		"Issuers[0].Keys", "has a document that cannot be used: jose: not a JWK Set",
 	},
-	{"keys from nothing", func(c *validator.Config) { c.Issuers[0].Keys = jwkscache.Static(nil) }, []string{"Keys: ", "not a JWK Set"}},
+	{"keys from nothing", func(c *validator.Config) { c.Issuers[0].Keys = jwkscache.Static(nil) }, "Issuers[0].Keys", "has a document that cannot be used: jose: not a JWK Set"},
 
-	{"unknown profile", func(c *validator.Config) { c.Issuers[0].Profile = 2 }, []string{"Profile 2 does not exist"}},
+	{"unknown profile", func(c *validator.Config) { c.Issuers[0].Profile = 2 }, "Issuers[0].Profile", "2 does not exist"},
 	{
 		"marker with the strict profile", func(c *validator.Config) { c.Issuers[0].Marker = rules{{Name: "token_use"}} },
-		[]string{"Marker is for ProfileLegacy only", "Claims"},
+		"Issuers[0].Marker", "is for the legacy profile only",
 	},
-	{"legacy without marker", marker(), []string{"ProfileLegacy needs a Marker", "access tokens have"}},
+	{"legacy without marker", marker(), "Issuers[0].Marker", "is empty, and the legacy profile needs one"},
 	{
 		"marker that ID tokens have", marker(validator.ClaimRule{Name: "scope"}, validator.ClaimRule{Name: "email"}),
-		[]string{`Marker[1]: the presence of "email"`, "set Equals"},
+		"Issuers[0].Marker[1]", `is satisfied by the presence of "email", which ID tokens have too`,
 	},
-	{"marker with a faulty rule", marker(validator.ClaimRule{}), []string{"Marker[0]: Name is empty"}},
+	{"marker with a faulty rule", marker(validator.ClaimRule{}), "Issuers[0].Marker[0].Name", "is empty"},
 
-	{"rule without name", claimRules(validator.ClaimRule{Name: "a"}, validator.ClaimRule{Equals: "x"}), []string{"Claims[1]: Name is empty"}},
-	{"rule of an unknown type", claimRules(validator.ClaimRule{Name: "a", Type: 3}), []string{`Claims[0] "a": Type 3 does not exist`}},
+	{"rule without name", claimRules(validator.ClaimRule{Name: "a"}, validator.ClaimRule{Equals: "x"}), "Issuers[0].Claims[1].Name", "is empty"},
+	{"rule of an unknown type", claimRules(validator.ClaimRule{Name: "a", Type: 3}), "Issuers[0].Claims[0].Type", "3 does not exist"},
 	{
 		"boolean rule without value", claimRules(validator.ClaimRule{Name: "a", Type: validator.ClaimBoolean}),
-		[]string{`Claims[0] "a": Equals of a boolean is "true" or "false"`},
+		"Issuers[0].Claims[0].Equals", `"" is not a value of the boolean claim "a"`,
 	},
 	{
 		"boolean rule with another value", claimRules(validator.ClaimRule{Name: "a", Type: validator.ClaimBoolean, Equals: "True"}),
-		[]string{`Claims[0] "a": Equals of a boolean`},
+		"Issuers[0].Claims[0].Equals", `"True" is not a value of the boolean claim "a"`,
 	},
 
-	{"a grant that is no scope", issuerWith(func(c *validator.Issuer) { c.Grants = []string{"a", "b c"} }), []string{`Grants[1] "b c" is not a scope token`}},
-	{"an empty grant", issuerWith(func(c *validator.Issuer) { c.Grants = []string{""} }), []string{`Grants[0] "" is not a scope token`}},
-	{"a grant twice", issuerWith(func(c *validator.Issuer) { c.Grants = []string{"a", "b", "a"} }), []string{`Grants[2] "a" is listed twice`}},
+	{"a grant that is no scope", issuerWith(func(c *validator.Issuer) { c.Grants = []string{"a", "b c"} }), "Issuers[0].Grants[1]", `"b c" is not a scope token (RFC 6749 §3.3)`},
+	{"an empty grant", issuerWith(func(c *validator.Issuer) { c.Grants = []string{""} }), "Issuers[0].Grants[0]", `"" is not a scope token (RFC 6749 §3.3)`},
+	{"a grant twice", issuerWith(func(c *validator.Issuer) { c.Grants = []string{"a", "b", "a"} }), "Issuers[0].Grants[2]", `"a" is listed twice`},
 	{
 		"all scopes and another", issuerWith(func(c *validator.Issuer) { c.Grants = []string{"a", validator.AllScopes} }),
-		[]string{"Grants[1] is AllScopes beside others", "give it alone"},
+		"Issuers[0].Grants[1]", `"all scopes" is listed beside others`,
 	},
-	{"an empty role", issuerWith(func(c *validator.Issuer) { c.Roles = []string{"a", ""} }), []string{`Roles[1] "" is not a role`}},
-	{"a role with a control character", issuerWith(func(c *validator.Issuer) { c.Roles = []string{"a\n"} }), []string{`Roles[0] "a\n" is not a role`}},
-	{"a role twice", issuerWith(func(c *validator.Issuer) { c.Roles = []string{"a b", "a b"} }), []string{`Roles[1] "a b" is listed twice`}},
+	{"an empty role", issuerWith(func(c *validator.Issuer) { c.Roles = []string{"a", ""} }), "Issuers[0].Roles[1]", `"" is not a role (not empty, without control characters)`},
+	{"a role with a control character", issuerWith(func(c *validator.Issuer) { c.Roles = []string{"a\n"} }), "Issuers[0].Roles[0]", `"a\n" is not a role (not empty, without control characters)`},
+	{"a role twice", issuerWith(func(c *validator.Issuer) { c.Roles = []string{"a b", "a b"} }), "Issuers[0].Roles[1]", `"a b" is listed twice`},
 	{
 		"all roles and another", issuerWith(func(c *validator.Issuer) { c.Roles = []string{validator.AllRoles, "a"} }),
-		[]string{"Roles[0] is AllRoles beside others", "give it alone"},
+		"Issuers[0].Roles[0]", `"all roles" is listed beside others`,
 	},
-	{"an empty acr value", issuerWith(func(c *validator.Issuer) { c.ACRs = []string{""} }), []string{`ACRs[0] "" is not an acr value`}},
-	{"an acr value with a control character", issuerWith(func(c *validator.Issuer) { c.ACRs = []string{"a", "b\x00"} }), []string{`ACRs[1] "b\x00" is not an acr`}},
-	{"an acr value twice", issuerWith(func(c *validator.Issuer) { c.ACRs = []string{"a", "a"} }), []string{`ACRs[1] "a" is listed twice`}},
+	{"an empty acr value", issuerWith(func(c *validator.Issuer) { c.ACRs = []string{""} }), "Issuers[0].ACRs[0]", `"" is not an acr value (not empty, without control characters)`},
+	{"an acr value with a control character", issuerWith(func(c *validator.Issuer) { c.ACRs = []string{"a", "b\x00"} }), "Issuers[0].ACRs[1]", `"b\x00" is not an acr value (not empty, without control characters)`},
+	{"an acr value twice", issuerWith(func(c *validator.Issuer) { c.ACRs = []string{"a", "a"} }), "Issuers[0].ACRs[1]", `"a" is listed twice`},
 
-	{"mapping without claim", mapping(validator.Mapping{To: validator.ToRole}), []string{"Mappings[1]: Claim is empty", "give the names"}},
-	{"mapping with an empty name", mapping(validator.KeycloakMappings("")[1]), []string{"Mappings[1]: Claim is empty or has an empty name"}},
-	{"mapping to nothing", mapping(validator.Mapping{Claim: []string{"a"}}), []string{"Mappings[1]: To is neither ToScope nor ToRole"}},
-	{"mapping to something else", mapping(validator.Mapping{Claim: []string{"a"}, To: 3}), []string{"Mappings[1]: To is neither"}},
-	{"mapping of no values", mapping(mappedTo(validator.ToRole, map[string][]string{})), []string{"Mappings[1]: Values is empty", "leave it nil"}},
-	{"mapping of an empty value", mapping(mappedTo(validator.ToRole, map[string][]string{"": {"a"}})), []string{`Mappings[1]: Values[""] maps no value`}},
-	{"mapping of a value to nothing", mapping(mappedTo(validator.ToRole, map[string][]string{"a": nil})), []string{`Mappings[1]: Values["a"] maps no value or to nothing`}},
-	{"mapping to no scope", mapping(mappedTo(validator.ToScope, map[string][]string{"a": {"b", "c d"}})), []string{`Values["a"]: "c d" is no scope token`}},
-	{"mapping to no role", mapping(mappedTo(validator.ToRole, map[string][]string{"a": {"b", "c\n"}})), []string{`Values["a"]: "c\n" is no scope token (RFC 6749 §3.3) or no role`}},
-	{"mapping to an empty role", mapping(mappedTo(validator.ToRole, map[string][]string{"a": {""}})), []string{`Values["a"]: "" is no`}},
+	{"mapping without claim", mapping(validator.Mapping{To: validator.ToRole}), "Issuers[0].Mappings[1].Claim", "is empty or has an empty name"},
+	{"mapping with an empty name", mapping(validator.KeycloakMappings("")[1]), "Issuers[0].Mappings[1].Claim", "is empty or has an empty name"},
+	{"mapping to nothing", mapping(validator.Mapping{Claim: []string{"a"}}), "Issuers[0].Mappings[1].To", "0 is neither ToScope nor ToRole"},
+	{"mapping to something else", mapping(validator.Mapping{Claim: []string{"a"}, To: 3}), "Issuers[0].Mappings[1].To", "3 is neither ToScope nor ToRole"},
+	{"mapping of no values", mapping(mappedTo(validator.ToRole, map[string][]string{})), "Issuers[0].Mappings[1].Values", "is empty, which maps nothing"},
+	{"mapping of an empty value", mapping(mappedTo(validator.ToRole, map[string][]string{"": {"a"}})), `Issuers[0].Mappings[1].Values[""]`, "maps an empty value, or maps to nothing"},
+	{"mapping of a value to nothing", mapping(mappedTo(validator.ToRole, map[string][]string{"a": nil})), `Issuers[0].Mappings[1].Values["a"]`, "maps an empty value, or maps to nothing"},
+	{"mapping to no scope", mapping(mappedTo(validator.ToScope, map[string][]string{"a": {"b", "c d"}})), `Issuers[0].Mappings[1].Values["a"][1]`, `"c d" is not a scope token (RFC 6749 §3.3)`},
+	{"mapping to no role", mapping(mappedTo(validator.ToRole, map[string][]string{"a": {"b", "c\n"}})), `Issuers[0].Mappings[1].Values["a"][1]`, `"c\n" is not a role (not empty, without control characters)`},
+	{"mapping to an empty role", mapping(mappedTo(validator.ToRole, map[string][]string{"a": {""}})), `Issuers[0].Mappings[1].Values["a"][0]`, `"" is not a role (not empty, without control characters)`},
 
-	{"tenant fixed and by claim", tenant(validator.TenantRule{Fixed: "a", Claim: "t", Owned: []string{"a"}}), []string{"Tenant has Fixed beside Claim"}},
-	{"tenant fixed and owned", tenant(validator.TenantRule{Fixed: "a", Owned: []string{"a"}}), []string{"Tenant has Fixed beside Claim or Owned"}},
-	{"tenant by claim, none owned", tenant(validator.TenantRule{Claim: "t"}), []string{"Tenant.Owned is empty", `name in "t"`}},
-	{"tenant owned, no claim", tenant(validator.TenantRule{Owned: []string{"a"}}), []string{"Tenant.Claim is empty"}},
-	{"tenant fixed with a control character", tenant(validator.TenantRule{Fixed: "a\n"}), []string{"Tenant.Fixed has control characters"}},
-	{"tenant owned and empty", tenant(validator.TenantRule{Claim: "t", Owned: []string{"a", ""}}), []string{"Tenant.Owned[1] is empty or has"}},
-	{"tenant owned with a control character", tenant(validator.TenantRule{Claim: "t", Owned: []string{"a\x00"}}), []string{"Tenant.Owned[0] is empty or has"}},
-	{"tenant owned twice", tenant(validator.TenantRule{Claim: "t", Owned: []string{"a", "b", "a"}}), []string{`Tenant.Owned[2] "a" is listed twice`}},
+	{"tenant fixed and by claim", tenant(validator.TenantRule{Fixed: "a", Claim: "t", Owned: []string{"a"}}), "Issuers[0].Tenant", "has Fixed beside Claim or Owned"},
+	{"tenant fixed and owned", tenant(validator.TenantRule{Fixed: "a", Owned: []string{"a"}}), "Issuers[0].Tenant", "has Fixed beside Claim or Owned"},
+	{"tenant by claim, none owned", tenant(validator.TenantRule{Claim: "t"}), "Issuers[0].Tenant.Owned", `is empty, and the claim "t" names a tenant`},
+	{"tenant owned, no claim", tenant(validator.TenantRule{Owned: []string{"a"}}), "Issuers[0].Tenant.Claim", "is empty, and Owned is not"},
+	{"tenant fixed with a control character", tenant(validator.TenantRule{Fixed: "a\n"}), "Issuers[0].Tenant.Fixed", `"a\n" has control characters`},
+	{"tenant owned and empty", tenant(validator.TenantRule{Claim: "t", Owned: []string{"a", ""}}), "Issuers[0].Tenant.Owned[1]", `"" is empty or has control characters`},
+	{"tenant owned with a control character", tenant(validator.TenantRule{Claim: "t", Owned: []string{"a\x00"}}), "Issuers[0].Tenant.Owned[0]", `"a\x00" is empty or has control characters`},
+	{"tenant owned twice", tenant(validator.TenantRule{Claim: "t", Owned: []string{"a", "b", "a"}}), "Issuers[0].Tenant.Owned[2]", `"a" is listed twice`},
 
-	{"client-only rule without name", clientOnly(validator.ClaimRule{Equals: "a"}), []string{"ClientOnly: Name is empty"}},
-	{"client-only rule of an unknown type", clientOnly(validator.ClaimRule{Name: "a", Type: 3}), []string{`ClientOnly "a": Type 3`}},
-	{"a client claim with the strict profile", issuerWith(func(c *validator.Issuer) { c.ClientClaim = "azp" }), []string{`ClientClaim "azp" is for ProfileLegacy only`}},
-	{"a client claim with a control character", issuerWith(func(c *validator.Issuer) { c.ClientClaim = "a\n" }), []string{`ClientClaim "a\n" is a claim with another`}},
-	{"sub as client claim", legacyWith(func(c *validator.Issuer) { c.ClientClaim = "sub" }), []string{`ClientClaim "sub" is a claim with another meaning`}},
-	{"aud as client claim", legacyWith(func(c *validator.Issuer) { c.ClientClaim = "aud" }), []string{`ClientClaim "aud" is a claim with another meaning`}},
-	{"empty multi-factor", issuerWith(func(c *validator.Issuer) { c.MultiFactor = []string{} }), []string{"MultiFactor is empty", "leave it nil"}},
-	{"an empty multi-factor value", issuerWith(func(c *validator.Issuer) { c.MultiFactor = []string{"mfa", ""} }), []string{"MultiFactor[1] is empty or has"}},
-	{"a multi-factor value with a control character", issuerWith(func(c *validator.Issuer) { c.MultiFactor = []string{"m\n"} }), []string{"MultiFactor[0] is empty or has"}},
-	{"a multi-factor value twice", issuerWith(func(c *validator.Issuer) { c.MultiFactor = []string{"mfa", "mfa"} }), []string{`MultiFactor[1] "mfa" is listed twice`}},
+	{"client-only rule without name", clientOnly(validator.ClaimRule{Equals: "a"}), "Issuers[0].ClientOnly.Name", "is empty"},
+	{"client-only rule of an unknown type", clientOnly(validator.ClaimRule{Name: "a", Type: 3}), "Issuers[0].ClientOnly.Type", "3 does not exist"},
+	{"a client claim with the strict profile", issuerWith(func(c *validator.Issuer) { c.ClientClaim = "azp" }), "Issuers[0].ClientClaim", `"azp" is for ProfileLegacy only`},
+	{"a client claim with a control character", issuerWith(func(c *validator.Issuer) { c.ClientClaim = "a\n" }), "Issuers[0].ClientClaim", `"a\n" is a claim with another meaning, or has control characters`},
+	{"sub as client claim", legacyWith(func(c *validator.Issuer) { c.ClientClaim = "sub" }), "Issuers[0].ClientClaim", `"sub" is a claim with another meaning, or has control characters`},
+	{"aud as client claim", legacyWith(func(c *validator.Issuer) { c.ClientClaim = "aud" }), "Issuers[0].ClientClaim", `"aud" is a claim with another meaning, or has control characters`},
+	{"empty multi-factor", issuerWith(func(c *validator.Issuer) { c.MultiFactor = []string{} }), "Issuers[0].MultiFactor", "is empty"},
+	{"an empty multi-factor value", issuerWith(func(c *validator.Issuer) { c.MultiFactor = []string{"mfa", ""} }), "Issuers[0].MultiFactor[1]", `"" is empty or has control characters`},
+	{"a multi-factor value with a control character", issuerWith(func(c *validator.Issuer) { c.MultiFactor = []string{"m\n"} }), "Issuers[0].MultiFactor[0]", `"m\n" is empty or has control characters`},
+	{"a multi-factor value twice", issuerWith(func(c *validator.Issuer) { c.MultiFactor = []string{"mfa", "mfa"} }), "Issuers[0].MultiFactor[1]", `"mfa" is listed twice`},
 }
 
 func issuerWith(change func(*validator.Issuer)) func(*validator.Config) {
@@ -225,16 +225,15 @@ func TestConfigFaults(t *testing.T) {
 			if v != nil || err == nil {
 				t.Fatalf("accepted: %v", err)
 			}
-			if n := len(strings.Split(err.Error(), "\n")); n != 1 {
-				t.Errorf("%d faults, want 1: %v", n, err)
+			faults := validator.Faults(err)
+			if len(faults) != 1 {
+				t.Fatalf("%d faults, want 1: %v", len(faults), err)
 			}
-			if !strings.HasPrefix(err.Error(), "validator: ") {
-				t.Errorf("the error does not say whose it is: %v", err)
+			if f := faults[0]; f.Path != row.path || !strings.HasPrefix(f.Problem, row.problem) || f.Mend == "" {
+				t.Errorf("fault %q: %q; %q\nwant  %q: %q and a mend", f.Path, f.Problem, f.Mend, row.path, row.problem)
 			}
-			for _, want := range row.want {
-				if !strings.Contains(err.Error(), want) {
-					t.Errorf("the error does not say %q: %v", want, err)
-				}
+			if !strings.HasPrefix(err.Error(), "validator: "+row.path+" ") {
+				t.Errorf("the error is %q", err)
 			}
 		})
 	}
@@ -261,25 +260,20 @@ func TestConfigAllFaults(t *testing.T) {
 	if err == nil {
 		t.Fatal("accepted")
 	}
+	var got []string
+	for _, f := range validator.Faults(err) {
+		got = append(got, f.Path)
+	}
+	slices.Sort(got)
 	want := []string{
-		"Leeway.Expiry is 1h0m0s", "Leeway.Future is 1h0m0s", "MaxTokenBytes is 1",
-		`Issuers[0] "": URL is empty`, `Issuers[0] "": Audiences is empty`, `Issuers[0] "": Algorithms is empty`,
-		`Issuers[0] "": ProfileLegacy needs`,
-		`Issuers[1] "http://as.example.com": URL must be`, "Audiences[0] is empty", `Audiences[2] "a" is listed twice`,
-		"Algorithms[0] is not", "Algorithms[2] ES256 is listed twice", `Issuers[1] "http://as.example.com": Keys: `,
-		"Profile 9 does not exist", "Claims[0]: Name is empty", `Claims[1] "a": Type 9`,
-		`Issuers[2] "http://as.example.com": listed twice`, `Issuers[2] "http://as.example.com": URL must be`,
-		`Issuers[2] "http://as.example.com": Marker is for ProfileLegacy only`,
-		`Issuers[0] "": Grants is nil`, `Issuers[1] "http://as.example.com": Grants is nil`, `Issuers[2] "http://as.example.com": Grants is nil`,
+		"Issuers[0].Algorithms", "Issuers[0].Audiences", "Issuers[0].Grants", "Issuers[0].Marker", "Issuers[0].URL",
+		"Issuers[1].Algorithms[0]", "Issuers[1].Algorithms[2]", "Issuers[1].Audiences[0]", "Issuers[1].Audiences[2]",
+		"Issuers[1].Claims[0].Name", "Issuers[1].Claims[1].Type", "Issuers[1].Grants", "Issuers[1].Keys", "Issuers[1].Profile", "Issuers[1].URL",
+		"Issuers[2].Grants", "Issuers[2].Marker", "Issuers[2].URL", "Issuers[2].URL",
+		"Leeway.Expiry", "Leeway.Future", "MaxTokenBytes",
 	}
-	lines := strings.Split(err.Error(), "\n")
-	if len(lines) != len(want) {
-		t.Errorf("%d faults, want %d:\n%v", len(lines), len(want), err)
-	}
-	for _, text := range want {
-		if n := strings.Count(err.Error(), text); n != 1 {
-			t.Errorf("%q is told %d times", text, n)
-		}
+	if !slices.Equal(got, want) {
+		t.Errorf("faults of %q\nwant      %q", got, want)
 	}
 	if !errors.Is(err, jose.ErrNotJWKS) {
 		t.Error("the cause of a fault cannot be asked for")
@@ -349,9 +343,9 @@ func TestAlgorithmNames(t *testing.T) {
 		list = append(list, a)
 		config := baseConfig()
 		config.Issuers[0].Algorithms = []jose.Algorithm{a}
-		v := newValidator(t, config)
+		v := issuertest.Validator(t, config)
 		for _, alg := range []string{`"EdDSA"`, `"Ed25519"`} {
-			expect(t, v, bearer(testKey.sign(testKey.header().with("alg", alg).text(), baseClaims.text())), 0, "", "")
+			expect(t, v, bearer(testKey.Sign(testKey.header().with("alg", alg).text(), baseClaims.text())), 0, "", "")
 		}
 	}
 	config := baseConfig()
@@ -374,12 +368,12 @@ func TestNothingSkippable(t *testing.T) {
 			}
 		}
 	}
-	v := newValidator(t, baseConfig())
+	v := issuertest.Validator(t, baseConfig())
 	expect(t, v, bearer(testKey.token(baseClaims.with("exp", "1699999970"))), 0, validator.Expired, "")
 	expect(t, v, bearer(testKey.token(baseClaims.with("exp", "1699999971"))), 0, "", "")
 	expect(t, v, bearer(testKey.token(baseClaims.with("iat", "1700000031"))), 0, validator.NotYetValid, "")
 	expect(t, v, bearer(testKey.token(baseClaims.with("iat", "1700000030"))), 0, "", "")
-	expect(t, v, bearer(testKey.sign(testKey.header().without("typ").text(), baseClaims.text())), 0, validator.WrongType, "")
+	expect(t, v, bearer(testKey.Sign(testKey.header().without("typ").text(), baseClaims.text())), 0, validator.WrongType, "")
 	expect(t, v, bearer(strings.Repeat("a", 16<<10+1)), 0, validator.TooLarge, "")
 	expect(t, v, bearer(strings.Repeat("a", 16<<10)), 0, validator.MalformedToken, "")
 }
@@ -390,7 +384,7 @@ func TestTokenBytes(t *testing.T) {
 	for _, limit := range []int{1024, 1 << 20} {
 		config := baseConfig()
 		config.MaxTokenBytes = limit
-		v := newValidator(t, config)
+		v := issuertest.Validator(t, config)
 		expect(t, v, bearer(strings.Repeat("a", limit)), 0, validator.MalformedToken, "three segments")
 		expect(t, v, bearer(strings.Repeat("a", limit+1)), 0, validator.TooLarge, "MaxTokenBytes")
 	}
@@ -401,25 +395,25 @@ func TestTokenBytes(t *testing.T) {
 func TestDefaultAlgorithms(t *testing.T) {
 	signers := []*signer{
 		rsaSigner(jose.RS256, "rs256"), ec256Key(), testKey, ec384Key(),
-		ecSigner(jose.ES512, elliptic.P521(), "ec521"),
+		keyOf(jose.ES512, "ec521", "ec"),
 	}
 	for _, alg := range []jose.Algorithm{jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512} {
 		signers = append(signers, rsaSigner(alg, strings.ToLower(alg.String())))
 	}
 	defaults := []jose.Algorithm{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA}
 	for _, s := range signers {
-		t.Run(s.alg.String(), func(t *testing.T) {
+		t.Run(s.Algorithm.String(), func(t *testing.T) {
 			config := baseConfig()
 			config.Issuers[0].Keys = keysOf(s)
 			want := validator.AlgorithmNotAllowed
-			if slices.Contains(defaults, s.alg) {
+			if slices.Contains(defaults, s.Algorithm) {
 				want = ""
 			}
-			expect(t, newValidator(t, config), bearer(s.token(baseClaims)), 0, want, "issuer's list")
-			config.Issuers[0].Algorithms = []jose.Algorithm{s.alg}
-			expect(t, newValidator(t, config), bearer(s.token(baseClaims)), 0, "", "")
-			config.Issuers[0].Algorithms = slices.DeleteFunc([]jose.Algorithm{jose.RS256, jose.ES256}, func(a jose.Algorithm) bool { return a == s.alg })
-			expect(t, newValidator(t, config), bearer(s.token(baseClaims)), 0, validator.AlgorithmNotAllowed, "issuer's list")
+			expect(t, issuertest.Validator(t, config), bearer(s.token(baseClaims)), 0, want, "issuer's list")
+			config.Issuers[0].Algorithms = []jose.Algorithm{s.Algorithm}
+			expect(t, issuertest.Validator(t, config), bearer(s.token(baseClaims)), 0, "", "")
+			config.Issuers[0].Algorithms = slices.DeleteFunc([]jose.Algorithm{jose.RS256, jose.ES256}, func(a jose.Algorithm) bool { return a == s.Algorithm })
+			expect(t, issuertest.Validator(t, config), bearer(s.token(baseClaims)), 0, validator.AlgorithmNotAllowed, "issuer's list")
 		})
 	}
 }
@@ -438,7 +432,7 @@ func TestConfigIsCopied(t *testing.T) {
 	issuer.Tenant = validator.TenantRule{Claim: "tenant", Owned: []string{"one"}}
 	issuer.MultiFactor = []string{"mfa"}
 	config.Trace = trace
-	v := newValidator(t, config)
+	v := issuertest.Validator(t, config)
 
 	issuer.Audiences[0] = "https://other.example.com"
 	issuer.Algorithms[0] = jose.ES256
@@ -476,48 +470,4 @@ func TestConfigIsCopied(t *testing.T) {
 	// Hooks that are set later are not called either.
 	trace.ValidateDone = func(_ context.Context, _ validator.ValidateDone) { t.Error("a hook set after New was called") }
 	expect(t, v, bearer(testKey.token(good)), 0, "", "")
-}
-
-func TestWarnings(t *testing.T) {
-	for _, row := range []struct {
-		name   string
-		change func(*validator.Config)
-		want   []string
-	}{
-		{"clean", func(*validator.Config) {}, nil},
-		{"legacy", func(c *validator.Config) { *c = legacyConfig() }, []string{`issuer "https://as.example.com": ProfileLegacy`}},
-		{"ignored keys", func(c *validator.Config) { c.Issuers[0].Keys = someIgnored() }, []string{
-			`issuer "https://as.example.com": keys[0] (kid "enc") is not used: jose: unusable key: use`,
-			`issuer "https://as.example.com": keys[2] (kid "leaked\n") is not used: jose: unusable key: the document publishes private`,
-		}},
-		{"both of the second issuer", func(c *validator.Config) {
-			second := legacyConfig().Issuers[0]
-			second.URL, second.Keys, second.Grants = "https://second.example.com", someIgnored(), allScopes
-			c.Issuers[0].Grants = allScopes
-			c.Issuers = append(c.Issuers, second)
-		}, []string{`"https://second.example.com": ProfileLegacy`, `"https://second.example.com": keys[0]`, `"https://second.example.com": keys[2]`}},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			config := baseConfig()
-			row.change(&config)
-			got := newValidator(t, config).Warnings()
-			if len(got) != len(row.want) {
-				t.Fatalf("%d warnings, want %d: %q", len(got), len(row.want), got)
-			}
-			for i, want := range row.want {
-				if !strings.Contains(got[i], want) {
-					t.Errorf("warning %q does not say %q", got[i], want)
-				}
-			}
-		})
-	}
-}
-
-// someIgnored has testKey between two keys that are not used.
-func someIgnored() jwkscache.Source {
-	return jwkscache.Static(jwks(
-		edSigner("enc", "an encryption key").jwk().with("use", `"enc"`),
-		testKey.jwk(),
-		edSigner("leaked", "a leaked key").jwk().with("kid", `"leaked\n"`).with("d", `"AAAA"`),
-	))
 }

@@ -9,15 +9,16 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/testissuer"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// finder answers for one tenant.
+// finder answers for one resolved issuer.
 type finder func(context.Context) (validator.Issuer, error)
 
-// directory is what Config.Tenants asks in these tests.
+// directory is what Config.ResolveIssuer asks in these tests.
 type directory struct {
 	mu      sync.Mutex
 	finders map[string]finder
@@ -51,7 +52,7 @@ func (d *directory) find(ctx context.Context, url string) (validator.Issuer, err
 	return f(ctx)
 }
 
-// set changes what is answered for url; nil means that it is no tenant. The url
+// set changes what is answered for url; nil means that it is no resolved issuer. The url
 // "*" is for those that are not set.
 func (d *directory) set(url string, f finder) {
 	d.mu.Lock()
@@ -110,29 +111,29 @@ func held(until <-chan struct{}, f finder) finder {
 	}
 }
 
-// discovering is the configuration of a tenant whose keys are fetched.
-func discovering(issuer *testissuer.Issuer) validator.Issuer {
-	return validator.Issuer{URL: issuer.URL(), Audiences: []string{"https://api.test"}, HTTPClient: issuer.Client(), Grants: allScopes}
+// grantAll lets an issuer beside others grant every scope.
+func grantAll(c *validator.Issuer) { c.Grants = allScopes }
+
+// discovering is the configuration of a resolved issuer whose keys are fetched.
+func discovering(issuer *issuertest.Issuer) validator.Issuer {
+	return issuer.Config(issuer.Fetched, grantAll)
 }
 
-// pinned is the configuration of a tenant whose keys are known.
-func pinned(issuer *testissuer.Issuer) validator.Issuer {
-	return validator.Issuer{URL: issuer.URL(), Audiences: []string{"https://api.test"}, Keys: jwkscache.Static(issuer.JWKS()), Grants: allScopes}
+// pinned is the configuration of a resolved issuer whose keys are known.
+func pinned(issuer *issuertest.Issuer) validator.Issuer {
+	return issuer.Config(grantAll)
 }
 
-// tenanted makes a validator that asks d.
-func tenanted(t *testing.T, d *directory, maxTenants int, trace *jwkscache.Trace, static ...validator.Issuer) *validator.Validator {
+// resolving makes a validator that asks d.
+func resolving(t *testing.T, d *directory, maxResolvedIssuers int, trace *jwkscache.Trace, static ...validator.Issuer) *validator.Validator {
 	t.Helper()
-	config := validator.Config{Issuers: static, Tenants: d.find, MaxTenants: maxTenants, Trace: &validator.Trace{Keys: trace}}
-	v, err := validator.New(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
+	return issuertest.Validator(t, validator.Config{
+		Issuers: static, ResolveIssuer: d.find, MaxResolvedIssuers: maxResolvedIssuers, Trace: &validator.Trace{Keys: trace},
+	})
 }
 
-// hosted are n tenants whose tokens signer signs.
-func hosted(signer *testissuer.Issuer, n int) []validator.Issuer {
+// hosted are n resolved issuers whose tokens signer signs.
+func hosted(signer *issuertest.Issuer, n int) []validator.Issuer {
 	all := make([]validator.Issuer, n)
 	for i := range all {
 		all[i] = pinned(signer)
@@ -141,44 +142,39 @@ func hosted(signer *testissuer.Issuer, n int) []validator.Issuer {
 	return all
 }
 
-// judgedAs judges a good token of a hosted tenant.
-func judgedAs(t *testing.T, v *validator.Validator, signer *testissuer.Issuer, url string) validator.Reason {
+// reasonAt returns why v refuses a good token of the issuer at url, which has the keys of
+// signer, or "".
+func reasonAt(t *testing.T, v *validator.Validator, signer *issuertest.Issuer, url string) validator.Reason {
 	t.Helper()
-	return judged(t, v, signer, testissuer.Token{Claims: map[string]any{"iss": url}})
+	return reasonFor(t, v, signer, testissuer.Token{Claims: map[string]any{"iss": url}})
 }
 
-// startTenants starts n issuers whose keys are in d.
-func startTenants(t *testing.T, d *directory, n int) []*testissuer.Issuer {
+// startIssuers starts n issuers whose keys are in d.
+func startIssuers(t *testing.T, d *directory, n int) []*issuertest.Issuer {
 	t.Helper()
-	var all []*testissuer.Issuer
+	var all []*issuertest.Issuer
 	for i := range n {
-		issuer := startIssuer(t, fmt.Sprintf("https://tenant-%02d.test", i))
+		issuer := issuertest.At(t, fmt.Sprintf("https://resolved-%02d.test", i))
 		d.set(issuer.URL(), answering(pinned(issuer)))
 		all = append(all, issuer)
 	}
 	return all
 }
 
-func closeAll(issuers []*testissuer.Issuer) {
-	for _, issuer := range issuers {
-		issuer.Close()
-	}
-}
-
-// madeUp is a forged token of an issuer that need not exist.
+// madeUp returns a forged token of an issuer that need not exist.
 func madeUp(url string) testissuer.Token {
-	return testissuer.Token{Claims: map[string]any{"iss": url}, Fault: testissuer.ZeroSignature}
+	return testissuer.Token{Claims: map[string]any{"iss": url}, Forgery: testissuer.ZeroSignature}
 }
 
-// verdict judges a good token of the issuer.
-func verdict(t *testing.T, v *validator.Validator, issuer *testissuer.Issuer) error {
+// verdict returns the error of Validate for a good token of the issuer.
+func verdict(t *testing.T, v *validator.Validator, issuer *issuertest.Issuer) error {
 	t.Helper()
-	_, err := v.Validate(t.Context(), validator.Presentation{Scheme: validator.Bearer, Token: issuer.Sign(testissuer.Token{})})
+	_, err := v.Validate(t.Context(), bearer(issuer.Sign(testissuer.Token{})))
 	return err
 }
 
-// inBackground starts to judge a good token; the channel gets the reason.
-func inBackground(t *testing.T, v *validator.Validator, issuer *testissuer.Issuer) <-chan validator.Reason {
+// inBackground validates a good token in the background. The channel gets the reason.
+func inBackground(t *testing.T, v *validator.Validator, issuer *issuertest.Issuer) <-chan validator.Reason {
 	t.Helper()
 	reasons := make(chan validator.Reason, 1)
 	go func() { reasons <- validator.ReasonOf(verdict(t, v, issuer)) }()
@@ -186,9 +182,9 @@ func inBackground(t *testing.T, v *validator.Validator, issuer *testissuer.Issue
 	return reasons
 }
 
-// listed are the tenants that v knows, in the order of Status.
+// listed returns the resolved issuers that v knows, in the order of Status.
 func listed(v *validator.Validator) (urls []string) {
-	for _, s := range v.Status() {
+	for _, s := range v.Status().Issuers {
 		urls = append(urls, s.Issuer)
 	}
 	return urls

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -12,7 +13,7 @@ import (
 // allocates nothing.
 func TestEachScope(t *testing.T) {
 	for scope, want := range map[string][]string{"": nil, "a": {"a"}, "a bc d": {"a", "bc", "d"}} {
-		token := expect(t, newValidator(t, granting("a", "b", "bc", "d")),
+		token := expect(t, issuertest.Validator(t, granting("a", "b", "bc", "d")),
 			bearer(testKey.token(baseClaims.with("scope", strconv.Quote(scope)))), 0, "", "")
 		if got := slices.Collect(token.EachScope); !slices.Equal(got, want) || !slices.Equal(got, token.Scopes()) {
 			t.Errorf("%q yields %q, want %q", scope, got, want)

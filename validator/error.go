@@ -2,19 +2,21 @@ package validator
 
 import (
 	"errors"
+	"fmt"
 
+	"github.com/sallyport-auth/sallyport/internal/hook"
 	"github.com/sallyport-auth/sallyport/jose"
 )
 
-// Error is a refusal. Its text is a constant for the [Reason] and may be shown
-// to anyone; the cause, through Unwrap, is for the operator's eyes. Neither
-// holds bytes of the token. A nil and the zero Error are [Unavailable].
+// Error is a refusal. Its text is a constant for its [Reason] and may be shown to
+// anyone. Its cause, which Unwrap returns, is for operators. Neither has bytes of
+// the token. The Reason of a nil or zero Error is [Unavailable].
 type Error struct {
 	reason Reason
 	cause  error
 }
 
-// Reason is the one reason of the refusal.
+// Reason returns the reason of the refusal.
 func (e *Error) Reason() Reason {
 	if e == nil || e.reason == "" {
 		return Unavailable
@@ -22,11 +24,12 @@ func (e *Error) Reason() Reason {
 	return e.reason
 }
 
+// Error returns a constant text for the reason.
 func (e *Error) Error() string {
 	return "sallyport: " + string(e.Reason()) + ": " + e.Reason().Description()
 }
 
-// Unwrap gives the cause, if there is more to say than the reason.
+// Unwrap returns the cause, or nil if there is none.
 func (e *Error) Unwrap() error {
 	if e == nil {
 		return nil
@@ -37,13 +40,18 @@ func (e *Error) Unwrap() error {
 // Is reports whether target is e's Reason.
 func (e *Error) Is(target error) bool { return target == error(e.Reason()) }
 
-// Refuse makes the refusal of a request for reason; the cause may be nil and
-// must not hold bytes of a token. It is for adapters, which refuse requests
-// that never come to Validate.
+// Refuse returns the refusal of a request for reason. The cause may be nil and
+// must not have bytes of a token. Adapters use it for requests that they refuse
+// before Validate.
 func Refuse(reason Reason, cause error) *Error { return &Error{reason, cause} }
 
-// ReasonOf is the Reason in err's chain: "" for nil, [Unavailable] for an error
-// that holds none, because then nothing was determined.
+// Error returns the value itself, such as "expired". A printed Reason reads like
+// its metric label.
+func (r Reason) Error() string { return string(r) }
+
+// ReasonOf returns the Reason of the first [*Error] that err wraps, or of the
+// first Reason if it wraps no *Error. It returns "" for nil, and [Unavailable] for
+// an error with neither.
 func ReasonOf(err error) Reason {
 	if err == nil {
 		return ""
@@ -60,15 +68,15 @@ func ReasonOf(err error) Reason {
 	return reason
 }
 
-// refusal makes an Error with a constant cause at start-up, so that refusing a
-// token allocates nothing.
+// refusal returns an Error with a constant cause. It is for package variables, so
+// that refusing a token allocates nothing.
 func refusal(reason Reason, cause string) *Error {
 	return &Error{reason, errors.New("validator: " + cause)}
 }
 
-// reasons maps the errors of the rooms below to Reasons. What is not here was
-// not determined.
-var reasons = []struct {
+// reasonTable maps the errors of the packages below to Reasons. An error that is not
+// listed says nothing about the token, and means [Unavailable].
+var reasonTable = []struct {
 	err    error
 	reason Reason
 }{
@@ -78,12 +86,25 @@ var reasons = []struct {
 	{jose.ErrSignature, BadSignature},
 }
 
-// translated is an error of a room below as a refusal.
-func translated(err error) *Error {
-	for _, row := range reasons {
+// refusalFor returns the refusal for an error of a package below.
+func refusalFor(err error) *Error {
+	for _, row := range reasonTable {
 		if errors.Is(err, row.err) {
 			return &Error{row.reason, err}
 		}
 	}
 	return &Error{Unavailable, err}
 }
+
+// keyRefusal returns the refusal for an error of the issuer's keys. If they are
+// unavailable, the cause names the issuer.
+func keyRefusal(issuer string, err error) *Error {
+	refused := refusalFor(err)
+	if refused.reason == Unavailable {
+		refused.cause = fmt.Errorf("validator: issuer %q: %w", issuer, err)
+	}
+	return refused
+}
+
+// errContext is the refusal of a call whose context is nil or panics.
+var errContext = &Error{Unavailable, fmt.Errorf("validator: %w", hook.ErrContext)}

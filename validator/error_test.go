@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/validator"
 )
@@ -126,8 +127,8 @@ func canaryTokens() map[string]string {
 	header := testKey.header().with("x", `"`+canary+`"`)
 	claims := baseClaims.with("sub", `"`+canary+`"`).with("client_id", `"`+canary+`"`).with("jti", `"`+canary+`"`).
 		with("scope", `"`+canary+`"`).with("x", `"`+canary+`"`)
-	withClaim := func(name, raw string) string { return testKey.sign(header.text(), claims.with(name, raw).text()) }
-	withHeader := func(name, raw string) string { return testKey.sign(header.with(name, raw).text(), claims.text()) }
+	withClaim := func(name, raw string) string { return testKey.Sign(header.text(), claims.with(name, raw).text()) }
+	withHeader := func(name, raw string) string { return testKey.Sign(header.with(name, raw).text(), claims.text()) }
 	text := `"` + canary + `"`
 	return map[string]string{
 		"grammar":       canary + " " + canary,
@@ -135,17 +136,17 @@ func canaryTokens() map[string]string {
 		"size":          strings.Repeat(canary, 2000),
 		"segments":      canary + "." + canary + "." + canary + "." + canary,
 		"base64":        canary + "=." + canary + "." + canary,
-		"header JSON":   testKey.sign(canary, claims.text()),
-		"header dup":    testKey.sign(`{"`+canary+`":1,"`+canary+`":2}`, claims.text()),
-		"payload JSON":  testKey.sign(header.text(), canary),
-		"payload dup":   testKey.sign(header.text(), `{"`+canary+`":1,"`+canary+`":2}`),
+		"header JSON":   testKey.Sign(canary, claims.text()),
+		"header dup":    testKey.Sign(`{"`+canary+`":1,"`+canary+`":2}`, claims.text()),
+		"payload JSON":  testKey.Sign(header.text(), canary),
+		"payload dup":   testKey.Sign(header.text(), `{"`+canary+`":1,"`+canary+`":2}`),
 		"crit":          withHeader("crit", `["`+canary+`"]`),
 		"alg":           withHeader("alg", text),
 		"typ":           withHeader("typ", text),
 		"kid":           withHeader("kid", text),
 		"kid type":      withHeader("kid", `["`+canary+`"]`),
 		"replica":       withHeader("sub", `"other `+canary+`"`),
-		"signature":     foreignKey.sign(header.text(), claims.text()),
+		"signature":     foreignKey.Sign(header.text(), claims.text()),
 		"iss":           withClaim("iss", text),
 		"sub":           withClaim("sub", `{"a":"`+canary+`"}`),
 		"sub control":   withClaim("sub", `"`+canary+`\u0000"`),
@@ -158,7 +159,7 @@ func canaryTokens() map[string]string {
 		"act":           withClaim("act", text),
 		"act of client": withClaim("act", `{"client_id":["`+canary+`"]}`),
 		"amr":           withClaim("amr", text),
-		"cnf":           testKey.sign(header.text(), claims.with("tenant", `"one"`).with("cnf", `{"jkt":"`+canary+`"}`).text()),
+		"cnf":           testKey.Sign(header.text(), claims.with("tenant", `"one"`).with("cnf", `{"jkt":"`+canary+`"}`).text()),
 		"declared":      withClaim("tenant", text),
 		"accepted":      withClaim("tenant", `"one"`), // and refused by the route
 	}
@@ -169,7 +170,7 @@ func canaryTokens() map[string]string {
 func TestErrorsAreConstant(t *testing.T) {
 	config := baseConfig()
 	config.Issuers[0].Claims = rules{{Name: "tenant", Equals: "one"}}
-	v := newValidator(t, config)
+	v := issuertest.Validator(t, config)
 	reasons := map[validator.Reason]bool{}
 	for name, token := range canaryTokens() {
 		t.Run(name, func(t *testing.T) {
@@ -213,7 +214,7 @@ func TestErrorsAreConstant(t *testing.T) {
 
 // TestErrorType: what Validate refuses with is an *Error, and nil is nil.
 func TestErrorType(t *testing.T) {
-	v := newValidator(t, baseConfig())
+	v := issuertest.Validator(t, baseConfig())
 	if _, err := v.Validate(at(0), bearer(testKey.token(baseClaims))); err != nil {
 		t.Errorf("accepted with %v", err)
 	}
@@ -228,5 +229,39 @@ func TestErrorType(t *testing.T) {
 	_, err = v.Validate(at(0), bearer(foreignKey.token(baseClaims)))
 	if !errors.Is(err, jose.ErrSignature) || !errors.Is(err, validator.BadSignature) {
 		t.Errorf("the cause of a bad signature is lost: %v", causeOf(err))
+	}
+}
+
+// refusalOfBoth is an error like the Denial of an adapter, which wraps the refusal
+// of a policy and the error of the validator.
+type refusalOfBoth struct{ errs []error }
+
+func (r refusalOfBoth) Error() string   { return "denied" }
+func (r refusalOfBoth) Unwrap() []error { return r.errs }
+
+// TestReasonOfWrapped checks that ReasonOf and errors.As find the *Error in an
+// error that wraps several.
+func TestReasonOfWrapped(t *testing.T) {
+	expired := validator.Refuse(validator.Expired, nil)
+	other := errors.New("other")
+	for _, row := range []struct {
+		errs []error
+		want validator.Reason
+	}{
+		{[]error{expired}, validator.Expired},
+		{[]error{other, expired}, validator.Expired},
+		{[]error{fmt.Errorf("wrapped: %w", expired), other}, validator.Expired},
+		{[]error{validator.Forbidden, expired}, validator.Expired}, // the *Error, not the bare Reason
+		{[]error{other, validator.Forbidden}, validator.Forbidden},
+		{[]error{other}, validator.Unavailable},
+		{nil, validator.Unavailable},
+	} {
+		err := fmt.Errorf("adapter: %w", refusalOfBoth{row.errs})
+		if got := validator.ReasonOf(err); got != row.want {
+			t.Errorf("%v: %q, want %q", row.errs, got, row.want)
+		}
+		if _, found := errors.AsType[*validator.Error](err); found != (row.want == validator.Expired) {
+			t.Errorf("%v: an *Error is found: %t", row.errs, found)
+		}
 	}
 }

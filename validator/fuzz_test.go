@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -44,7 +45,7 @@ func FuzzValidate(f *testing.F) {
 		URL: third, Audiences: []string{testAudience}, Keys: keysOf(testKey),
 		Profile: validator.ProfileLegacy, Marker: rules{{Name: "client_id"}, {Name: "scope"}}, Grants: allScopes,
 	})
-	v := newValidator(f, config)
+	v := issuertest.Validator(f, config)
 	expect(f, v, bearer(good), 0, "", "") // a seed that is accepted
 	f.Fuzz(func(t *testing.T, token string, scheme uint8, audience string, sole bool, lifetime int64) {
 		p := validator.Presentation{Scheme: validator.Scheme(scheme), Token: token}
@@ -67,10 +68,10 @@ func FuzzClaims(f *testing.F) {
 	}
 	config := baseConfig()
 	config.Leeway = validator.Leeway{Expiry: fuzzLeeway, Future: fuzzLeeway}
-	strict := newValidator(f, config)
+	strict := issuertest.Validator(f, config)
 	legacyConfig := legacyConfig()
 	legacyConfig.Leeway = config.Leeway
-	legacy := newValidator(f, legacyConfig)
+	legacy := issuertest.Validator(f, legacyConfig)
 	for _, claims := range []object{entra, okta, auth0, keycloak, baseClaims.with("o", `{"roles":"a b"}`).with("groups", `["admin","x"]`).with("org_id", `"one"`)} {
 		f.Add(testKey.header().text(), claims.text())
 		f.Add(testKey.header().text(), claims.with("org_id", `"two"`).with("roles", `["a"]`).text())
@@ -79,9 +80,9 @@ func FuzzClaims(f *testing.F) {
 	mappedConfig.Leeway = config.Leeway
 	mappedConfig.Issuers[0].Mappings = someMappings
 	mappedConfig.Issuers[0].Tenant = validator.TenantRule{Claim: "org_id", Owned: []string{"one", "two"}}
-	mapped := newValidator(f, mappedConfig)
+	mapped := issuertest.Validator(f, mappedConfig)
 	f.Fuzz(func(t *testing.T, header, claims string) {
-		p := bearer(testKey.sign(header, claims))
+		p := bearer(testKey.Sign(header, claims))
 		checkFuzzed(t, strict, config, p)
 		checkFuzzed(t, legacy, legacyConfig, p)
 		checkFuzzed(t, mapped, mappedConfig, p)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -45,7 +46,7 @@ func TestGrants(t *testing.T) {
 		{nil, "all scopes", []string{"all", "scopes"}},
 	} {
 		t.Run(fmt.Sprint(row.grants, row.scope), func(t *testing.T) {
-			token := expect(t, newValidator(t, granting(row.grants...)), bearer(testKey.token(baseClaims.with("scope", strconv.Quote(row.scope)))), 0, "", "")
+			token := expect(t, issuertest.Validator(t, granting(row.grants...)), bearer(testKey.token(baseClaims.with("scope", strconv.Quote(row.scope)))), 0, "", "")
 			if got := token.Scopes(); !slices.Equal(got, row.want) {
 				t.Errorf("scopes are %q, want %q", got, row.want)
 			}
@@ -60,7 +61,7 @@ func TestGrants(t *testing.T) {
 
 // TestHasScope compares whole tokens (R-SC-02).
 func TestHasScope(t *testing.T) {
-	v := newValidator(t, baseConfig())
+	v := issuertest.Validator(t, baseConfig())
 	token := expect(t, v, bearer(testKey.token(baseClaims.with("scope", `"read write:all * orders"`))), 0, "", "")
 	for _, scope := range []string{"read", "write:all", "*", "orders"} {
 		if !token.HasScope(scope) {
@@ -88,7 +89,7 @@ func TestOtherIssuersScope(t *testing.T) {
 		URL: other, Audiences: []string{testAudience}, Keys: keysOf(foreignKey), Grants: []string{"catalog:read"},
 		Mappings: []validator.Mapping{{Claim: []string{"permissions"}, To: validator.ToScope}},
 	})
-	v := newValidator(t, config)
+	v := issuertest.Validator(t, config)
 	claims := baseClaims.with("scope", `"orders:write catalog:read"`).with("permissions", `["orders:read","catalog:read"]`)
 	ours := expect(t, v, bearer(testKey.token(claims)), 0, "", "")
 	theirs := expect(t, v, bearer(foreignKey.token(claims.with("iss", `"`+other+`"`))), 0, "", "")
@@ -115,20 +116,20 @@ func TestGrantsRequired(t *testing.T) {
 	}{
 		{"one", func(*validator.Config) {}, nil},
 		{"two", func(c *validator.Config) { c.Issuers = append(c.Issuers, second) }, []string{
-			`Issuers[0] "https://as.example.com": Grants is nil`, `Issuers[1] "https://second.example.com": Grants is nil`,
+			"Issuers[0].Grants is missing", "Issuers[1].Grants is missing",
 		}},
 		{"two, one says", func(c *validator.Config) {
 			c.Issuers = append(c.Issuers, second)
 			c.Issuers[0].Grants = []string{}
-		}, []string{`Issuers[1] "https://second.example.com": Grants is nil`}},
+		}, []string{"Issuers[1].Grants is missing"}},
 		{"two, both say", func(c *validator.Config) {
 			c.Issuers = append(c.Issuers, second)
 			c.Issuers[0].Grants, c.Issuers[1].Grants = allScopes, []string{"a"}
 		}, nil},
-		{"tenants", func(c *validator.Config) { c.Tenants = find }, []string{
-			`Issuers[0] "https://as.example.com": Grants is nil`, "list the scopes that this issuer may grant, or AllScopes",
+		{"with ResolveIssuer", func(c *validator.Config) { c.ResolveIssuer = find }, []string{
+			"Issuers[0].Grants is missing", "list the scopes that this issuer may grant, or AllScopes",
 		}},
-		{"tenants alone", func(c *validator.Config) { c.Issuers, c.Tenants = nil, find }, nil},
+		{"ResolveIssuer alone", func(c *validator.Config) { c.Issuers, c.ResolveIssuer = nil, find }, nil},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			config := baseConfig()
@@ -146,30 +147,30 @@ func TestGrantsRequired(t *testing.T) {
 	}
 }
 
-// TestTenantGrants (R-SC-07): what Tenants answers needs grants, too, and they
-// are the tenant's own.
-func TestTenantGrants(t *testing.T) {
-	v, d := withTenants(t, 0)
+// TestResolvedGrants (R-SC-07): what ResolveIssuer answers needs grants, too, and they
+// are the resolved issuer's own.
+func TestResolvedGrants(t *testing.T) {
+	v, d := resolvingTwo(t, 0)
 	grant := func(url string, grants []string) {
-		d.set(url, answering(validator.Issuer{URL: url, Audiences: []string{testAudience}, Keys: tenantKeys, Grants: grants}))
-		v.ForgetTenant(url)
+		d.set(url, answering(validator.Issuer{URL: url, Audiences: []string{testAudience}, Keys: resolvedKeys, Grants: grants}))
+		v.ForgetIssuer(url)
 	}
-	a, b := bearer(testKey.token(baseClaims.with("iss", `"`+tenantA+`"`))), bearer(testKey.token(baseClaims.with("iss", `"`+tenantB+`"`)))
-	grant(tenantA, []string{"read"})
-	grant(tenantB, []string{"write"})
+	a, b := bearer(testKey.token(baseClaims.with("iss", `"`+resolvedA+`"`))), bearer(testKey.token(baseClaims.with("iss", `"`+resolvedB+`"`)))
+	grant(resolvedA, []string{"read"})
+	grant(resolvedB, []string{"write"})
 	if token := accepts(at(0), t, v, a); !slices.Equal(token.Scopes(), []string{"read"}) {
 		t.Errorf("A has %q", token.Scopes())
 	}
 	if token := accepts(at(0), t, v, b); !slices.Equal(token.Scopes(), []string{"write"}) {
 		t.Errorf("B has %q", token.Scopes())
 	}
-	grant(tenantA, []string{"write"}) // and what was kept of its tokens is not believed
+	grant(resolvedA, []string{"write"}) // and what was kept of its tokens is not believed
 	if token := accepts(at(0), t, v, a); !slices.Equal(token.Scopes(), []string{"write"}) {
 		t.Errorf("A has %q", token.Scopes())
 	}
-	grant(tenantA, nil)
+	grant(resolvedA, nil)
 	_, err := v.Validate(at(0), a)
-	if !errors.Is(err, validator.Unavailable) || !strings.Contains(fmt.Sprint(causeOf(err)), `Tenants: "`+tenantA+`": Grants is nil`) {
+	if !errors.Is(err, validator.Unavailable) || !strings.Contains(fmt.Sprint(causeOf(err)), `ResolveIssuer("`+resolvedA+`").Grants is missing`) {
 		t.Errorf("%v, %v", err, causeOf(err))
 	}
 }
@@ -207,7 +208,7 @@ func TestGrantsOnly(t *testing.T) {
 	kinds["mapped"].Issuers[0].Mappings, kinds["both"].Issuers[0].Mappings = someMappings, someMappings
 	validators := map[string]*validator.Validator{}
 	for kind := range kinds {
-		validators[kind] = newValidator(t, kinds[kind])
+		validators[kind] = issuertest.Validator(t, kinds[kind])
 	}
 	for range 1000 {
 		claims := baseClaims.with("scope", strconv.Quote(strings.Join(list(), " ")))
@@ -304,7 +305,7 @@ func TestUnrestrictedIsFree(t *testing.T) {
 	restricted.Issuers[0].MultiFactor = []string{"mfa"}
 	ctx, p := at(0), bearer(testKey.token(baseClaims))
 	allocations := func(config validator.Config) float64 {
-		v := newValidator(t, config)
+		v := issuertest.Validator(t, config)
 		return testing.AllocsPerRun(100, func() { _, _ = v.Validate(ctx, p) })
 	}
 	if plain, n := allocations(config), allocations(restricted); n != plain {

@@ -16,9 +16,9 @@ import (
 	"github.com/sallyport-auth/sallyport/jwkscache"
 )
 
-// TestTranslated: an error of a room below that the table does not hold was
-// not a verdict, and gives Unavailable.
-func TestTranslated(t *testing.T) {
+// TestReasonOfLowerErrors checks which Reason an error of the packages below has. One that
+// is not in the table says nothing about the token, and means Unavailable.
+func TestReasonOfLowerErrors(t *testing.T) {
 	for _, row := range []struct {
 		err  error
 		want Reason
@@ -36,15 +36,15 @@ func TestTranslated(t *testing.T) {
 		{errors.New("jose: bad signature"), Unavailable}, // by identity, never by text
 		{nil, Unavailable},
 	} {
-		refused := translated(row.err)
+		refused := refusalFor(row.err)
 		if refused.Reason() != row.want || refused.Unwrap() != row.err { //nolint:errorlint // the very error is kept
 			t.Errorf("%v: %q with cause %v, want %q", row.err, refused.Reason(), refused.Unwrap(), row.want)
 		}
 	}
 	seen := map[error]bool{}
-	for _, row := range reasons {
-		if seen[row.err] || texts[row.reason] == "" {
-			t.Errorf("%v stands twice in the table, or %q is no reason", row.err, row.reason)
+	for _, row := range reasonTable {
+		if seen[row.err] || descriptions[row.reason] == "" {
+			t.Errorf("%v is in the table twice, or %q is not a Reason", row.err, row.reason)
 		}
 		seen[row.err] = true
 	}

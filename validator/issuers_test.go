@@ -4,18 +4,16 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
 // TestIssuers shows what a Validator tells of its configuration.
 func TestIssuers(t *testing.T) {
-	v, err := validator.New(validator.Config{Issuers: []validator.Issuer{
+	v := issuertest.Validator(t, validator.Config{Issuers: []validator.Issuer{
 		{URL: "https://b.example/", Audiences: []string{"x", "y"}, Grants: []string{validator.AllScopes}},
 		{URL: "https://a.example", Audiences: []string{"z"}, Grants: []string{validator.AllScopes}},
 	}})
-	if err != nil {
-		t.Fatal(err)
-	}
 	if got := v.Issuers(); !slices.Equal(got, []string{"https://b.example/", "https://a.example"}) {
 		t.Errorf("%q", got)
 	}
@@ -29,8 +27,8 @@ func TestIssuers(t *testing.T) {
 	if new(validator.Validator).Audiences("x") != nil || len(new(validator.Validator).Issuers()) != 0 {
 		t.Error("a Validator that was not made has issuers")
 	}
-	resolving := newValidator(t, validator.Config{Tenants: newDirectory().find})
+	resolving := issuertest.Validator(t, validator.Config{ResolveIssuer: newDirectory().find})
 	if v.ResolvesIssuers() || new(validator.Validator).ResolvesIssuers() || !resolving.ResolvesIssuers() || len(resolving.Issuers()) != 0 {
-		t.Error("only Config.Tenants finds further issuers")
+		t.Error("only Config.ResolveIssuer finds further issuers")
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/testissuer"
 	"github.com/sallyport-auth/sallyport/validator"
@@ -19,7 +20,7 @@ import (
 // mover serves an issuer whose keys stand at a path that changes: at any other
 // path there are none.
 type mover struct {
-	issuer *testissuer.Issuer
+	issuer *issuertest.Issuer
 
 	mu      sync.Mutex
 	current string
@@ -55,16 +56,10 @@ func TestMovedKeyURL(t *testing.T) {
 	for _, run := range []bool{false, true} {
 		t.Run(fmt.Sprint("Run ", run), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				m := mover{issuer: startIssuer(t, "")}
-				defer m.issuer.Close()
+				m := mover{issuer: issuertest.New(t)}
 				m.move("/keys/1")
-				v, err := validator.New(validator.Config{Issuers: []validator.Issuer{{
-					URL: m.issuer.URL(), Audiences: []string{"https://api.test"}, HTTPClient: &http.Client{Transport: &m},
-				}}})
-				if err != nil {
-					t.Fatal(err)
-				}
-				wantReason(t, "before", judged(t, v, m.issuer, testissuer.Token{}), "")
+				v := m.issuer.Validator(t, m.issuer.Fetched, func(c *validator.Issuer) { c.HTTPClient = &http.Client{Transport: &m} })
+				wantReason(t, "before", reasonFor(t, v, m.issuer, testissuer.Token{}), "")
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				if run {
@@ -74,12 +69,12 @@ func TestMovedKeyURL(t *testing.T) {
 					advance(61 * time.Second)
 					m.move(fmt.Sprint("/keys/", n+2))
 					m.issuer.Rotate()
-					wantReason(t, "a new key", judged(t, v, m.issuer, testissuer.Token{}), "")
+					wantReason(t, "a new key", reasonFor(t, v, m.issuer, testissuer.Token{}), "")
 				}
 				m.move("/keys/last")
 				if run { // no token comes
 					advance(20 * time.Minute)
-					if s := v.Status()[0]; s.State != "fresh" || s.Location != m.issuer.URL()+"/keys/last" {
+					if s := v.Status().Issuers[0]; s.State != "fresh" || s.Location != m.issuer.URL()+"/keys/last" {
 						t.Errorf("%s, %s, %v", s.State, s.Location, s.LastError)
 					}
 				}
@@ -92,15 +87,14 @@ func TestMovedKeyURL(t *testing.T) {
 // gone costs one question for metadata a minute.
 func TestGoneKeysAskMetadataSeldom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := mover{issuer: startIssuer(t, "")}
-		defer m.issuer.Close()
+		m := mover{issuer: issuertest.New(t)}
 		m.move("/keys/1")
 		v := trusting(t, nil, m.issuer)
-		wantReason(t, "before", judged(t, v, m.issuer, testissuer.Token{}), validator.Unavailable)
+		wantReason(t, "before", reasonFor(t, v, m.issuer, testissuer.Token{}), validator.Unavailable)
 		before := m.issuer.Requests(testissuer.OAuthMetadata)
 		for n := range 600 {
 			unknown := testissuer.Token{Header: map[string]any{"kid": fmt.Sprint(n)}}
-			wantReason(t, "gone", judged(t, v, m.issuer, unknown), validator.Unavailable)
+			wantReason(t, "gone", reasonFor(t, v, m.issuer, unknown), validator.Unavailable)
 			advance(time.Second)
 		}
 		if asked := m.issuer.Requests(testissuer.OAuthMetadata) - before; asked < 8 || asked > 11 {
@@ -118,11 +112,7 @@ func TestChangedKey(t *testing.T) {
 		for _, forged := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, forged tokens %t", name, forged), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					issuer, err := testissuer.Start(testissuer.Config{InMemory: true, CacheControl: "max-age=86400"})
-					if err != nil {
-						t.Fatal(err)
-					}
-					defer issuer.Close()
+					issuer := issuertest.Start(t, testissuer.Config{CacheControl: "max-age=86400"})
 					replace := func() {
 						old := issuer.SigningKey()
 						issuer.Use(issuer.AddKey(testissuer.Key{Members: map[string]any{"kid": id}}))
@@ -131,19 +121,19 @@ func TestChangedKey(t *testing.T) {
 					sign := func() testissuer.Token { return testissuer.Token{Header: map[string]any{"kid": id}} }
 					replace()
 					v := trusting(t, nil, issuer)
-					wantReason(t, "before", judged(t, v, issuer, sign()), "")
+					wantReason(t, "before", reasonFor(t, v, issuer, sign()), "")
 					advance(time.Minute)
 					forge := func() {
 						token := sign()
-						token.Fault = testissuer.Tampered
-						wantReason(t, "forged", judged(t, v, issuer, token), validator.BadSignature)
+						token.Forgery = testissuer.Tampered
+						wantReason(t, "forged", reasonFor(t, v, issuer, token), validator.BadSignature)
 					}
 					if forged {
 						forge()
 					}
 					replace()
 					start := time.Now()
-					for judged(t, v, issuer, sign()) != "" {
+					for reasonFor(t, v, issuer, sign()) != "" {
 						if !forged || time.Since(start) > 30*time.Second {
 							t.Fatalf("refused %v after the change", time.Since(start))
 						}
@@ -170,29 +160,25 @@ func TestRotatedKeyIsNeverUnknown(t *testing.T) {
 	for _, resolved := range []bool{false, true} {
 		t.Run(fmt.Sprint("resolved ", resolved), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				issuer := startIssuer(t, "")
-				defer issuer.Close()
-				is := validator.Issuer{URL: issuer.URL(), Audiences: []string{"https://api.test"}, HTTPClient: issuer.Client(), Grants: allScopes}
+				issuer := issuertest.New(t)
+				is := discovering(issuer)
 				config := validator.Config{Issuers: []validator.Issuer{is}}
 				if resolved {
-					config = validator.Config{Tenants: func(context.Context, string) (validator.Issuer, error) { return is, nil }}
+					config = validator.Config{ResolveIssuer: func(context.Context, string) (validator.Issuer, error) { return is, nil }}
 				}
-				v, err := validator.New(config)
-				if err != nil {
-					t.Fatal(err)
-				}
+				v := issuertest.Validator(t, config)
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
-				wantReason(t, "before", judged(t, v, issuer, testissuer.Token{}), "")
+				wantReason(t, "before", reasonFor(t, v, issuer, testissuer.Token{}), "")
 				var all sync.WaitGroup
 				for n := range 1000 {
 					made := issuer.Sign(testissuer.Token{Header: map[string]any{"kid": fmt.Sprint(n)}})
-					all.Go(func() { _, _ = v.Validate(ctx, validator.Presentation{Scheme: validator.Bearer, Token: made}) })
+					all.Go(func() { _, _ = v.Validate(ctx, bearer(made)) })
 					if n%50 == 0 {
 						issuer.Rotate()
 						token := issuer.Sign(testissuer.Token{})
 						all.Go(func() {
-							_, err := v.Validate(ctx, validator.Presentation{Scheme: validator.Bearer, Token: token})
+							_, err := v.Validate(ctx, bearer(token))
 							if got := validator.ReasonOf(err); got != "" && got != validator.Unavailable {
 								t.Errorf("a new key: %s", got)
 							}
@@ -210,8 +196,7 @@ func TestRotatedKeyIsNeverUnknown(t *testing.T) {
 // has published an empty set for longer than MinFresh.
 func TestEmptyKeySet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		issuer := startIssuer(t, "")
-		defer issuer.Close()
+		issuer := issuertest.New(t)
 		var last atomic.Pointer[jwkscache.FetchDone]
 		v := trusting(t, &validator.Trace{Keys: &jwkscache.Trace{
 			FetchDone: func(_ string, done jwkscache.FetchDone) { last.Store(&done) },

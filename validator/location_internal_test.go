@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
-	"github.com/sallyport-auth/sallyport/discovery"
+	"github.com/sallyport-auth/sallyport/internal/discovery"
 )
 
 // TestLocationKeepsWhatIsNeeded shows that of a long list of protected resources
@@ -25,11 +26,11 @@ func TestLocationKeepsWhatIsNeeded(t *testing.T) {
 		"a long one": {many, []string{"https://api-7.test"}, true},
 		"another":    {[]string{"https://api-8.test"}, []string{}, false},
 	} {
-		l.known = l.needed(&discovery.Metadata{Issuer: l.issuer, JWKSURI: "https://issuer.test/jwks", ProtectedResources: row.resources})
-		if got := l.known.ProtectedResources; !slices.Equal(got, row.kept) || (got == nil) != (row.kept == nil) || l.lists() != row.lists {
-			t.Errorf("%s: %q are kept, lists: %v", name, got, l.lists())
+		l.learn(&discovery.Metadata{Issuer: l.issuer, JWKSURI: "https://issuer.test/jwks", ProtectedResources: row.resources}, time.Now())
+		if got := l.known.ProtectedResources; !slices.Equal(got, row.kept) || (got == nil) != (row.kept == nil) || l.listsAudience() != row.lists {
+			t.Errorf("%s: %q are kept, lists: %v", name, got, l.listsAudience())
 		}
-		if l.known.JWKSURI != "https://issuer.test/jwks" || l.known.Issuer != l.issuer {
+		if l.known.JWKSURI != "https://issuer.test/jwks" {
 			t.Errorf("%s: %+v", name, l.known)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -77,8 +78,8 @@ func TestPresets(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			p := bearer(testKey.token(row.claims))
-			compareGrants(t, cached(at(0), t, newValidator(t, mappedConfig(row.mappings...)), p), row.scopes, row.roles)
-			compareGrants(t, cached(at(0), t, newValidator(t, baseConfig()), p), row.without, nil)
+			compareGrants(t, cached(at(0), t, issuertest.Validator(t, mappedConfig(row.mappings...)), p), row.scopes, row.roles)
+			compareGrants(t, cached(at(0), t, issuertest.Validator(t, baseConfig()), p), row.without, nil)
 		})
 	}
 }
@@ -150,7 +151,7 @@ func TestMappedValues(t *testing.T) {
 			if row.raw != "" {
 				claims = claims.with("m", row.raw)
 			}
-			v := newValidator(t, mappedConfig(row.mapping))
+			v := issuertest.Validator(t, mappedConfig(row.mapping))
 			token := expect(t, v, bearer(testKey.token(claims)), 0, row.reason, row.cause)
 			if token == nil {
 				return
@@ -166,7 +167,7 @@ func TestMappedValues(t *testing.T) {
 
 // TestMappedPaths (R-SC-07): what leads to a claim is an object, if it is there.
 func TestMappedPaths(t *testing.T) {
-	v := newValidator(t, mappedConfig(validator.Mapping{Claim: []string{"a", "b", "c"}, To: validator.ToRole}))
+	v := issuertest.Validator(t, mappedConfig(validator.Mapping{Claim: []string{"a", "b", "c"}, To: validator.ToRole}))
 	for _, row := range []struct {
 		raw    string
 		want   []string
@@ -207,7 +208,7 @@ func TestMappedAndGranted(t *testing.T) {
 		{Claim: []string{"groups"}, To: validator.ToScope, Values: map[string][]string{"g": {"x", "y"}}},
 	}
 	claims := baseClaims.with("permissions", `["update:orders","delete:orders"]`).with("groups", `["g"]`)
-	token := expect(t, newValidator(t, config), bearer(testKey.token(claims)), 0, "", "")
+	token := expect(t, issuertest.Validator(t, config), bearer(testKey.token(claims)), 0, "", "")
 	compareGrants(t, token, []string{"read", "update:orders", "x"}, []string{"read", "write"})
 	if token.HasScope("delete:orders") || token.HasScope("y") || token.HasRole("x") {
 		t.Error("more than is granted")
@@ -216,7 +217,7 @@ func TestMappedAndGranted(t *testing.T) {
 
 // TestHasRole: whole roles only, wherever they stand.
 func TestHasRole(t *testing.T) {
-	v := newValidator(t, mappedConfig(validator.EntraMappings()...))
+	v := issuertest.Validator(t, mappedConfig(validator.EntraMappings()...))
 	token := expect(t, v, bearer(testKey.token(entra.with("roles", `["Clerk","Order Approver","x"]`))), 0, "", "")
 	for _, role := range []string{"", "\n", "Order", "Approver", "clerk", "Clerk ", "Clerk\n", "Clerk\nOrder Approver", "Order Approver\nx", "Orders.Read", "X"} {
 		if token.HasRole(role) {
@@ -235,13 +236,13 @@ func TestHasRole(t *testing.T) {
 func TestMappedTokensInMemory(t *testing.T) {
 	long := map[string][]string{"a": {strings.Repeat("r", 5000)}}
 	p := bearer(testKey.token(baseClaims.with("roles", `["a","a","a"]`)))
-	plain := newValidator(t, baseConfig())
+	plain := issuertest.Validator(t, baseConfig())
 	accepts(at(0), t, plain, p)
-	_, bytes := validator.Kept(plain)
+	_, bytes := validator.CacheSize(plain)
 	for _, to := range []validator.Attribute{validator.ToScope, validator.ToRole} {
-		v := newValidator(t, mappedConfig(validator.Mapping{Claim: []string{"roles"}, To: to, Values: long}))
+		v := issuertest.Validator(t, mappedConfig(validator.Mapping{Claim: []string{"roles"}, To: to, Values: long}))
 		accepts(at(0), t, v, p)
-		if _, more := validator.Kept(v); more < bytes+5000 || more > bytes+5100 {
+		if _, more := validator.CacheSize(v); more < bytes+5000 || more > bytes+5100 {
 			t.Errorf("%d bytes, %d without the mapping", more, bytes)
 		}
 	}

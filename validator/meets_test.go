@@ -7,7 +7,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/jwkscache"
+	"github.com/sallyport-auth/sallyport/testissuer"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -18,7 +20,7 @@ const ordersAudience, payrollAudience = "https://orders.example.com", "https://p
 // one resource opens no route of another, whatever aud names: configured or
 // resolved, first seen or cached, asked by Validate or of the Token.
 func TestAudienceOfAnotherIssuer(t *testing.T) {
-	partner := validator.Issuer{URL: tenantA, Audiences: []string{ordersAudience}, Keys: tenantKeys, Grants: allScopes}
+	partner := validator.Issuer{URL: resolvedA, Audiences: []string{ordersAudience}, Keys: resolvedKeys, Grants: allScopes}
 	config := func() validator.Config {
 		config := baseConfig()
 		config.Issuers[0].Audiences, config.Issuers[0].Grants = []string{ordersAudience, payrollAudience}, allScopes
@@ -27,8 +29,8 @@ func TestAudienceOfAnotherIssuer(t *testing.T) {
 	configured, resolved := config(), config()
 	configured.Issuers = append(configured.Issuers, partner)
 	d := newDirectory()
-	d.set(tenantA, answering(partner))
-	resolved.Tenants = d.find
+	d.set(resolvedA, answering(partner))
+	resolved.ResolveIssuer = d.find
 	demand := func(audiences ...string) validator.Demands { return validator.Demands{Audiences: audiences} }
 	both := `["` + ordersAudience + `","` + payrollAudience + `"]`
 	for _, row := range []struct {
@@ -38,20 +40,20 @@ func TestAudienceOfAnotherIssuer(t *testing.T) {
 	}{
 		{testIssuer, both, demand(payrollAudience), ""},
 		{testIssuer, both, demand(ordersAudience), ""},
-		{tenantA, both, demand(ordersAudience), ""},
-		{tenantA, both, demand(), ""},
-		{tenantA, both, demand(payrollAudience), validator.WrongAudience},
-		{tenantA, both, demand(payrollAudience, ordersAudience), ""},
-		{tenantA, `"` + ordersAudience + `"`, demand(payrollAudience), validator.WrongAudience},
-		{tenantA, both, validator.Demands{SoleAudience: true}, validator.WrongAudience},
-		{tenantA, both, validator.Demands{SoleAudience: true, Audiences: []string{ordersAudience, payrollAudience}}, validator.WrongAudience},
+		{resolvedA, both, demand(ordersAudience), ""},
+		{resolvedA, both, demand(), ""},
+		{resolvedA, both, demand(payrollAudience), validator.WrongAudience},
+		{resolvedA, both, demand(payrollAudience, ordersAudience), ""},
+		{resolvedA, `"` + ordersAudience + `"`, demand(payrollAudience), validator.WrongAudience},
+		{resolvedA, both, validator.Demands{SoleAudience: true}, validator.WrongAudience},
+		{resolvedA, both, validator.Demands{SoleAudience: true, Audiences: []string{ordersAudience, payrollAudience}}, validator.WrongAudience},
 		{testIssuer, both, validator.Demands{SoleAudience: true, Audiences: []string{payrollAudience}}, ""},
 	} {
 		for name, config := range map[string]validator.Config{"configured": configured, "resolved": resolved} {
 			p := bearer(testKey.token(baseClaims.with("iss", `"`+row.issuer+`"`).with("aud", row.aud)))
 			demanding := p
 			demanding.Demands = row.demands
-			v := newValidator(t, config)
+			v := issuertest.Validator(t, config)
 			expect(t, v, demanding, 0, row.want, "")
 			token := cached(at(0), t, v, p)
 			expect(t, v, demanding, 0, row.want, "")
@@ -67,7 +69,7 @@ func TestAudienceOfAnotherIssuer(t *testing.T) {
 func TestMeets(t *testing.T) {
 	strict := baseConfig()
 	strict.Leeway = validator.Leeway{Expiry: validator.NoLeeway, Future: 10 * time.Second}
-	normal, noLeeway := newValidator(t, baseConfig()), newValidator(t, strict)
+	normal, noLeeway := issuertest.Validator(t, baseConfig()), issuertest.Validator(t, strict)
 	for _, row := range []struct {
 		name    string
 		claims  object
@@ -89,8 +91,8 @@ func TestMeets(t *testing.T) {
 		{"one of two audiences", baseClaims, normal, 0, validator.Demands{Audiences: []string{ordersAudience, testAudience}}, ""},
 		{"a foreign audience", baseClaims.with("aud", `["`+testAudience+`","x"]`), normal, 0, validator.Demands{SoleAudience: true}, validator.WrongAudience},
 		{"lifetime", baseClaims, normal, 0, validator.Demands{MaxLifetime: time.Hour}, validator.BadClaims},
-		{"age", baseClaims, normal, time.Minute, validator.Demands{MaxAge: 2 * time.Minute}, ""},
-		{"age exceeded", baseClaims, normal, time.Minute + 1, validator.Demands{MaxAge: 2 * time.Minute}, validator.BadClaims},
+		{"age", baseClaims, normal, time.Minute, validator.Demands{MaxTokenAge: 2 * time.Minute}, ""},
+		{"age exceeded", baseClaims, normal, time.Minute + 1, validator.Demands{MaxTokenAge: 2 * time.Minute}, validator.BadClaims},
 		{"binding", baseClaims, normal, 0, validator.Demands{SenderConstrained: true}, validator.BindingMismatch},
 	} {
 		token := expect(t, row.v, bearer(testKey.token(row.claims)), 0, "", "")
@@ -104,7 +106,7 @@ func TestMeets(t *testing.T) {
 // TestMeetsByTheClock: without a clock in the context it is the host's.
 func TestMeetsByTheClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		token := cached(at(0), t, newValidator(t, baseConfig()), bearer(testKey.token(baseClaims)))
+		token := cached(at(0), t, issuertest.Validator(t, baseConfig()), bearer(testKey.token(baseClaims)))
 		advance(time.Until(time.Unix(testNow, 0).Add(time.Hour + 29*time.Second)))
 		if err := token.Meets(t.Context(), validator.Demands{}); err != nil {
 			t.Errorf("in the leeway: %v", err)
@@ -119,7 +121,7 @@ func TestMeetsByTheClock(t *testing.T) {
 // TestMeetsNothing: what was not validated, or asked without a context, meets
 // nothing.
 func TestMeetsNothing(t *testing.T) {
-	token := expect(t, newValidator(t, baseConfig()), bearer(testKey.token(baseClaims)), 0, "", "")
+	token := expect(t, issuertest.Validator(t, baseConfig()), bearer(testKey.token(baseClaims)), 0, "", "")
 	var none *validator.Token
 	var noContext context.Context
 	for _, row := range []struct {
@@ -141,10 +143,10 @@ func TestMeetsNothing(t *testing.T) {
 
 // TestMeetsAllocatesNothing, whatever it answers.
 func TestMeetsAllocatesNothing(t *testing.T) {
-	token := expect(t, newValidator(t, baseConfig()), bearer(testKey.token(baseClaims)), 0, "", "")
+	token := expect(t, issuertest.Validator(t, baseConfig()), bearer(testKey.token(baseClaims)), 0, "", "")
 	for _, demands := range []validator.Demands{
 		{},
-		{Audiences: []string{testAudience}, SoleAudience: true, MaxLifetime: 2 * time.Hour, MaxAge: time.Hour},
+		{Audiences: []string{testAudience}, SoleAudience: true, MaxLifetime: 2 * time.Hour, MaxTokenAge: time.Hour},
 		{SenderConstrained: true},
 	} {
 		for _, offset := range []time.Duration{0, 2 * time.Hour} {
@@ -156,21 +158,55 @@ func TestMeetsAllocatesNothing(t *testing.T) {
 	}
 }
 
-// TestMeetsKey (R-OP-06): a Token that is held holds no longer than its key.
+// TestMeetsKey (R-OP-06): a Token that is held is refused while its key is forbidden or
+// withdrawn, and accepted once the key is back. Meets and Recheck agree.
 func TestMeetsKey(t *testing.T) {
-	v := newValidator(t, baseConfig())
-	token := cached(at(0), t, v, bearer(testKey.token(baseClaims)))
-	if err := token.Meets(at(0), validator.Demands{}); err != nil {
-		t.Fatal(err)
-	}
-	name := jwkscache.KeyName{KeyID: "k1"}
-	if err := v.ForbidKey(t.Context(), testIssuer, name); err != nil {
-		t.Fatal(err)
-	}
-	if err := token.Meets(at(0), validator.Demands{}); !errors.Is(err, validator.UnknownKey) {
-		t.Errorf("the key is forbidden: %v", err)
-	}
-	if err := token.Meets(at(2*time.Hour), validator.Demands{}); !errors.Is(err, validator.Expired) {
-		t.Errorf("the token has expired too: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		issuer := issuertest.New(t)
+		v, ctx := trusting(t, nil, issuer), t.Context()
+		long := testissuer.Token{Lifetime: 24 * time.Hour}
+		token := cached(ctx, t, v, bearer(issuer.Sign(long)))
+		meets := func(what string, want validator.Reason) {
+			t.Helper()
+			before := issuer.Requests(testissuer.JWKS)
+			if err := token.Meets(ctx, validator.Demands{}); validator.ReasonOf(err) != want {
+				t.Errorf("%s: %v, want %q", what, err, want)
+			}
+			if n := testing.AllocsPerRun(10, func() { _ = token.Meets(ctx, validator.Demands{}) }); n != 0 {
+				t.Errorf("%s: %v allocations", what, n)
+			}
+			synctest.Wait()
+			if n := issuer.Requests(testissuer.JWKS) - before; n != 0 {
+				t.Errorf("%s: Meets causes %d fetches", what, n)
+			}
+			wantRecheck(ctx, t, what, v, token, validator.Demands{}, want)
+		}
+		refresh := func() {
+			issuer.Rotate()
+			advance(10 * time.Second)
+			accepts(ctx, t, v, bearer(issuer.Sign(long))) // an unknown kid: the set is fetched
+		}
+		meets("published", "")
+		noError(t, v.ForbidKey(ctx, issuer.URL(), kidOf(issuer)))
+		meets("forbidden", validator.UnknownKey)
+		noError(t, v.PermitKey(ctx, issuer.URL(), kidOf(issuer)))
+		meets("permitted again", "")
+		old := issuer.SigningKey()
+		issuer.Rotate()
+		issuer.Retire(old)
+		refresh()
+		meets("withdrawn", validator.UnknownKey)
+		issuer.AddKey(testissuer.Key{Members: map[string]any{"kid": old}})
+		refresh()
+		meets("another key of the kid", validator.UnknownKey)
+		issuer.Publish(old)
+		refresh()
+		meets("published again", "")
+		noError(t, v.ForbidKey(ctx, issuer.URL(), jwkscache.KeyName{KeyID: old}))
+		meets("published again, and forbidden", validator.UnknownKey)
+		advance(24 * time.Hour)
+		if err := token.Meets(ctx, validator.Demands{}); !errors.Is(err, validator.Expired) {
+			t.Errorf("the token has expired too: %v", err)
+		}
+	})
 }

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 
 	"github.com/sallyport-auth/sallyport/internal/hook"
+	"github.com/sallyport-auth/sallyport/internal/issuerkeys"
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/internal/zero"
 	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/validator"
@@ -33,19 +35,19 @@ func fetching(config *validator.Config) {
 // TestNilContext covers R-OP-04: a context that cannot be used is an error of
 // the call it was passed to, ends nothing, and costs nobody else anything.
 func TestNilContext(t *testing.T) {
-	tenant := strings.Replace(testIssuer, "as.", "tenant.", 1)
+	resolved := strings.Replace(testIssuer, "as.", "issuer.", 1)
 	name := jwkscache.KeyName{KeyID: "x"}
 	for how, ctx := range zero.Contexts() {
 		synctest.Test(t, func(t *testing.T) {
 			config := baseConfig()
 			fetching(&config)
 			config.Issuers[0].Grants = allScopes
-			config.Tenants = func(context.Context, string) (validator.Issuer, error) {
+			config.ResolveIssuer = func(context.Context, string) (validator.Issuer, error) {
 				return validator.Issuer{}, validator.ErrUnknownIssuer
 			}
 			var dones []validator.ValidateDone
 			config.Trace = recording(&dones)
-			v := newValidator(t, config)
+			v := issuertest.Validator(t, config)
 			good := bearer(testKey.token(baseClaims))
 			validate := func(p validator.Presentation) error {
 				token, err := v.Validate(ctx, p)
@@ -56,14 +58,14 @@ func TestNilContext(t *testing.T) {
 			}
 			for call, err := range map[string]error{
 				"Validate":            validate(good),
-				"Validate of another": validate(bearer(testKey.token(baseClaims.with("iss", `"`+tenant+`"`)))),
+				"Validate of another": validate(bearer(testKey.token(baseClaims.with("iss", `"`+resolved+`"`)))),
 				"Warm":                v.Warm(ctx),
 				"Run":                 v.Run(ctx),
 				"ForbidKey":           v.ForbidKey(ctx, testIssuer, name),
 				"PermitKey":           v.PermitKey(ctx, testIssuer, name),
-				"ForbidKey of tenant": v.ForbidKey(ctx, tenant, name),
+				"ForbidKey of issuer": v.ForbidKey(ctx, resolved, name),
 			} {
-				if !errors.Is(err, validator.Unavailable) && !errors.Is(err, jwkscache.ErrUnavailable) && !errors.Is(err, hook.ErrContext) {
+				if !errors.Is(err, validator.Unavailable) && !errors.Is(err, issuerkeys.ErrUnavailable) && !errors.Is(err, hook.ErrContext) {
 					t.Errorf("%s: %s: %v", how, call, err)
 				}
 				if ctx == nil && !errors.Is(err, hook.ErrContext) {
@@ -119,7 +121,7 @@ func TestHooksChangeNoVerdict(t *testing.T) {
 			config := baseConfig()
 			fetching(&config)
 			config.Trace = trace.Join(observed)
-			v := newValidator(t, config)
+			v := issuertest.Validator(t, config)
 			for range 2 { // fetched, then kept
 				token := expect(t, v, bearer(testKey.token(baseClaims)), 0, "", "")
 				if token.Subject() != "user-1" {
@@ -149,7 +151,7 @@ func TestHookKeepsContext(t *testing.T) {
 			ValidateDone:  func(ctx context.Context, _ validator.ValidateDone) { seen = ctx.Value(ctxKey("caller")) },
 		}
 		ctx := context.WithValue(at(0), ctxKey("caller"), name) // its clock too: the token has expired otherwise
-		if _, err := newValidator(t, config).Validate(ctx, bearer(testKey.token(baseClaims))); err != nil || seen != name {
+		if _, err := issuertest.Validator(t, config).Validate(ctx, bearer(testKey.token(baseClaims))); err != nil || seen != name {
 			t.Errorf("%s: %v, with the value %v", name, causeOf(err), seen)
 		}
 	}
@@ -167,9 +169,9 @@ func TestNilErrors(t *testing.T) {
 			config.Issuers[0].Grants = allScopes
 			config.Issuers[0].Keys = jwkscache.URL("https://as.example.com/jwks")
 			config.Issuers[0].HTTPClient = &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) { return nil, err })}
-			config.Tenants = func(context.Context, string) (validator.Issuer, error) { return validator.Issuer{}, err }
-			v := newValidator(t, config)
-			for who, issuer := range map[string]string{"transport": testIssuer, "Tenants": "https://tenant.example.com"} {
+			config.ResolveIssuer = func(context.Context, string) (validator.Issuer, error) { return validator.Issuer{}, err }
+			v := issuertest.Validator(t, config)
+			for who, issuer := range map[string]string{"transport": testIssuer, "ResolveIssuer": "https://resolved.example.com"} {
 				_, refusal := v.Validate(at(0), bearer(testKey.token(baseClaims.with("iss", `"`+issuer+`"`))))
 				if !errors.Is(refusal, validator.Unavailable) || errors.Is(refusal, validator.UnknownIssuer) {
 					t.Errorf("%s from %s: %v", name, who, refusal)
@@ -214,5 +216,14 @@ func TestZeroValues(t *testing.T) {
 				t.Errorf("%s: %s: %v", name, call, err)
 			}
 		}
+	}
+}
+
+// TestNoContextNoTrace checks that a nil context is refused without hooks too.
+func TestNoContextNoTrace(t *testing.T) {
+	var noContext context.Context
+	_, err := issuertest.Validator(t, baseConfig()).Validate(noContext, bearer(testKey.token(baseClaims)))
+	if !errors.Is(err, validator.Unavailable) {
+		t.Errorf("%v, want %q", err, validator.Unavailable)
 	}
 }

@@ -4,20 +4,20 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// TestOrder gives tokens two faults, of neighbouring steps, and wants the
-// earlier one named: the steps of the package comment, in their order
-// (R-AT-14, R-JS-18).
+// TestOrder gives tokens faults of two neighbouring steps of the package comment,
+// and wants the earlier one reported (R-AT-14, R-JS-18).
 func TestOrder(t *testing.T) {
 	config := baseConfig()
 	config.MaxTokenBytes = 2048
 	config.Issuers[0].Claims = rules{{Name: "tenant", Equals: "one"}}
 	config.Issuers[0].Tenant = validator.TenantRule{Claim: "org_id", Owned: []string{"org-1"}}
 	config.Issuers[0].Mappings = validator.OktaMappings()
-	v := newValidator(t, config)
+	v := issuertest.Validator(t, config)
 	good := baseClaims.with("tenant", `"one"`).with("org_id", `"org-1"`)
 	header := testKey.header()
 	other := header.with("alg", `"ES384"`)
@@ -33,15 +33,15 @@ func TestOrder(t *testing.T) {
 		{"scheme before size", validator.Presentation{Scheme: validator.DPoP, Token: strings.Repeat(" ", 2049)}, validator.BindingMismatch, ""},
 		{"size before grammar", bearer(strings.Repeat(" ", 2049)), validator.TooLarge, ""},
 		{"grammar before form", bearer("a b"), validator.MalformedRequest, ""},
-		{"form before payload", bearer(testKey.sign(header.with("crit", `["x"]`).text(), "not JSON")), validator.MalformedToken, "crit"},
-		{"payload before issuer", bearer(testKey.sign(header.text(), `{"iss":"https://unknown.example.com"`)), validator.MalformedToken, "payload"},
-		{"issuer before algorithm", bearer(testKey.sign(other.text(), good.with("iss", `"x"`).text())), validator.UnknownIssuer, ""},
-		{"algorithm before type", bearer(testKey.sign(other.with("typ", `"JWT"`).text(), good.text())), validator.AlgorithmNotAllowed, "issuer's list"},
-		{"type before key", bearer(testKey.sign(header.with("typ", `"JWT"`).with("kid", `"x"`).text(), good.text())), validator.WrongType, ""},
-		{"key before signature", bearer(foreignKey.sign(header.with("kid", `"x"`).text(), good.text())), validator.UnknownKey, ""},
+		{"form before payload", bearer(testKey.Sign(header.with("crit", `["x"]`).text(), "not JSON")), validator.MalformedToken, "crit"},
+		{"payload before issuer", bearer(testKey.Sign(header.text(), `{"iss":"https://unknown.example.com"`)), validator.MalformedToken, "payload"},
+		{"issuer before algorithm", bearer(testKey.Sign(other.text(), good.with("iss", `"x"`).text())), validator.UnknownIssuer, ""},
+		{"algorithm before type", bearer(testKey.Sign(other.with("typ", `"JWT"`).text(), good.text())), validator.AlgorithmNotAllowed, "issuer's list"},
+		{"type before key", bearer(testKey.Sign(header.with("typ", `"JWT"`).with("kid", `"x"`).text(), good.text())), validator.WrongType, ""},
+		{"key before signature", bearer(foreignKey.Sign(header.with("kid", `"x"`).text(), good.text())), validator.UnknownKey, ""},
 		{"signature before claims", bearer(foreignKey.token(good.with("exp", "1"))), validator.BadSignature, ""},
-		{"claim types before replicas", bearer(testKey.sign(header.with("aud", `"x"`).text(), good.with("sub", "1").text())), validator.BadClaims, "JSON type"},
-		{"replicas before required", bearer(testKey.sign(header.with("aud", `"x"`).text(), good.without("sub").text())), validator.BadClaims, "replicates"},
+		{"claim types before replicas", bearer(testKey.Sign(header.with("aud", `"x"`).text(), good.with("sub", "1").text())), validator.BadClaims, "JSON type"},
+		{"replicas before required", bearer(testKey.Sign(header.with("aud", `"x"`).text(), good.without("sub").text())), validator.BadClaims, "replicates"},
 		{"required before expiry", bearer(testKey.token(good.without("jti").with("exp", "1"))), validator.BadClaims, "is missing"},
 		{"expiry before nbf", bearer(testKey.token(good.with("exp", "1").with("nbf", "1800000000"))), validator.Expired, ""},
 		{"nbf before iat", bearer(testKey.token(good.with("nbf", "1800000000").with("iat", "1800000000"))), validator.NotYetValid, "nbf"},
@@ -69,7 +69,7 @@ func demanding(token string) validator.Presentation {
 // TestUnverifiedIsNotUsed: of a token whose signature is bad nothing but iss
 // has effect on the verdict (R-JS-18, R-AT-08).
 func TestUnverifiedIsNotUsed(t *testing.T) {
-	for name, v := range map[string]*validator.Validator{"strict": newValidator(t, baseConfig()), "legacy": newValidator(t, legacyConfig())} {
+	for name, v := range map[string]*validator.Validator{"strict": issuertest.Validator(t, baseConfig()), "legacy": issuertest.Validator(t, legacyConfig())} {
 		for _, m := range []member{
 			{"sub", `1`},
 			{"sub", `"\u0000"`},
@@ -101,7 +101,7 @@ func TestUnverifiedIsNotUsed(t *testing.T) {
 // TestSignedBytes: the signature covers the received bytes of both segments
 // (R-JS-18, R-AT-08).
 func TestSignedBytes(t *testing.T) {
-	v := newValidator(t, baseConfig())
+	v := issuertest.Validator(t, baseConfig())
 	token := testKey.token(baseClaims)
 	parts := strings.Split(token, ".")
 	header := testKey.header().with("x", "1")
@@ -112,19 +112,19 @@ func TestSignedBytes(t *testing.T) {
 		"header, same":      b64(testKey.header().text()+" ") + "." + parts[1] + "." + parts[2],
 		"other signature":   parts[0] + "." + parts[1] + "." + b64(strings.Repeat("\x00", 64)),
 		"short signature":   parts[0] + "." + parts[1] + "." + b64("x"),
-		"signature of half": parts[0] + "." + parts[1] + "." + b64(string(testKey.signature(parts[0]))),
+		"signature of half": parts[0] + "." + parts[1] + "." + b64(string(testKey.Signature(parts[0]))),
 	} {
 		t.Run(name, func(t *testing.T) { expect(t, v, bearer(changed), 0, validator.BadSignature, "") })
 	}
 	// White space inside the signed JSON is the issuer's business.
-	expect(t, v, bearer(testKey.sign(" "+testKey.header().text(), "\n"+baseClaims.text()+"\t")), 0, "", "")
+	expect(t, v, bearer(testKey.Sign(" "+testKey.header().text(), "\n"+baseClaims.text()+"\t")), 0, "", "")
 }
 
 // TestForm: what is refused before anything is looked up, and that the words
 // of RFC 6750 decide between request and token (R-JS-01, R-JS-02, R-JS-13,
 // R-JS-15, R-OP-07).
 func TestForm(t *testing.T) {
-	v := newValidator(t, baseConfig())
+	v := issuertest.Validator(t, baseConfig())
 	good := testKey.token(baseClaims)
 	header, claims := testKey.header().text(), baseClaims.text()
 	deep := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
@@ -158,21 +158,21 @@ func TestForm(t *testing.T) {
 		{"four segments", good + ".e30", validator.MalformedToken},
 		{"five segments", "e30.e30.e30.e30.e30", validator.MalformedToken},
 		{"no signature", good[:strings.LastIndex(good, ".")+1], validator.MalformedToken},
-		{"header is no object", testKey.sign(`["alg"]`, claims), validator.MalformedToken},
-		{"header with b64", testKey.sign(testKey.header().with("b64", "true").text(), claims), validator.MalformedToken},
-		{"kid is a number", testKey.sign(testKey.header().with("kid", "1").text(), claims), validator.MalformedToken},
-		{"payload is no object", testKey.sign(header, `[]`), validator.MalformedToken},
-		{"payload is a string", testKey.sign(header, `"iss"`), validator.MalformedToken},
-		{"payload with a duplicate", testKey.sign(header, strings.Replace(claims, "{", `{"sub":"x",`, 1)), validator.MalformedToken},
-		{"payload with a nested duplicate", testKey.sign(header, baseClaims.with("x", `{"a":1,"a":2}`).text()), validator.MalformedToken},
-		{"payload with a hidden duplicate", testKey.sign(header, strings.Replace(claims, "{", `{"s\u0075b":"x",`, 1)), validator.MalformedToken},
-		{"payload with trailing bytes", testKey.sign(header, claims+"x"), validator.MalformedToken},
-		{"two payloads", testKey.sign(header, claims+claims), validator.MalformedToken},
-		{"payload with a byte order mark", testKey.sign(header, "\ufeff"+claims), validator.MalformedToken},
-		{"payload in invalid UTF-8", testKey.sign(header, baseClaims.with("x", "\"\xff\"").text()), validator.MalformedToken},
-		{"payload 16 deep", testKey.sign(header, baseClaims.with("x", deep(15)).text()), ""},
-		{"payload 17 deep", testKey.sign(header, baseClaims.with("x", deep(16)).text()), validator.MalformedToken},
-		{"header 17 deep", testKey.sign(testKey.header().with("x", deep(16)).text(), claims), validator.MalformedToken},
+		{"header is no object", testKey.Sign(`["alg"]`, claims), validator.MalformedToken},
+		{"header with b64", testKey.Sign(testKey.header().with("b64", "true").text(), claims), validator.MalformedToken},
+		{"kid is a number", testKey.Sign(testKey.header().with("kid", "1").text(), claims), validator.MalformedToken},
+		{"payload is no object", testKey.Sign(header, `[]`), validator.MalformedToken},
+		{"payload is a string", testKey.Sign(header, `"iss"`), validator.MalformedToken},
+		{"payload with a duplicate", testKey.Sign(header, strings.Replace(claims, "{", `{"sub":"x",`, 1)), validator.MalformedToken},
+		{"payload with a nested duplicate", testKey.Sign(header, baseClaims.with("x", `{"a":1,"a":2}`).text()), validator.MalformedToken},
+		{"payload with a hidden duplicate", testKey.Sign(header, strings.Replace(claims, "{", `{"s\u0075b":"x",`, 1)), validator.MalformedToken},
+		{"payload with trailing bytes", testKey.Sign(header, claims+"x"), validator.MalformedToken},
+		{"two payloads", testKey.Sign(header, claims+claims), validator.MalformedToken},
+		{"payload with a byte order mark", testKey.Sign(header, "\ufeff"+claims), validator.MalformedToken},
+		{"payload in invalid UTF-8", testKey.Sign(header, baseClaims.with("x", "\"\xff\"").text()), validator.MalformedToken},
+		{"payload 16 deep", testKey.Sign(header, baseClaims.with("x", deep(15)).text()), ""},
+		{"payload 17 deep", testKey.Sign(header, baseClaims.with("x", deep(16)).text()), validator.MalformedToken},
+		{"header 17 deep", testKey.Sign(testKey.header().with("x", deep(16)).text(), claims), validator.MalformedToken},
 	} {
 		t.Run(row.name, func(t *testing.T) { expect(t, v, bearer(row.token), 0, row.want, "") })
 	}
@@ -183,14 +183,14 @@ func TestForm(t *testing.T) {
 func TestAlgorithmInHeader(t *testing.T) {
 	config := baseConfig()
 	config.Issuers[0].Algorithms = []jose.Algorithm{jose.EdDSA, jose.ES256}
-	v := newValidator(t, config)
+	v := issuertest.Validator(t, config)
 	for _, alg := range []string{
 		`"none"`, `"None"`, `"NONE"`, `"nOnE"`, `""`, `"eddsa"`, `"EDDSA"`, `"EdDSA "`, `"HS256"`, `"HS512"`, `"RS256"`, `"Ed448"`, `"dir"`,
 		`null`, `1`, `["EdDSA"]`, `{"EdDSA":1}`,
 	} {
 		header := testKey.header().with("alg", alg)
-		expect(t, v, bearer(testKey.sign(header.text(), baseClaims.text())), 0, validator.AlgorithmNotAllowed, "issuer's list")
+		expect(t, v, bearer(testKey.Sign(header.text(), baseClaims.text())), 0, validator.AlgorithmNotAllowed, "issuer's list")
 	}
-	expect(t, v, bearer(testKey.sign(testKey.header().without("alg").text(), baseClaims.text())), 0, validator.AlgorithmNotAllowed, "issuer's list")
-	expect(t, v, bearer(testKey.sign(testKey.header().with("alg", `"ES256"`).text(), baseClaims.text())), 0, validator.AlgorithmNotAllowed, "jose: ")
+	expect(t, v, bearer(testKey.Sign(testKey.header().without("alg").text(), baseClaims.text())), 0, validator.AlgorithmNotAllowed, "issuer's list")
+	expect(t, v, bearer(testKey.Sign(testKey.header().with("alg", `"ES256"`).text(), baseClaims.text())), 0, validator.AlgorithmNotAllowed, "jose: ")
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/validator"
@@ -12,12 +13,12 @@ import (
 // TestType (R-AT-01): typ is at+jwt or application/at+jwt, as a media type
 // without parameters.
 func TestType(t *testing.T) {
-	v := newValidator(t, baseConfig())
+	v := issuertest.Validator(t, baseConfig())
 	for _, typ := range []string{
 		`"at+jwt"`, `"at+JWT"`, `"AT+JWT"`, `"application/at+jwt"`, `"Application/At+Jwt"`, `"at\u002bjwt"`,
 	} {
 		t.Run(typ, func(t *testing.T) {
-			expect(t, v, bearer(testKey.sign(testKey.header().with("typ", typ).text(), baseClaims.text())), 0, "", "")
+			expect(t, v, bearer(testKey.Sign(testKey.header().with("typ", typ).text(), baseClaims.text())), 0, "", "")
 		})
 	}
 	for _, typ := range []string{
@@ -26,15 +27,15 @@ func TestType(t *testing.T) {
 		`"ａt+jwt"`, `null`, `1`, `true`, `["at+jwt"]`, `{"at+jwt":1}`,
 	} {
 		t.Run(typ, func(t *testing.T) {
-			expect(t, v, bearer(testKey.sign(testKey.header().with("typ", typ).text(), baseClaims.text())), 0, validator.WrongType, "typ is not at+jwt")
+			expect(t, v, bearer(testKey.Sign(testKey.header().with("typ", typ).text(), baseClaims.text())), 0, validator.WrongType, "typ is not at+jwt")
 		})
 	}
 	t.Run("absent", func(t *testing.T) {
 		header := testKey.header().without("typ")
-		expect(t, v, bearer(testKey.sign(header.text(), baseClaims.text())), 0, validator.WrongType, "typ is not at+jwt")
-		expect(t, v, bearer(testKey.sign(header.with("TYP", `"at+jwt"`).text(), baseClaims.text())), 0, validator.WrongType, "typ is not at+jwt")
-		expect(t, v, bearer(testKey.sign(header.with("cty", `"at+jwt"`).text(), baseClaims.text())), 0, validator.WrongType, "typ is not at+jwt")
-		expect(t, v, bearer(testKey.sign(header.text(), baseClaims.with("typ", `"at+jwt"`).text())), 0, validator.WrongType, "typ is not at+jwt")
+		expect(t, v, bearer(testKey.Sign(header.text(), baseClaims.text())), 0, validator.WrongType, "typ is not at+jwt")
+		expect(t, v, bearer(testKey.Sign(header.with("TYP", `"at+jwt"`).text(), baseClaims.text())), 0, validator.WrongType, "typ is not at+jwt")
+		expect(t, v, bearer(testKey.Sign(header.with("cty", `"at+jwt"`).text(), baseClaims.text())), 0, validator.WrongType, "typ is not at+jwt")
+		expect(t, v, bearer(testKey.Sign(header.text(), baseClaims.with("typ", `"at+jwt"`).text())), 0, validator.WrongType, "typ is not at+jwt")
 	})
 }
 
@@ -62,7 +63,7 @@ var tokenKinds = []struct {
 // TestTokenKinds (R-AT-02): none of them is an access token, although issuer,
 // key, audience and required claims are right.
 func TestTokenKinds(t *testing.T) {
-	strict, legacy := newValidator(t, baseConfig()), newValidator(t, legacyConfig())
+	strict, legacy := issuertest.Validator(t, baseConfig()), issuertest.Validator(t, legacyConfig())
 	for _, kind := range tokenKinds {
 		t.Run(kind.name, func(t *testing.T) {
 			header := testKey.header().without("typ")
@@ -70,7 +71,7 @@ func TestTokenKinds(t *testing.T) {
 				header = header.with("typ", kind.typ)
 			}
 			claims := slices.Concat(baseClaims, kind.claims)
-			token := testKey.sign(header.text(), claims.text())
+			token := testKey.Sign(header.text(), claims.text())
 			expect(t, strict, bearer(token), 0, validator.WrongType, "typ is not at+jwt")
 			expect(t, legacy, bearer(token), 0, validator.WrongType, kind.legacy)
 		})
@@ -82,10 +83,10 @@ func TestKeyIsNoType(t *testing.T) {
 	second := edSigner("k2", "a second key of the issuer")
 	config := baseConfig()
 	config.Issuers[0].Keys = keysOf(testKey, second)
-	v := newValidator(t, config)
+	v := issuertest.Validator(t, config)
 	for _, key := range []*signer{testKey, second} {
 		expect(t, v, bearer(key.token(baseClaims)), 0, "", "")
-		expect(t, v, bearer(key.sign(key.header().with("typ", `"JWT"`).text(), baseClaims.text())), 0, validator.WrongType, "")
+		expect(t, v, bearer(key.Sign(key.header().with("typ", `"JWT"`).text(), baseClaims.text())), 0, validator.WrongType, "")
 	}
 }
 
@@ -94,7 +95,7 @@ var legacyClaims = baseClaims.without("client_id", "jti", "iat", "scope").with("
 
 // TestLegacyType (R-AT-04).
 func TestLegacyType(t *testing.T) {
-	v := newValidator(t, legacyConfig())
+	v := issuertest.Validator(t, legacyConfig())
 	for typ, want := range map[string]validator.Reason{
 		"": "", `"JWT"`: "", `"jwt"`: "", `"application/jwt"`: "", `"at+jwt"`: "", `"application/at+JWT"`: "",
 		`"logout+jwt"`: validator.WrongType, `""`: validator.WrongType, `"JWT "`: validator.WrongType,
@@ -105,7 +106,7 @@ func TestLegacyType(t *testing.T) {
 			if typ != "" {
 				header = header.with("typ", typ)
 			}
-			expect(t, v, bearer(testKey.sign(header.text(), legacyClaims.text())), 0, want, "typ is neither at+jwt nor JWT nor absent")
+			expect(t, v, bearer(testKey.Sign(header.text(), legacyClaims.text())), 0, want, "typ is neither at+jwt nor JWT nor absent")
 		})
 	}
 }
@@ -115,7 +116,7 @@ func TestLegacyType(t *testing.T) {
 func TestLegacyClaims(t *testing.T) {
 	config := legacyConfig()
 	config.Issuers[0].Audiences = append(config.Issuers[0].Audiences, "client-1", "client-2")
-	v := newValidator(t, config)
+	v := issuertest.Validator(t, config)
 	const (
 		idToken = "only ID tokens and logout tokens"
 		own     = "only the client itself"
@@ -167,7 +168,7 @@ func TestLegacyClaims(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			for _, typ := range []string{`"JWT"`, `"at+jwt"`} { // at+jwt exempts from nothing
-				token := testKey.sign(testKey.header().with("typ", typ).text(), row.claims.text())
+				token := testKey.Sign(testKey.header().with("typ", typ).text(), row.claims.text())
 				expect(t, v, bearer(token), 0, row.want, row.cause)
 			}
 		})
@@ -179,7 +180,7 @@ func TestLegacyClaims(t *testing.T) {
 func TestLegacyMarkers(t *testing.T) {
 	config := legacyConfig()
 	config.Issuers[0].Marker = rules{{Name: "client_id"}, {Name: "scope"}, {Name: "azp", Equals: "gateway"}}
-	v := newValidator(t, config)
+	v := issuertest.Validator(t, config)
 	good := baseClaims.with("azp", `"gateway"`)
 	expect(t, v, bearer(testKey.token(good)), 0, "", "")
 	for _, claims := range []object{
@@ -190,16 +191,16 @@ func TestLegacyMarkers(t *testing.T) {
 
 	config = baseConfig()
 	config.Issuers[0].Audiences = []string{"client-1"}
-	strict := newValidator(t, config)
+	strict := issuertest.Validator(t, config)
 	claims := baseClaims.with("aud", `"client-1"`).with("nonce", `"n"`).with("at_hash", `"h"`)
 	expect(t, strict, bearer(testKey.token(claims)), 0, "", "") // at+jwt says what it is
 }
 
 // TestRefreshToken: a refresh token that is a JWT is refused (R-AT-13).
 func TestRefreshToken(t *testing.T) {
-	strict, legacy := newValidator(t, baseConfig()), newValidator(t, legacyConfig())
+	strict, legacy := issuertest.Validator(t, baseConfig()), issuertest.Validator(t, legacyConfig())
 	for _, typ := range []string{`"rt+jwt"`, `"refresh+jwt"`, `"Refresh"`, `"JWT"`} {
-		token := testKey.sign(testKey.header().with("typ", typ).text(), baseClaims.with("typ", `"Refresh"`).text())
+		token := testKey.Sign(testKey.header().with("typ", typ).text(), baseClaims.with("typ", `"Refresh"`).text())
 		expect(t, strict, bearer(token), 0, validator.WrongType, "typ")
 		expect(t, legacy, bearer(token), 0, validator.WrongType, "")
 	}
@@ -216,7 +217,7 @@ func TestTwoIssuers(t *testing.T) {
 		URL: other, Audiences: []string{"https://other-api.example.com"}, Keys: keysOf(foreignKey), Grants: allScopes,
 		Algorithms: []jose.Algorithm{jose.EdDSA},
 	})
-	v := newValidator(t, config)
+	v := issuertest.Validator(t, config)
 	otherClaims := baseClaims.with("iss", `"`+other+`"`).with("aud", `"https://other-api.example.com"`)
 
 	first := expect(t, v, bearer(testKey.token(baseClaims)), 0, "", "")
@@ -237,7 +238,7 @@ func TestTwoIssuers(t *testing.T) {
 // TestHeaderIsNoKeySource: a key in the header is not used, whatever it is
 // (R-JS-14, R-AT-08).
 func TestHeaderIsNoKeySource(t *testing.T) {
-	v := newValidator(t, baseConfig())
+	v := issuertest.Validator(t, baseConfig())
 	embedded := foreignKey.jwk().text()
 	for _, extra := range []member{
 		{"jwk", embedded},
@@ -248,11 +249,11 @@ func TestHeaderIsNoKeySource(t *testing.T) {
 		{"x5t#S256", `"AAAA"`},
 	} {
 		header := foreignKey.header().with(extra.name, extra.raw)
-		expect(t, v, bearer(foreignKey.sign(header.text(), baseClaims.text())), 0, validator.BadSignature, "")
-		expect(t, v, bearer(foreignKey.sign(header.without("kid").text(), baseClaims.text())), 0, validator.BadSignature, "")
-		expect(t, v, bearer(foreignKey.sign(header.with("kid", `"other"`).text(), baseClaims.text())), 0, validator.UnknownKey, "")
+		expect(t, v, bearer(foreignKey.Sign(header.text(), baseClaims.text())), 0, validator.BadSignature, "")
+		expect(t, v, bearer(foreignKey.Sign(header.without("kid").text(), baseClaims.text())), 0, validator.BadSignature, "")
+		expect(t, v, bearer(foreignKey.Sign(header.with("kid", `"other"`).text(), baseClaims.text())), 0, validator.UnknownKey, "")
 		good := testKey.header().with(extra.name, extra.raw)
-		expect(t, v, bearer(testKey.sign(good.text(), baseClaims.text())), 0, "", "")
+		expect(t, v, bearer(testKey.Sign(good.text(), baseClaims.text())), 0, "", "")
 	}
 }
 
@@ -260,10 +261,10 @@ func TestHeaderIsNoKeySource(t *testing.T) {
 func TestSameKidTwice(t *testing.T) {
 	config := baseConfig()
 	config.Issuers[0].Keys = keysOf(testKey, foreignKey)
-	v := newValidator(t, config)
+	v := issuertest.Validator(t, config)
 	expect(t, v, bearer(testKey.token(baseClaims)), 0, "", "")
 	expect(t, v, bearer(foreignKey.token(baseClaims)), 0, "", "")
 	expect(t, v, bearer(edSigner("k1", "a third key").token(baseClaims)), 0, validator.BadSignature, "")
 	config.Issuers[0].Keys = jwkscache.Static([]byte(`{"keys":[]}`))
-	expect(t, newValidator(t, config), bearer(testKey.token(baseClaims)), 0, validator.UnknownKey, "")
+	expect(t, issuertest.Validator(t, config), bearer(testKey.token(baseClaims)), 0, validator.UnknownKey, "")
 }

@@ -1,8 +1,8 @@
 package validator
 
 // Reason says why a request was refused. The set is closed; the values are
-// stable and safe as metric labels. A Reason is also an error, so that
-// errors.Is(err, validator.Expired) asks for it.
+// stable and safe as metric labels. A Reason is also an error, for use with
+// errors.Is: errors.Is(err, validator.Expired).
 type Reason string
 
 // The reasons.
@@ -30,10 +30,11 @@ const (
 	StepUpRequired      Reason = "step_up_required"      // authentication is too weak or too old
 	Forbidden           Reason = "forbidden"             // the policy says no, and no scope would help
 	Unavailable         Reason = "unavailable"           // could not be determined; the token may be good
+	Canceled            Reason = "canceled"              // the caller left, or its deadline passed, before anything was determined
 )
 
-// texts are what people see who may only see constants.
-var texts = map[Reason]string{
+// descriptions has a sentence for each reason. They may be shown to anyone.
+var descriptions = map[Reason]string{
 	NoCredentials:       "the request carries no credentials",
 	MalformedRequest:    "the credentials are malformed",
 	MalformedToken:      "the token is malformed",
@@ -56,13 +57,10 @@ var texts = map[Reason]string{
 	InsufficientScope:   "the token lacks a scope",
 	StepUpRequired:      "the user must authenticate more strongly or again",
 	Forbidden:           "the token does not permit this",
-	Unavailable:         "the token could not be judged now",
+	Unavailable:         "the token could not be checked now",
+	Canceled:            "the request ended before the token was checked",
 }
 
-// Error is the value itself, such as "expired", so that a printed Reason reads
-// like its metric label.
-func (r Reason) Error() string { return string(r) }
-
-// Description says r in English, in constant words without details of the
+// Description returns a constant English sentence for r, without details of the
 // request.
-func (r Reason) Description() string { return texts[r] }
+func (r Reason) Description() string { return descriptions[r] }

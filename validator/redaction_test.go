@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -70,7 +71,7 @@ func TestTokenRedaction(t *testing.T) {
 		claims = claims.with(name, `"`+canary+`"`)
 	}
 	claims = claims.with("amr", `["`+canary+`"]`).with("act", `{"sub":"`+canary+`"}`).with("aud", `["`+testAudience+`","`+canary+`"]`)
-	token := expect(t, newValidator(t, baseConfig()), bearer(testKey.token(claims)), 0, "", "")
+	token := expect(t, issuertest.Validator(t, baseConfig()), bearer(testKey.token(claims)), 0, "", "")
 	if token.Subject() != canary {
 		t.Fatal("the canary is not in the token")
 	}
@@ -214,7 +215,7 @@ func TestVerdictRedaction(t *testing.T) {
 	var dones []validator.ValidateDone
 	config := baseConfig()
 	config.Trace = recording(&dones)
-	v := newValidator(t, config)
+	v := issuertest.Validator(t, config)
 	for _, token := range canaryTokens() {
 		if _, err := v.Validate(at(0), demanding(token)); err == nil {
 			t.Fatal("accepted")

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sallyport-auth/sallyport/internal/clock"
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/validator"
 )
@@ -64,7 +65,7 @@ func (c *vectorCase) header(s *signer) object {
 	if c.Header.Typ != nil {
 		h = h.with("typ", asJSON(*c.Header.Typ))
 	}
-	return h.with("kid", asJSON(s.kid))
+	return h.with("kid", asJSON(s.ID))
 }
 
 func asJSON(v any) string {
@@ -96,10 +97,10 @@ func (c *vectorCase) setting(t *testing.T) vectorClaims {
 func vectorValidator(t *testing.T, issuer string, audiences []string, key *signer) map[string]*validator.Validator {
 	t.Helper()
 	config := validator.Config{Issuers: []validator.Issuer{{URL: issuer, Audiences: audiences, Keys: keysOf(key)}}}
-	strict := newValidator(t, config)
+	strict := issuertest.Validator(t, config)
 	config.Issuers[0].Profile = validator.ProfileLegacy
 	config.Issuers[0].Marker = []validator.ClaimRule{{Name: "client_id"}, {Name: "scope"}}
-	return map[string]*validator.Validator{"strict": strict, "legacy": newValidator(t, config)}
+	return map[string]*validator.Validator{"strict": strict, "legacy": issuertest.Validator(t, config)}
 }
 
 // TestRFCClaims9068 judges the example of RFC 9068 §3 and its derivations
@@ -118,7 +119,7 @@ func TestRFCClaims9068(t *testing.T) {
 			if c.Layer != "claims" {
 				t.Fatalf("layer %s", c.Layer)
 			}
-			token := key.sign(c.header(key).text(), string(c.Claims))
+			token := key.Sign(c.header(key).text(), string(c.Claims))
 			for _, now := range []int64{times.Iat, times.Exp - 1} {
 				_, err := v.Validate(clock.At(t.Context(), time.Unix(now, 0)), bearer(token))
 				if accepted := err == nil; accepted != (c.Expect == "accept") {
@@ -127,7 +128,7 @@ func TestRFCClaims9068(t *testing.T) {
 			}
 		})
 	}
-	token := key.sign(example.header(key).text(), string(example.Claims))
+	token := key.Sign(example.header(key).text(), string(example.Claims))
 	for now, want := range map[int64]validator.Reason{times.Iat - 31: validator.NotYetValid, times.Exp + 30: validator.Expired} {
 		if _, err := v.Validate(clock.At(t.Context(), time.Unix(now, 0)), bearer(token)); !errors.Is(err, want) {
 			t.Errorf("at %d: %v, want %q", now, err, string(want))
@@ -167,13 +168,13 @@ func TestRFCClaimsEvents(t *testing.T) {
 				if claims.Iat == 0 {
 					ctx = clock.At(t.Context(), time.Unix(claims.Exp-1, 0))
 				}
-				_, err := v.Validate(ctx, bearer(testKey.sign(c.header(testKey).text(), string(c.Claims))))
+				_, err := v.Validate(ctx, bearer(testKey.Sign(c.header(testKey).text(), string(c.Claims))))
 				if !errors.Is(err, want) {
 					t.Errorf("%s: %v, want %q", profile, causeOf(err), string(want))
 				}
 				// The type is not what alone keeps it out: no typ, and legacy.
 				h := c.header(testKey).without("typ")
-				if _, err := v.Validate(ctx, bearer(testKey.sign(h.text(), string(c.Claims)))); !errors.Is(err, want) {
+				if _, err := v.Validate(ctx, bearer(testKey.Sign(h.text(), string(c.Claims)))); !errors.Is(err, want) {
 					t.Errorf("%s, no typ: %v, want %q", profile, causeOf(err), string(want))
 				}
 			}
@@ -228,18 +229,18 @@ func judgeBound(t *testing.T, c *vectorCase) {
 	if c.Token != "" { // as printed; its key is not published, so ES256 only has to be allowed
 		judge(c.Token, validator.WrongType)
 	}
-	judge(testKey.sign(c.header(testKey).text(), string(c.Claims)), validator.WrongType)
+	judge(testKey.Sign(c.header(testKey).text(), string(c.Claims)), validator.WrongType)
 
 	typed := testKey.header().text()
-	judge(testKey.sign(typed, string(c.Claims)), validator.BadClaims)
+	judge(testKey.Sign(typed, string(c.Claims)), validator.BadClaims)
 	var completed map[string]any
 	if err := json.Unmarshal(c.Claims, &completed); err != nil {
 		t.Fatal(err)
 	}
 	completed["client_id"], completed["jti"], completed["iat"] = "client-1", "jti-1", claims.Exp-3600
-	judge(testKey.sign(typed, asJSON(completed)), validator.WrongAudience)
+	judge(testKey.Sign(typed, asJSON(completed)), validator.WrongAudience)
 	completed["aud"] = testAudience
-	judge(testKey.sign(typed, asJSON(completed)), validator.BindingMismatch)
+	judge(testKey.Sign(typed, asJSON(completed)), validator.BindingMismatch)
 	delete(completed, "cnf")
-	judge(testKey.sign(typed, asJSON(completed)), "")
+	judge(testKey.Sign(typed, asJSON(completed)), "")
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/validator"
 )
@@ -17,7 +18,7 @@ func TestCanMeet(t *testing.T) {
 		{URL: "https://b.example", Audiences: []string{"https://three.example"}, Keys: keys, Grants: []string{"read"}},
 	}
 	configured := validator.Config{Issuers: issuers}
-	resolving := validator.Config{Issuers: issuers, Tenants: func(context.Context, string) (validator.Issuer, error) {
+	resolving := validator.Config{Issuers: issuers, ResolveIssuer: func(context.Context, string) (validator.Issuer, error) {
 		return validator.Issuer{}, validator.ErrUnknownIssuer
 	}}
 	for _, test := range []struct {
@@ -32,15 +33,11 @@ func TestCanMeet(t *testing.T) {
 		{"nobody's", configured, validator.Demands{Audiences: []string{"https://four.example"}}, `["https://four.example"]`},
 		{"another spelling", configured, validator.Demands{Audiences: []string{"https://one.example/"}}, "no configured issuer"},
 		{"an issuer's URL", configured, validator.Demands{Audiences: []string{"https://a.example"}}, "no configured issuer"},
-		{"nobody's, with Tenants", resolving, validator.Demands{Audiences: []string{"https://four.example"}}, ""},
+		{"nobody's, with ResolveIssuer", resolving, validator.Demands{Audiences: []string{"https://four.example"}}, ""},
 		{"bound", resolving, validator.Demands{SenderConstrained: true}, "no binding can be checked"},
-		{"others", configured, validator.Demands{MaxLifetime: 1, MaxAge: 1, SoleAudience: true}, ""},
+		{"others", configured, validator.Demands{MaxLifetime: 1, MaxTokenAge: 1, SoleAudience: true}, ""},
 	} {
-		v, err := validator.New(test.config)
-		if err != nil {
-			t.Fatal(err)
-		}
-		err = v.CanMeet(test.demands)
+		err := issuertest.Validator(t, test.config).CanMeet(test.demands)
 		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", test.name, err, test.want)
 		}
@@ -74,13 +71,9 @@ func TestCanMeetACR(t *testing.T) {
 		{"none counts", validator.Config{Issuers: one([]string{})}, []string{"gold"}, false},
 		{"two without a list", validator.Config{Issuers: two(nil, nil)}, []string{"gold"}, false},
 		{"listed of the second", validator.Config{Issuers: two(nil, []string{"gold"})}, []string{"gold"}, true},
-		{"with Tenants", validator.Config{Issuers: one(nil), Tenants: resolve}, []string{"gold"}, true},
+		{"with ResolveIssuer", validator.Config{Issuers: one(nil), ResolveIssuer: resolve}, []string{"gold"}, true},
 	} {
-		v, err := validator.New(test.config)
-		if err != nil {
-			t.Fatal(err)
-		}
-		err = v.CanMeetACR(test.values)
+		err := issuertest.Validator(t, test.config).CanMeetACR(test.values)
 		if (err == nil) != test.meets || err != nil && !strings.Contains(err.Error(), "ACRs of the issuers") {
 			t.Errorf("%s: %v, want an error: %v", test.name, err, !test.meets)
 		}

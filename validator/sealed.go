@@ -7,13 +7,14 @@ import (
 )
 
 // Sealed holds a [Presentation] and prints redacted wherever it stands. A
-// Presentation does so by itself, but for one that stands in an unexported field
-// of another struct: fmt calls no methods of such a field and prints its text.
-// Keep a Sealed there.
+// Presentation prints redacted too, except in an unexported field of another
+// struct: fmt calls no methods of such a field and prints its text. Keep a Sealed
+// there.
 //
 // The zero Sealed holds the zero Presentation.
 type Sealed struct {
-	// A double pointer, because fmt follows a single one under a wrong verb.
+	// presentation is a double pointer, because fmt follows a single one under a wrong
+	// verb.
 	presentation **Presentation
 }
 
@@ -23,7 +24,7 @@ func (p Presentation) Sealed() Sealed {
 	return Sealed{&pointer}
 }
 
-// Presentation returns what was sealed.
+// Presentation returns the Presentation that s holds.
 func (s Sealed) Presentation() Presentation {
 	if s.presentation == nil {
 		return Presentation{}
@@ -31,14 +32,14 @@ func (s Sealed) Presentation() Presentation {
 	return **s.presentation
 }
 
-// Format writes what [Presentation.Format] does.
+// Format writes what [Presentation.Format] writes.
 func (s Sealed) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.Presentation().redacted()) }
 
-// LogValue is that of the Presentation.
+// LogValue returns what [Presentation.LogValue] returns.
 func (s Sealed) LogValue() slog.Value { return s.Presentation().LogValue() }
 
-// MarshalText writes what [Presentation.MarshalText] does.
+// MarshalText returns what [Presentation.MarshalText] returns.
 func (s Sealed) MarshalText() ([]byte, error) { return s.Presentation().MarshalText() }
 
-// MarshalBinary writes what [Presentation.MarshalBinary] does.
+// MarshalBinary returns what [Presentation.MarshalBinary] returns.
 func (s Sealed) MarshalBinary() ([]byte, error) { return s.Presentation().MarshalBinary() }

@@ -14,12 +14,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
+	"github.com/sallyport-auth/sallyport/internal/snapshot"
 	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/testissuer"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// hosts serves the key sets of many tenants, by the host of the URL.
+// hosts serves the key sets of many resolved issuers, by the host of the URL.
 type hosts struct {
 	takes time.Duration // a fetch
 
@@ -60,7 +62,7 @@ func (h *hosts) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// set changes the key set of the tenant of that URL.
+// set changes the key set of the resolved issuer of that URL.
 func (h *hosts) set(url string, set []byte) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -74,47 +76,46 @@ func (h *hosts) fetched() int {
 	return len(h.fetches)
 }
 
-// fetchedTenants makes n hosted tenants, whose keys are fetched from h, known to d.
-func fetchedTenants(signer *testissuer.Issuer, d *directory, h *hosts, n int) []validator.Issuer {
-	tenants := hosted(signer, n)
+// fetchedIssuers makes n hosted resolved issuers, whose keys are fetched from h, known to d.
+func fetchedIssuers(signer *issuertest.Issuer, d *directory, h *hosts, n int) []validator.Issuer {
+	issuers := hosted(signer, n)
 	client := &http.Client{Transport: h}
-	for i := range tenants {
-		tenants[i].Keys, tenants[i].HTTPClient = jwkscache.URL(tenants[i].URL+"/jwks"), client
-		d.set(tenants[i].URL, answering(tenants[i]))
+	for i := range issuers {
+		issuers[i].Keys, issuers[i].HTTPClient = jwkscache.URL(issuers[i].URL+"/jwks"), client
+		d.set(issuers[i].URL, answering(issuers[i]))
 	}
-	return tenants
+	return issuers
 }
 
-// TestUnknownKidsOfAllTenants shows that tokens of made-up kids, of 200 tenants at
+// TestUnknownKidsOfAllResolvedIssuers shows that tokens of made-up kids, of 200 resolved issuers at
 // a time, cause at most as many fetches in any second as are allowed, here 20, and
-// that a key which one of the tenants starts to use meanwhile is found: where no
+// that a key which one of the resolved issuers starts to use meanwhile is found: where no
 // token of the others was accepted, within the 5 s that fetches of one issuer are
 // apart and a second, and where it was, within the time of a turn of all 200 more.
-func TestUnknownKidsOfAllTenants(t *testing.T) {
+func TestUnknownKidsOfAllResolvedIssuers(t *testing.T) {
 	for name, row := range map[string]struct {
-		accepted int // tenants of which a token was
+		accepted int // resolved issuers of which a token was
 		within   time.Duration
 	}{
-		"a known tenant among strangers": {1, 6 * time.Second},
+		"a known issuer among strangers": {1, 6 * time.Second},
 		"one of many":                    {200, 16 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				signer := startIssuer(t, "")
-				defer signer.Close()
+				signer := issuertest.New(t)
 				d, h := newDirectory(), newHosts(signer.JWKS())
-				tenants := fetchedTenants(signer, d, h, 200)
-				v := configured(t, func(c *validator.Config) { c.SharedLimits.UnknownKids, c.Tenants = 20, d.find })
-				for _, tenant := range tenants[:row.accepted] {
-					wantReason(t, "before", judgedAs(t, v, signer, tenant.URL), "")
+				issuers := fetchedIssuers(signer, d, h, 200)
+				v := configured(t, func(c *validator.Config) { c.SharedLimits.UnknownKids, c.ResolveIssuer = 20, d.find })
+				for _, resolved := range issuers[:row.accepted] {
+					wantReason(t, "before", reasonAt(t, v, signer, resolved.URL), "")
 				}
 				advance(10 * time.Second)
 				var all sync.WaitGroup
 				start := time.Now()
-				for i, tenant := range tenants {
+				for i, resolved := range issuers {
 					all.Go(func() {
 						for n := 0; time.Since(start) < 40*time.Second; n++ {
-							token := junk(tenant.URL, fmt.Sprintf("%d-%d", i, n))
+							token := junk(resolved.URL, fmt.Sprintf("%d-%d", i, n))
 							all.Go(func() { _, _ = v.Validate(t.Context(), bearer(token)) })
 							advance(time.Second/2 + rand.N(time.Second))
 						}
@@ -123,9 +124,9 @@ func TestUnknownKidsOfAllTenants(t *testing.T) {
 				advance(20 * time.Second)
 				began := h.fetched()
 				signer.Rotate()
-				h.set(tenants[0].URL, signer.JWKS())
+				h.set(issuers[0].URL, signer.JWKS())
 				rotated := time.Now()
-				for judgedAs(t, v, signer, tenants[0].URL) != "" {
+				for reasonAt(t, v, signer, issuers[0].URL) != "" {
 					advance(100 * time.Millisecond)
 				}
 				if took := time.Since(rotated); took > row.within {
@@ -145,28 +146,27 @@ func TestUnknownKidsOfAllTenants(t *testing.T) {
 	}
 }
 
-// TestFirstKeysOfAllTenants shows that the first fetches of many tenants are
+// TestFirstKeysOfAllResolvedIssuers shows that the first fetches of many resolved issuers are
 // bounded in any second and at once, and that their requests wait for them: 300
-// tenants come at one instant, and none is refused.
-func TestFirstKeysOfAllTenants(t *testing.T) {
+// resolved issuers come at one instant, and none is refused.
+func TestFirstKeysOfAllResolvedIssuers(t *testing.T) {
 	for _, row := range []struct {
 		takes  time.Duration // a fetch
 		most   int           // at once
 		within time.Duration
 	}{
 		{0, 48, 2*time.Second + 10*time.Millisecond},
-		{time.Second, 48, 7 * time.Second}, // a quarter of 64 is for tenants of which a token was accepted
+		{time.Second, 48, 7 * time.Second}, // a quarter of 64 is for resolved issuers of which a token was accepted
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			signer := startIssuer(t, "")
-			defer signer.Close()
+			signer := issuertest.New(t)
 			d, h := newDirectory(), newHosts(signer.JWKS())
 			h.takes = row.takes
-			tenants := fetchedTenants(signer, d, h, 300)
-			v := tenanted(t, d, 0, nil)
+			issuers := fetchedIssuers(signer, d, h, 300)
+			v := resolving(t, d, 0, nil)
 			var all sync.WaitGroup
-			for _, tenant := range tenants {
-				all.Go(func() { wantReason(t, tenant.URL, judgedAs(t, v, signer, tenant.URL), "") })
+			for _, resolved := range issuers {
+				all.Go(func() { wantReason(t, resolved.URL, reasonAt(t, v, signer, resolved.URL), "") })
 			}
 			start := time.Now()
 			all.Wait()
@@ -185,26 +185,25 @@ func TestFirstKeysOfAllTenants(t *testing.T) {
 	}
 }
 
-// TestFirstKeysOfAcceptedTenants shows that after a restart the keys of a tenant of
+// TestFirstKeysOfAcceptedIssuers shows that after a restart the keys of a resolved issuer of
 // which a token was accepted before come ahead of those of strangers that came
 // earlier.
-func TestFirstKeysOfAcceptedTenants(t *testing.T) {
+func TestFirstKeysOfAcceptedIssuers(t *testing.T) {
 	for accepted, want := range map[bool]time.Duration{true: time.Second, false: 2 * time.Second} {
 		dir := filepath.Join(t.TempDir(), "keys")
 		synctest.Test(t, func(t *testing.T) {
-			signer := startIssuer(t, "")
-			defer signer.Close()
+			signer := issuertest.New(t)
 			d, h := newDirectory(), newHosts(signer.JWKS())
-			tenants := fetchedTenants(signer, d, h, 300)
-			last := tenants[299].URL
+			issuers := fetchedIssuers(signer, d, h, 300)
+			last := issuers[299].URL
 			if accepted {
-				noError(t, jwkscache.NewAcceptedFile(dir, nil).Save([]jwkscache.IssuerDigest{jwkscache.DigestIssuer(last)}))
+				noError(t, snapshot.NewAcceptedFile(dir, nil).Save([]snapshot.IssuerDigest{snapshot.DigestIssuer(last)}))
 			}
-			v := configured(t, func(c *validator.Config) { c.SnapshotDir, c.Tenants = dir, d.find })
-			wantReason(t, "which reads the file", judged(t, v, signer, madeUp("https://made-up.test")), validator.UnknownIssuer)
+			v := configured(t, func(c *validator.Config) { c.SnapshotDir, c.ResolveIssuer = dir, d.find })
+			wantReason(t, "which reads the file", reasonFor(t, v, signer, madeUp("https://made-up.test")), validator.UnknownIssuer)
 			var all sync.WaitGroup
-			for _, tenant := range tenants[:299] {
-				all.Go(func() { _, _ = v.Validate(t.Context(), bearer(junk(tenant.URL, "k"))) })
+			for _, resolved := range issuers[:299] {
+				all.Go(func() { _, _ = v.Validate(t.Context(), bearer(junk(resolved.URL, "k"))) })
 			}
 			// Before they are asked for keys, each reads what is forbidden, which is no
 			// waiting that the bubble knows of.
@@ -212,7 +211,7 @@ func TestFirstKeysOfAcceptedTenants(t *testing.T) {
 				synctest.Wait()
 			}
 			start := time.Now()
-			wantReason(t, "good", judgedAs(t, v, signer, last), "")
+			wantReason(t, "good", reasonAt(t, v, signer, last), "")
 			wantTook(t, fmt.Sprintf("the first keys, accepted: %v", accepted), start, want)
 			all.Wait()
 		})
@@ -221,25 +220,24 @@ func TestFirstKeysOfAcceptedTenants(t *testing.T) {
 
 // waitingFor is how many requests wait for keys.
 func waitingFor(v *validator.Validator) (n int) {
-	for _, s := range v.Status() {
+	for _, s := range v.Status().Issuers {
 		n += s.Waiting
 	}
 	return n
 }
 
-// TestWaitersOfAllTenants shows that those who wait are bounded over all tenants,
+// TestWaitersOfAllResolvedIssuers shows that those who wait are bounded over all resolved issuers,
 // and that there is room for those of one more.
-func TestWaitersOfAllTenants(t *testing.T) {
+func TestWaitersOfAllResolvedIssuers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		signer := startIssuer(t, "")
-		defer signer.Close()
+		signer := issuertest.New(t)
 		d, h := newDirectory(), newHosts(signer.JWKS())
 		h.takes = 4 * time.Second
-		tenants := fetchedTenants(signer, d, h, 21)
-		v := configured(t, func(c *validator.Config) { c.SharedLimits.Waiters, c.Tenants = 400, d.find })
+		issuers := fetchedIssuers(signer, d, h, 21)
+		v := configured(t, func(c *validator.Config) { c.SharedLimits.Waiters, c.ResolveIssuer = 400, d.find })
 		var all sync.WaitGroup
-		for _, tenant := range tenants[:20] {
-			token := junk(tenant.URL, "k")
+		for _, resolved := range issuers[:20] {
+			token := junk(resolved.URL, "k")
 			for range 200 {
 				all.Go(func() { _, _ = v.Validate(t.Context(), bearer(token)) })
 			}
@@ -248,7 +246,7 @@ func TestWaitersOfAllTenants(t *testing.T) {
 		if waiting := waitingFor(v); waiting < 250 || waiting > 400 {
 			t.Errorf("%d wait", waiting)
 		}
-		wantReason(t, "one more tenant", judgedAs(t, v, signer, tenants[20].URL), "")
+		wantReason(t, "one more issuer", reasonAt(t, v, signer, issuers[20].URL), "")
 		all.Wait()
 	})
 }
@@ -258,29 +256,28 @@ func padded(set []byte, size int) []byte {
 	return slices.Concat(set, bytes.Repeat([]byte(" "), size-len(set)))
 }
 
-// TestKeyMemoryOfAllTenants shows that key sets have a bound over all tenants, that
-// small ones have room beside large ones, and that those of tenants that are gone
+// TestKeyMemoryOfAllResolvedIssuers shows that key sets have a bound over all resolved issuers, that
+// small ones have room beside large ones, and that those of resolved issuers that are gone
 // do not count.
-func TestKeyMemoryOfAllTenants(t *testing.T) {
+func TestKeyMemoryOfAllResolvedIssuers(t *testing.T) {
 	for name, forget := range map[string]bool{"kept": false, "forgotten": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				signer := startIssuer(t, "")
-				defer signer.Close()
+				signer := issuertest.New(t)
 				d, h := newDirectory(), newHosts(padded(signer.JWKS(), 200<<10))
-				tenants := fetchedTenants(signer, d, h, 40)
-				v := configured(t, func(c *validator.Config) { c.SharedLimits.KeyBytes, c.Tenants = 8<<20, d.find })
+				issuers := fetchedIssuers(signer, d, h, 40)
+				v := configured(t, func(c *validator.Config) { c.SharedLimits.KeyBytes, c.ResolveIssuer = 8<<20, d.find })
 				accepted := 0
-				for _, tenant := range tenants {
-					switch reason := judgedAs(t, v, signer, tenant.URL); reason {
+				for _, resolved := range issuers {
+					switch reason := reasonAt(t, v, signer, resolved.URL); reason {
 					case "":
 						accepted++
 					case validator.Unavailable:
 					default:
-						t.Errorf("%s: %q", tenant.URL, reason)
+						t.Errorf("%s: %q", resolved.URL, reason)
 					}
 					if forget {
-						v.ForgetTenant(tenant.URL)
+						v.ForgetIssuer(resolved.URL)
 					}
 				}
 				if want := 40; forget && accepted != want {
@@ -293,7 +290,7 @@ func TestKeyMemoryOfAllTenants(t *testing.T) {
 				small.Keys, small.HTTPClient = jwkscache.URL(small.URL+"/jwks"), &http.Client{Transport: h}
 				h.set(small.URL, signer.JWKS())
 				d.set(small.URL, answering(small))
-				wantReason(t, "a small set", judgedAs(t, v, signer, small.URL), "")
+				wantReason(t, "a small set", reasonAt(t, v, signer, small.URL), "")
 			})
 		})
 	}
@@ -316,11 +313,10 @@ func TestSharedLimitsConfig(t *testing.T) {
 		}
 	}
 	synctest.Test(t, func(t *testing.T) {
-		signer := startIssuer(t, "")
-		defer signer.Close()
+		signer := issuertest.New(t)
 		d, h := newDirectory(), newHosts(signer.JWKS())
 		h.takes = time.Second
-		config := fetchedTenants(signer, d, h, 1)[0]
+		config := fetchedIssuers(signer, d, h, 1)[0]
 		config.KeyLimits.Waiters = 2000
 		v := configured(t, func(*validator.Config) {}, config)
 		var all sync.WaitGroup
@@ -336,56 +332,54 @@ func TestSharedLimitsConfig(t *testing.T) {
 	})
 }
 
-// TestKeyMemoryOfALetInTenant shows that the keys of a tenant that had to give way
+// TestKeyMemoryOfALetInIssuer shows that the keys of a resolved issuer that had to give way
 // while they were fetched count once it is let in again with its accepted token.
-func TestKeyMemoryOfALetInTenant(t *testing.T) {
+func TestKeyMemoryOfALetInIssuer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		signer := startIssuer(t, "")
-		defer signer.Close()
+		signer := issuertest.New(t)
 		d, h := newDirectory(), newHosts(signer.JWKS())
 		h.takes = time.Second
-		tenants := fetchedTenants(signer, d, h, 4)
-		large, filler, other, small := tenants[0], tenants[1], tenants[2], tenants[3]
+		issuers := fetchedIssuers(signer, d, h, 4)
+		large, filler, other, small := issuers[0], issuers[1], issuers[2], issuers[3]
 		h.set(large.URL, padded(signer.JWKS(), 480<<10))
-		for _, tenant := range []*validator.Issuer{&filler, &other} {
-			tenant.Keys = jwkscache.Static(signer.JWKS())
-			d.set(tenant.URL, answering(*tenant))
+		for _, resolved := range []*validator.Issuer{&filler, &other} {
+			resolved.Keys = jwkscache.Static(signer.JWKS())
+			d.set(resolved.URL, answering(*resolved))
 		}
 		v := configured(t, func(c *validator.Config) {
-			c.SharedLimits.KeyBytes, c.MaxTenants, c.Tenants = 1<<20, 2, d.find
+			c.SharedLimits.KeyBytes, c.MaxResolvedIssuers, c.ResolveIssuer = 1<<20, 2, d.find
 		})
 		letIn := make(chan validator.Reason, 1)
-		go func() { letIn <- judgedAs(t, v, signer, large.URL) }()
+		go func() { letIn <- reasonAt(t, v, signer, large.URL) }()
 		synctest.Wait()
-		wantReason(t, "filler", judgedAs(t, v, signer, filler.URL), "")
-		wantReason(t, "named", judged(t, v, signer, madeUp(other.URL)), validator.BadSignature)
+		wantReason(t, "filler", reasonAt(t, v, signer, filler.URL), "")
+		wantReason(t, "named", reasonFor(t, v, signer, madeUp(other.URL)), validator.BadSignature)
 		wantListed(t, "while the keys are fetched", v, filler.URL, other.URL)
-		wantReason(t, "the tenant that had to give way", <-letIn, "")
+		wantReason(t, "the issuer that had to give way", <-letIn, "")
 		wantListed(t, "with its token", v, large.URL, filler.URL)
-		wantReason(t, "a small set", judgedAs(t, v, signer, small.URL), validator.Unavailable)
-		v.ForgetTenant(large.URL)
+		wantReason(t, "a small set", reasonAt(t, v, signer, small.URL), validator.Unavailable)
+		v.ForgetIssuer(large.URL)
 		advance(10 * time.Second)
-		wantReason(t, "a small set when the large one is gone", judgedAs(t, v, signer, small.URL), "")
+		wantReason(t, "a small set when the large one is gone", reasonAt(t, v, signer, small.URL), "")
 	})
 }
 
-// TestWaitersForAnswers shows that those who wait for Tenants are bounded over all
+// TestWaitersForAnswers shows that those who wait for ResolveIssuer are bounded over all
 // issuers as those who wait for keys are.
 func TestWaitersForAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		signer := startIssuer(t, "")
-		defer signer.Close()
+		signer := issuertest.New(t)
 		d := newDirectory()
-		tenants := hosted(signer, 21)
-		for _, tenant := range tenants {
-			d.set(tenant.URL, late(time.Second, answering(tenant)))
+		issuers := hosted(signer, 21)
+		for _, resolved := range issuers {
+			d.set(resolved.URL, late(time.Second, answering(resolved)))
 		}
-		v := configured(t, func(c *validator.Config) { c.SharedLimits.Waiters, c.Tenants = 400, d.find })
+		v := configured(t, func(c *validator.Config) { c.SharedLimits.Waiters, c.ResolveIssuer = 400, d.find })
 		var all sync.WaitGroup
 		var mu sync.Mutex
 		waited := 0
-		for _, tenant := range tenants[:20] {
-			token := junk(tenant.URL, "k")
+		for _, resolved := range issuers[:20] {
+			token := junk(resolved.URL, "k")
 			for range 200 {
 				all.Go(func() {
 					_, err := v.Validate(t.Context(), bearer(token))
@@ -398,7 +392,7 @@ func TestWaitersForAnswers(t *testing.T) {
 			}
 			synctest.Wait()
 		}
-		wantReason(t, "one more tenant", judgedAs(t, v, signer, tenants[20].URL), "")
+		wantReason(t, "one more issuer", reasonAt(t, v, signer, issuers[20].URL), "")
 		all.Wait()
 		if waited < 250 || waited > 400 {
 			t.Errorf("%d waited", waited)

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/testissuer"
@@ -24,15 +25,11 @@ func configured(t *testing.T, change func(*validator.Config), issuers ...validat
 	if change != nil {
 		change(&config)
 	}
-	v, err := validator.New(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
+	return issuertest.Validator(t, config)
 }
 
 // kidOf names the key that the issuer signs with.
-func kidOf(issuer *testissuer.Issuer) jwkscache.KeyName {
+func kidOf(issuer *issuertest.Issuer) jwkscache.KeyName {
 	return jwkscache.KeyName{KeyID: issuer.SigningKey()}
 }
 
@@ -47,7 +44,7 @@ func noError(t *testing.T, err error) {
 func wantStates(t *testing.T, what string, v *validator.Validator, want ...string) {
 	t.Helper()
 	var got []string
-	for _, s := range v.Status() {
+	for _, s := range v.Status().Issuers {
 		got = append(got, s.State)
 	}
 	if !slices.Equal(got, want) {
@@ -59,60 +56,58 @@ func wantStates(t *testing.T, what string, v *validator.Validator, want ...strin
 // configuration, over the outage of one.
 func TestStatus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		steady, failing := startIssuer(t, "https://steady.test"), startIssuer(t, "https://failing.test")
-		defer closeAll([]*testissuer.Issuer{steady, failing})
+		steady, failing := issuertest.At(t, "https://steady.test"), issuertest.At(t, "https://failing.test")
 		v := configured(t, nil, discovering(failing), pinned(steady))
 		wantListed(t, "at first", v, failing.URL(), steady.URL())
 		wantStates(t, "before anything", v, "unavailable", "fresh")
 		noError(t, v.Warm(t.Context()))
 		start := time.Now()
 		wantStates(t, "warm", v, "fresh", "fresh")
-		s := v.Status()[0]
+		s := v.Status().Issuers[0]
 		if s.Source != "discovery" || s.Location != failing.JWKSURL() || s.Origin != "fetched" || len(s.Keys) != 1 || !s.Fetched.Equal(start) {
 			t.Errorf("%+v", s)
 		}
-		if s := v.Status()[1]; s.Source != "static" || s.Origin != "static" || len(s.Keys) != 1 || !s.Fetched.IsZero() {
+		if s := v.Status().Issuers[1]; s.Source != "static" || s.Origin != "static" || len(s.Keys) != 1 || !s.Fetched.IsZero() {
 			t.Errorf("%+v", s)
 		}
 		failing.Down(true)
 		advance(time.Until(s.FreshUntil))
-		wantReason(t, "with stale keys", judged(t, v, failing, testissuer.Token{}), "")
+		wantReason(t, "with stale keys", reasonFor(t, v, failing, testissuer.Token{}), "")
 		synctest.Wait()
 		wantStates(t, "after its keys have aged", v, "stale", "fresh")
-		if s := v.Status()[0]; s.LastError == nil || s.Failures != 1 || !s.LastFailure.Equal(time.Now()) {
+		if s := v.Status().Issuers[0]; s.LastError == nil || s.Failures != 1 || !s.LastFailure.Equal(time.Now()) {
 			t.Errorf("%+v", s)
 		}
 		noError(t, v.Ready())
 		advance(time.Until(s.UsableUntil))
 		wantStates(t, "after the bound", v, "unavailable", "fresh")
-		wantReason(t, "after the bound", judged(t, v, failing, testissuer.Token{}), validator.Unavailable)
-		wantReason(t, "of the other", judged(t, v, steady, testissuer.Token{}), "")
+		wantReason(t, "after the bound", reasonFor(t, v, failing, testissuer.Token{}), validator.Unavailable)
+		wantReason(t, "of the other", reasonFor(t, v, steady, testissuer.Token{}), "")
 	})
 }
 
 // TestLastGoodKeys covers R-DI-07: keys and metadata that cannot be refreshed
 // leave the last ones in use, for a bounded time, and then nothing is accepted.
 func TestLastGoodKeys(t *testing.T) {
-	for name, fail := range map[string]func(*testissuer.Issuer){
-		"keys": func(issuer *testissuer.Issuer) {
+	for name, fail := range map[string]func(*issuertest.Issuer){
+		"keys": func(issuer *issuertest.Issuer) {
 			issuer.Behave(testissuer.JWKS, testissuer.Behaviour{Status: http.StatusServiceUnavailable})
 		},
-		"keys that are none": func(issuer *testissuer.Issuer) {
+		"keys that are none": func(issuer *issuertest.Issuer) {
 			issuer.Behave(testissuer.JWKS, testissuer.Behaviour{Body: []byte(`{"keys":7}`)})
 		},
-		"all": func(issuer *testissuer.Issuer) { issuer.Down(true) },
+		"all": func(issuer *issuertest.Issuer) { issuer.Down(true) },
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			issuer := startIssuer(t, "")
-			defer issuer.Close()
+			issuer := issuertest.New(t)
 			v := configured(t, nil, discovering(issuer))
 			noError(t, v.Warm(t.Context()))
 			defer running(t, v)()
-			bound := v.Status()[0].UsableUntil
+			bound := v.Status().Issuers[0].UsableUntil
 			fail(issuer)
 			for time.Until(bound) > 2*time.Minute {
 				advance(time.Minute)
-				wantReason(t, name+" fail", judged(t, v, issuer, testissuer.Token{}), "")
+				wantReason(t, name+" fail", reasonFor(t, v, issuer, testissuer.Token{}), "")
 			}
 			advance(time.Until(bound))
 			err := verdict(t, v, issuer)
@@ -128,8 +123,7 @@ func TestLastGoodKeys(t *testing.T) {
 // are used.
 func TestMovedKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		issuer, elsewhere := startIssuer(t, ""), startIssuer(t, "https://elsewhere.test")
-		defer closeAll([]*testissuer.Issuer{issuer, elsewhere})
+		issuer, elsewhere := issuertest.New(t), issuertest.At(t, "https://elsewhere.test")
 		var moved []string
 		config := discovering(issuer)
 		config.HTTPClient = &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
@@ -159,12 +153,12 @@ func TestMovedKeys(t *testing.T) {
 		if want := []string{fmt.Sprintf("%s: %s to %s", issuer.URL(), issuer.JWKSURL(), elsewhere.JWKSURL())}; !slices.Equal(moved, want) {
 			t.Errorf("%q, want %q", moved, want)
 		}
-		if s := v.Status()[0]; s.Location != elsewhere.JWKSURL() {
+		if s := v.Status().Issuers[0]; s.Location != elsewhere.JWKSURL() {
 			t.Errorf("Status names %q", s.Location)
 		}
-		wantReason(t, "of the old place", judged(t, v, issuer, testissuer.Token{}), validator.BadSignature) // the kids are the same
+		wantReason(t, "of the old place", reasonFor(t, v, issuer, testissuer.Token{}), validator.BadSignature) // the kids are the same
 		there := testissuer.Token{Claims: map[string]any{"iss": issuer.URL()}}
-		wantReason(t, "of the new place", judged(t, v, elsewhere, there), "")
+		wantReason(t, "of the new place", reasonFor(t, v, elsewhere, there), "")
 	})
 }
 
@@ -184,8 +178,7 @@ func TestUnlistedResource(t *testing.T) {
 		"one in other case": {[]string{"https://API.test"}, true},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			issuer, quiet := startIssuer(t, ""), startIssuer(t, "https://quiet.test")
-			defer closeAll([]*testissuer.Issuer{issuer, quiet})
+			issuer, quiet := issuertest.New(t), issuertest.At(t, "https://quiet.test")
 			if row.listed != nil {
 				for _, e := range metadataDocuments {
 					issuer.Metadata(e, func(members map[string]any) { members["protected_resources"] = row.listed })
@@ -207,7 +200,7 @@ func TestUnlistedResource(t *testing.T) {
 					t.Errorf("%s: %q", name, text)
 				}
 			}
-			wantReason(t, name+": a warning refuses nothing", judged(t, v, issuer, testissuer.Token{}), "")
+			wantReason(t, name+": a warning refuses nothing", reasonFor(t, v, issuer, testissuer.Token{}), "")
 		})
 	}
 }
@@ -216,33 +209,32 @@ func TestUnlistedResource(t *testing.T) {
 // thumbprint, no refresh brings it back, and other issuers do not mind.
 func TestForbidKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		issuer, other := startIssuer(t, ""), startIssuer(t, "https://other.test")
-		defer closeAll([]*testissuer.Issuer{issuer, other})
+		issuer, other := issuertest.New(t), issuertest.At(t, "https://other.test")
 		v := configured(t, nil, discovering(issuer), discovering(other))
 		noError(t, v.Warm(t.Context()))
 		stolen := issuer.SigningKey()
 		if stolen != other.SigningKey() {
 			t.Fatal("the kids differ")
 		}
-		thumbprint := jwkscache.KeyName{Thumbprint: v.Status()[0].Keys[0].Thumbprint()}
+		thumbprint := jwkscache.KeyName{Thumbprint: v.Status().Issuers[0].Keys[0].Thumbprint()}
 		for _, name := range []jwkscache.KeyName{{KeyID: stolen}, thumbprint} {
 			noError(t, v.ForbidKey(t.Context(), issuer.URL(), name))
-			wantReason(t, "forbidden", judged(t, v, issuer, testissuer.Token{Key: stolen}), validator.UnknownKey)
-			wantReason(t, "of another issuer", judged(t, v, other, testissuer.Token{}), "")
-			if s := v.Status(); !slices.Equal(s[0].Forbidden, []jwkscache.KeyName{name}) || len(s[0].Keys) != 0 || len(s[1].Forbidden) != 0 {
+			wantReason(t, "forbidden", reasonFor(t, v, issuer, testissuer.Token{Key: stolen}), validator.UnknownKey)
+			wantReason(t, "of another issuer", reasonFor(t, v, other, testissuer.Token{}), "")
+			if s := v.Status().Issuers; !slices.Equal(s[0].Forbidden, []jwkscache.KeyName{name}) || len(s[0].Keys) != 0 || len(s[1].Forbidden) != 0 {
 				t.Errorf("%+v", s)
 			}
 			stop := running(t, v)
 			advance(time.Hour)
-			wantReason(t, "after refreshes", judged(t, v, issuer, testissuer.Token{Key: stolen}), validator.UnknownKey)
+			wantReason(t, "after refreshes", reasonFor(t, v, issuer, testissuer.Token{Key: stolen}), validator.UnknownKey)
 			stop()
 			noError(t, v.PermitKey(t.Context(), issuer.URL(), name))
-			wantReason(t, "permitted", judged(t, v, issuer, testissuer.Token{Key: stolen}), "")
+			wantReason(t, "permitted", reasonFor(t, v, issuer, testissuer.Token{Key: stolen}), "")
 		}
 		noError(t, v.ForbidKey(t.Context(), issuer.URL(), thumbprint))
 		issuer.Rotate()
-		wantReason(t, "the next key", judged(t, v, issuer, testissuer.Token{}), "")
-		wantReason(t, "the stolen one", judged(t, v, issuer, testissuer.Token{Key: stolen}), validator.UnknownKey)
+		wantReason(t, "the next key", reasonFor(t, v, issuer, testissuer.Token{}), "")
+		wantReason(t, "the stolen one", reasonFor(t, v, issuer, testissuer.Token{Key: stolen}), validator.UnknownKey)
 	})
 }
 
@@ -250,22 +242,21 @@ func TestForbidKey(t *testing.T) {
 // faults.
 func TestForbiddenKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		issuer := startIssuer(t, "")
-		defer issuer.Close()
+		issuer := issuertest.New(t)
 		config := discovering(issuer)
 		config.ForbiddenKeys = []jwkscache.KeyName{kidOf(issuer)}
 		v := configured(t, nil, config)
 		config.ForbiddenKeys[0].KeyID = "other" // which is too late
-		wantReason(t, "forbidden", judged(t, v, issuer, testissuer.Token{}), validator.UnknownKey)
+		wantReason(t, "forbidden", reasonFor(t, v, issuer, testissuer.Token{}), validator.UnknownKey)
 		issuer.Rotate()
 		advance(10 * time.Second)
-		wantReason(t, "the next key", judged(t, v, issuer, testissuer.Token{}), "")
+		wantReason(t, "the next key", reasonFor(t, v, issuer, testissuer.Token{}), "")
 		noError(t, v.PermitKey(t.Context(), issuer.URL(), jwkscache.KeyName{KeyID: "key-1"}))
-		wantReason(t, "permitted until the next start", judged(t, v, issuer, testissuer.Token{Key: "key-1"}), "")
+		wantReason(t, "permitted until the next start", reasonFor(t, v, issuer, testissuer.Token{Key: "key-1"}), "")
 
 		config.ForbiddenKeys = []jwkscache.KeyName{{}, {Thumbprint: "short"}}
 		_, err := validator.New(validator.Config{Issuers: []validator.Issuer{config}})
-		for _, want := range []string{`Issuers[0] "https://issuer.test": Keys: `, "set either KeyID or Thumbprint", "43 characters"} {
+		for _, want := range []string{"Issuers[0].ForbiddenKeys[0] names no key", "set either KeyID or Thumbprint", "43 characters"} {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%v does not say %s", err, want)
 			}
@@ -277,29 +268,28 @@ func TestForbiddenKeys(t *testing.T) {
 // and that their faults are told with all others.
 func TestKeyLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		limited, other := startIssuer(t, "https://limited.test"), startIssuer(t, "https://other.test")
-		defer closeAll([]*testissuer.Issuer{limited, other})
+		limited, other := issuertest.At(t, "https://limited.test"), issuertest.At(t, "https://other.test")
 		config := discovering(limited)
 		config.KeyLimits = jwkscache.Limits{MaxAge: 2 * time.Minute, Keys: 1}
 		v := configured(t, nil, config, discovering(other))
 		noError(t, v.Warm(t.Context()))
 		start := time.Now()
 		for i, want := range []time.Duration{2 * time.Minute, 70 * time.Minute} {
-			if got := v.Status()[i].UsableUntil.Sub(start); got != want {
-				t.Errorf("%s: usable for %v, want %v", v.Status()[i].Issuer, got, want)
+			if got := v.Status().Issuers[i].UsableUntil.Sub(start); got != want {
+				t.Errorf("%s: usable for %v, want %v", v.Status().Issuers[i].Issuer, got, want)
 			}
 		}
 		limited.AddKey(testissuer.Key{})
 		other.AddKey(testissuer.Key{})
 		advance(70 * time.Minute)
-		wantReason(t, "with too many keys", judged(t, v, limited, testissuer.Token{}), validator.Unavailable)
-		wantReason(t, "the other", judged(t, v, other, testissuer.Token{}), "")
+		wantReason(t, "with too many keys", reasonFor(t, v, limited, testissuer.Token{}), validator.Unavailable)
+		wantReason(t, "the other", reasonFor(t, v, other, testissuer.Token{}), "")
 	})
 	_, err := validator.New(validator.Config{Issuers: []validator.Issuer{{
 		URL: "https://issuer.test", Algorithms: []jose.Algorithm{},
 		KeyLimits: jwkscache.Limits{Keys: 101, Stale: -1},
 	}}})
-	for _, want := range []string{`Issuers[0] "https://issuer.test": Keys: `, "Limits.Keys is 101", "Limits.Stale is -1ns", "Audiences is empty", "Algorithms is empty"} {
+	for _, want := range []string{"Issuers[0].KeyLimits.Keys is 101", "KeyLimits.Stale is -1ns", "Audiences is empty", "Algorithms is empty"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %s", err, want)
 		}
@@ -308,21 +298,20 @@ func TestKeyLimits(t *testing.T) {
 
 // TestSnapshotDir covers R-JK-12 and R-OP-06 across a restart: keys serve while
 // the issuer is down, and what is forbidden stays so, for configured issuers and
-// for tenants.
+// for resolved issuers.
 func TestSnapshotDir(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "keys")
 	synctest.Test(t, func(t *testing.T) {
-		issuer, tenant := startIssuer(t, ""), startIssuer(t, "https://tenant.test")
-		defer closeAll([]*testissuer.Issuer{issuer, tenant})
+		issuer, resolved := issuertest.New(t), issuertest.At(t, "https://resolved.test")
 		d := newDirectory()
-		d.set(tenant.URL(), answering(discovering(tenant)))
+		d.set(resolved.URL(), answering(discovering(resolved)))
 		start := func(dir string) *validator.Validator {
-			return configured(t, func(c *validator.Config) { c.SnapshotDir, c.Tenants = dir, d.find }, discovering(issuer))
+			return configured(t, func(c *validator.Config) { c.SnapshotDir, c.ResolveIssuer = dir, d.find }, discovering(issuer))
 		}
-		both := []*testissuer.Issuer{issuer, tenant}
+		both := []*issuertest.Issuer{issuer, resolved}
 		v := start(dir)
 		for _, i := range both {
-			wantReason(t, "before: "+i.URL(), judged(t, v, i, testissuer.Token{}), "")
+			wantReason(t, "before: "+i.URL(), reasonFor(t, v, i, testissuer.Token{}), "")
 		}
 		synctest.Wait()
 		for _, i := range both {
@@ -330,30 +319,30 @@ func TestSnapshotDir(t *testing.T) {
 		}
 		v = start(dir)
 		for _, i := range both {
-			wantReason(t, "restarted: "+i.URL(), judged(t, v, i, testissuer.Token{}), "")
+			wantReason(t, "restarted: "+i.URL(), reasonFor(t, v, i, testissuer.Token{}), "")
 		}
-		for _, s := range v.Status() {
+		for _, s := range v.Status().Issuers {
 			if s.Origin != "snapshot" || s.SnapshotError != nil {
 				t.Errorf("%+v", s)
 			}
 		}
 		for _, i := range both {
-			wantReason(t, "without a directory: "+i.URL(), judged(t, start(""), i, testissuer.Token{}), validator.Unavailable)
+			wantReason(t, "without a directory: "+i.URL(), reasonFor(t, start(""), i, testissuer.Token{}), validator.Unavailable)
 			noError(t, v.ForbidKey(t.Context(), i.URL(), kidOf(i)))
 		}
 		v = start(dir)
 		for _, i := range both {
-			wantReason(t, "forbidden before the restart: "+i.URL(), judged(t, v, i, testissuer.Token{}), validator.UnknownKey)
+			wantReason(t, "forbidden before the restart: "+i.URL(), reasonFor(t, v, i, testissuer.Token{}), validator.UnknownKey)
 			i.Down(false)
 		}
 		advance(time.Minute)
 		for _, i := range both {
-			wantReason(t, "with keys that are fetched: "+i.URL(), judged(t, v, i, testissuer.Token{}), validator.UnknownKey)
+			wantReason(t, "with keys that are fetched: "+i.URL(), reasonFor(t, v, i, testissuer.Token{}), validator.UnknownKey)
 			noError(t, v.PermitKey(t.Context(), i.URL(), kidOf(i)))
 		}
 		v = start(dir)
 		for _, i := range both {
-			wantReason(t, "permitted before the restart: "+i.URL(), judged(t, v, i, testissuer.Token{}), "")
+			wantReason(t, "permitted before the restart: "+i.URL(), reasonFor(t, v, i, testissuer.Token{}), "")
 		}
 	})
 }

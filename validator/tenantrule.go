@@ -3,6 +3,8 @@ package validator
 import (
 	"slices"
 
+	jwtclaims "github.com/sallyport-auth/sallyport/internal/claims"
+	"github.com/sallyport-auth/sallyport/internal/fault"
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
 )
 
@@ -29,42 +31,32 @@ func (r *TenantRule) clone() TenantRule {
 
 func (r *TenantRule) isZero() bool { return r.Fixed == "" && r.Claim == "" }
 
-func (r *TenantRule) check(field string, f *faults) {
+// check adds the faults of r.
+func (r *TenantRule) check(f fault.List) {
 	switch {
 	case r.Fixed != "" && (r.Claim != "" || len(r.Owned) > 0):
-		f.addf("%s: Tenant has Fixed beside Claim or Owned; give one or the other", field)
+		f.Add("has Fixed beside Claim or Owned", "give one or the other")
 	case r.Claim != "" && len(r.Owned) == 0:
-		f.addf("%s: Tenant.Owned is empty; list the tenants that this issuer may name in %q", field, r.Claim)
+		f.At("Owned").Addf("list the tenants that the issuer may name there", "is empty, and the claim %q names a tenant", r.Claim)
 	case r.Claim == "" && len(r.Owned) > 0:
-		f.addf("%s: Tenant.Claim is empty; name the claim that has one of Owned", field)
+		f.At("Claim").Add("is empty, and Owned is not", "name the claim that has one of Owned")
 	}
-	if hasControl(r.Fixed) {
-		f.addf("%s: Tenant.Fixed has control characters", field)
+	if jwtclaims.HasControl(r.Fixed) {
+		f.At("Fixed").Addf("correct it", "%q has control characters", r.Fixed)
 	}
-	for i, tenant := range r.Owned {
-		if tenant == "" || hasControl(tenant) {
-			f.addf("%s: Tenant.Owned[%d] is empty or has control characters", field, i)
-		}
-		if slices.Contains(r.Owned[:i], tenant) {
-			f.addf("%s: Tenant.Owned[%d] %q is listed twice", field, i, tenant)
-		}
-	}
+	checkNames(r.Owned, f.At("Owned"))
 }
 
 var errTenantClaim = refusal(BadClaims, "the claim of the tenant is missing, no string, or names a tenant that the issuer does not own")
 
-// judge answers for which tenant the token speaks.
-func (r *TenantRule) judge(members []strictjson.Member) (string, *Error) {
+// tenantOf returns the tenant that the token speaks for.
+func (r *TenantRule) tenantOf(members []strictjson.Member) (string, *Error) {
 	if r.Claim == "" {
 		return r.Fixed, nil
 	}
-	text, _ := lookup(members, r.Claim).Text()
+	text, _ := jwtclaims.Lookup(members, r.Claim).Text()
 	if i := slices.Index(r.Owned, text); i >= 0 { // "" is not among them
 		return r.Owned[i], nil
 	}
 	return "", errTenantClaim
 }
-
-// Tenant is the tenant that the token speaks for, by Issuer.Tenant, or empty if
-// the issuer has none.
-func (t *Token) Tenant() string { return t.read().tenant }

@@ -3,6 +3,7 @@ package validator_test
 import (
 	"testing"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -44,7 +45,7 @@ func TestTenantRule(t *testing.T) {
 			if row.org != "" {
 				claims = claims.with("org_id", row.org)
 			}
-			token := expect(t, newValidator(t, config), bearer(testKey.token(claims)), 0, row.reason, "a tenant that the issuer does not own")
+			token := expect(t, issuertest.Validator(t, config), bearer(testKey.token(claims)), 0, row.reason, "a tenant that the issuer does not own")
 			if token != nil && token.Tenant() != row.want {
 				t.Errorf("tenant is %q, want %q", token.Tenant(), row.want)
 			}
@@ -62,7 +63,7 @@ func TestTenantOfAnotherIssuer(t *testing.T) {
 		URL: other, Audiences: []string{testAudience}, Keys: keysOf(foreignKey), Grants: allScopes,
 		Tenant: validator.TenantRule{Claim: "org_id", Owned: []string{"two"}},
 	})
-	v := newValidator(t, config)
+	v := issuertest.Validator(t, config)
 	evil := foreignKey.token(baseClaims.with("iss", `"`+other+`"`).with("org_id", `"one"`))
 	refuses(at(0), t, v, bearer(evil), validator.BadClaims)
 	if token := cached(at(0), t, v, bearer(testKey.token(baseClaims.with("org_id", `"one"`)))); token.Tenant() != "one" {

@@ -2,25 +2,17 @@ package validator_test
 
 import (
 	"context"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/sha256"
 	_ "crypto/sha512" // for the hashes of 384 and 512 bits
-	"encoding/asn1"
-	"encoding/base64"
 	"fmt"
-	"math/big"
+	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/sallyport-auth/sallyport/internal/clock"
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
+	"github.com/sallyport-auth/sallyport/internal/testkey"
 	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/validator"
@@ -94,126 +86,48 @@ var baseClaims = object{
 }
 
 // signer is a key of a test issuer.
-type signer struct {
-	alg jose.Algorithm
-	kid string
-	key crypto.Signer
+type signer struct{ testkey.Key }
+
+func keyOf(alg jose.Algorithm, kid, label string) *signer {
+	return &signer{testkey.Of(alg, label).WithID(kid)}
 }
 
-// edSigner makes an Ed25519 key from its label, the same in every process:
-// fuzzing runs in several.
-func edSigner(kid, label string) *signer {
-	seed := sha256.Sum256([]byte(label))
-	return &signer{jose.EdDSA, kid, ed25519.NewKeyFromSeed(seed[:])}
-}
+// edSigner returns an Ed25519 key, the same in every process: fuzzing runs in
+// several.
+func edSigner(kid, label string) *signer { return keyOf(jose.EdDSA, kid, label) }
 
-func ecSigner(alg jose.Algorithm, curve elliptic.Curve, kid string) *signer {
-	key, err := ecdsa.GenerateKey(curve, rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	return &signer{alg, kid, key}
-}
+// rsaSigner returns a key for alg. All have one RSA key.
+func rsaSigner(alg jose.Algorithm, kid string) *signer { return keyOf(alg, kid, "rsa") }
 
-// The keys. All but RSA keys are cheap to make.
+// The keys.
 var (
 	testKey    = edSigner("k1", "sallyport test key")
 	foreignKey = edSigner("k1", "sallyport test key of another issuer") // the same kid
-	ec256Key   = sync.OnceValue(func() *signer { return ecSigner(jose.ES256, elliptic.P256(), "ec256") })
-	ec384Key   = sync.OnceValue(func() *signer { return ecSigner(jose.ES384, elliptic.P384(), "ec384") })
-	rsaKey     = sync.OnceValue(func() *rsa.PrivateKey {
-		key, err := rsa.GenerateKey(rand.Reader, 2048)
-		if err != nil {
-			panic(err)
-		}
-		return key
-	})
 )
 
-func rsaSigner(alg jose.Algorithm, kid string) *signer { return &signer{alg, kid, rsaKey()} }
+func ec256Key() *signer { return keyOf(jose.ES256, "ec256", "ec") }
+
+func ec384Key() *signer { return keyOf(jose.ES384, "ec384", "ec") }
 
 // header is the one of a good token.
 func (s *signer) header() object {
-	return object{{"alg", strconv.Quote(s.alg.String())}, {"typ", `"at+jwt"`}, {"kid", strconv.Quote(s.kid)}}
+	return object{{"alg", strconv.Quote(s.Algorithm.String())}, {"typ", `"at+jwt"`}, {"kid", strconv.Quote(s.ID)}}
 }
 
 // token signs an object under the signer's own header.
-func (s *signer) token(claims object) string { return s.sign(s.header().text(), claims.text()) }
+func (s *signer) token(claims object) string { return s.Sign(s.header().text(), claims.text()) }
 
-// sign signs any text as header and as payload.
-func (s *signer) sign(header, payload string) string {
-	input := b64(header) + "." + b64(payload)
-	return input + "." + b64(string(s.signature(input)))
-}
-
-func (s *signer) signature(input string) []byte {
-	hash := hashOf(s.alg)
-	digest := []byte(input)
-	if hash != 0 {
-		h := hash.New()
-		h.Write(digest)
-		digest = h.Sum(nil)
-	}
-	var options crypto.SignerOpts = hash
-	if s.alg >= jose.PS256 && s.alg <= jose.PS512 {
-		options = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: hash}
-	}
-	signature, err := s.key.Sign(rand.Reader, digest, options)
-	if err != nil {
-		panic(err)
-	}
-	if key, ok := s.key.(*ecdsa.PrivateKey); ok {
-		return fixedLength(signature, (key.Params().BitSize+7)/8)
-	}
-	return signature
-}
-
-// fixedLength is an ASN.1 ECDSA signature as R‖S (RFC 7518 §3.4).
-func fixedLength(signature []byte, size int) []byte {
-	var rs struct{ R, S *big.Int }
-	if _, err := asn1.Unmarshal(signature, &rs); err != nil {
-		panic(err)
-	}
-	return append(rs.R.FillBytes(make([]byte, size)), rs.S.FillBytes(make([]byte, size))...)
-}
-
-func hashOf(alg jose.Algorithm) crypto.Hash {
-	switch alg {
-	case jose.RS256, jose.PS256, jose.ES256:
-		return crypto.SHA256
-	case jose.RS384, jose.PS384, jose.ES384:
-		return crypto.SHA384
-	case jose.RS512, jose.PS512, jose.ES512:
-		return crypto.SHA512
-	default:
-		return 0
-	}
-}
-
-// jwk is the public key, with its kid and alg.
+// jwk is the public JWK.
 func (s *signer) jwk() object {
-	jwk := object{{"kid", strconv.Quote(s.kid)}, {"alg", strconv.Quote(s.alg.String())}}
-	switch public := s.key.Public().(type) {
-	case ed25519.PublicKey:
-		return append(jwk, object{{"kty", `"OKP"`}, {"crv", `"Ed25519"`}, {"x", quoted(public)}}...)
-	case *ecdsa.PublicKey:
-		point, err := public.Bytes()
-		if err != nil {
-			panic(err)
-		}
-		x, y := point[1:1+len(point)/2], point[1+len(point)/2:]
-		return append(jwk, object{{"kty", `"EC"`}, {"crv", strconv.Quote(public.Params().Name)}, {"x", quoted(x)}, {"y", quoted(y)}}...)
-	case *rsa.PublicKey:
-		e := big.NewInt(int64(public.E)).Bytes()
-		return append(jwk, object{{"kty", `"RSA"`}, {"n", quoted(public.N.Bytes())}, {"e", quoted(e)}}...)
-	default:
-		panic(fmt.Sprintf("no JWK of a %T", public))
+	var jwk object
+	for name, value := range s.Members() {
+		jwk = append(jwk, member{name, strconv.Quote(value)})
 	}
+	slices.SortFunc(jwk, func(a, b member) int { return strings.Compare(a.name, b.name) })
+	return jwk
 }
 
-func quoted(b []byte) string { return `"` + b64(string(b)) + `"` }
-
-func b64(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
+func b64(text string) string { return testkey.Encode([]byte(text)) }
 
 // jwks is a JWK Set document.
 func jwks(keys ...object) []byte {
@@ -253,17 +167,8 @@ func legacyConfig() validator.Config {
 	return config
 }
 
-func newValidator(tb testing.TB, config validator.Config) *validator.Validator {
-	tb.Helper()
-	v, err := validator.New(config)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return v
-}
-
 func bearer(token string) validator.Presentation {
-	return validator.Presentation{Scheme: validator.Bearer, Token: token}
+	return issuertest.Bearer(token)
 }
 
 // expect validates p at testNow and offset, and compares the reason ("" means

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -24,7 +25,7 @@ func TestExpiryEdge(t *testing.T) {
 		t.Run(row.configured.String(), func(t *testing.T) {
 			config := baseConfig()
 			config.Leeway.Expiry = row.configured
-			v := newValidator(t, config)
+			v := issuertest.Validator(t, config)
 			expect(t, v, token, row.leeway-1, "", "")
 			expect(t, v, token, row.leeway, validator.Expired, "exp and the leeway")
 			expect(t, v, token, row.leeway+1, validator.Expired, "")
@@ -51,7 +52,7 @@ func TestFutureEdge(t *testing.T) {
 	} {
 		config := baseConfig()
 		config.Leeway = validator.Leeway{Expiry: row.expiry, Future: row.configured}
-		v := newValidator(t, config)
+		v := issuertest.Validator(t, config)
 		for claim, cause := range map[string]string{"nbf": "nbf lies", "iat": "iat lies", "auth_time": "auth_time lies"} {
 			t.Run(fmt.Sprint(claim, row.configured, row.expiry), func(t *testing.T) {
 				token := bearer(testKey.token(baseClaims.with("iat", "0").with(claim, "1700000000")))
@@ -68,7 +69,7 @@ func TestFutureEdge(t *testing.T) {
 
 // TestNumericDate (R-CL-10): a JSON number from 0 to 2^53 and nothing else.
 func TestNumericDate(t *testing.T) {
-	v := newValidator(t, baseConfig())
+	v := issuertest.Validator(t, baseConfig())
 	for raw, want := range map[string]int64{
 		"1700003600": 1700003600, "1.7000036e9": 1700003600, "1.7000036E+9": 1700003600, "17000036e2": 1700003600,
 		"1700003600.0": 1700003600, "1700003600.999": 1700003600, "170000360000e-2": 1700003600,
@@ -107,8 +108,8 @@ func TestNumericDate(t *testing.T) {
 // TestBound (R-AT-14): whatever cnf is, and whoever presents it, the token is
 // never taken for a bearer token.
 func TestBound(t *testing.T) {
-	v := newValidator(t, baseConfig())
-	legacy := newValidator(t, legacyConfig())
+	v := issuertest.Validator(t, baseConfig())
+	legacy := issuertest.Validator(t, legacyConfig())
 	for _, cnf := range []string{
 		`{"jkt":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}`, `{"x5t#S256":"A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0"}`,
 		`{"jkt":"x","x5t#S256":"y"}`, `{"kid":"k1"}`, `{"jwk":{}}`, `{}`, `null`, `""`, `"x"`, `[]`, `0`, `false`, `true`,
@@ -131,13 +132,13 @@ func TestBound(t *testing.T) {
 	expect(t, v, p, 0, validator.BindingMismatch, "DPoP is not configured")
 }
 
-// TestSchemes: only the two constants are schemes.
+// TestSchemes: Bearer and DPoP are the only schemes whose token is looked at.
 func TestSchemes(t *testing.T) {
-	v := newValidator(t, baseConfig())
+	v := issuertest.Validator(t, baseConfig())
 	token := testKey.token(baseClaims)
 	for scheme, want := range map[validator.Scheme]validator.Reason{
 		0: validator.NoCredentials, validator.Bearer: "", validator.DPoP: validator.BindingMismatch,
-		3: validator.NoCredentials, 255: validator.NoCredentials,
+		validator.OtherScheme: validator.NoCredentials, 4: validator.NoCredentials, 255: validator.NoCredentials,
 	} {
 		t.Run(strconv.FormatUint(uint64(scheme), 10), func(t *testing.T) {
 			expect(t, v, validator.Presentation{Scheme: scheme, Token: token}, 0, want, "")
@@ -145,7 +146,9 @@ func TestSchemes(t *testing.T) {
 	}
 	expect(t, v, validator.Presentation{Token: token}, 0, validator.NoCredentials, "no Authorization field")
 	expect(t, v, validator.Presentation{}, 0, validator.NoCredentials, "no Authorization field")
-	for scheme, want := range map[validator.Scheme]string{0: "none", validator.Bearer: "Bearer", validator.DPoP: "DPoP", 3: "none"} {
+	for scheme, want := range map[validator.Scheme]string{
+		0: "none", validator.Bearer: "Bearer", validator.DPoP: "DPoP", validator.OtherScheme: "other", 4: "none",
+	} {
 		if got := scheme.String(); got != want {
 			t.Errorf("Scheme(%d) is %q, want %q", uint8(scheme), got, want)
 		}
@@ -158,7 +161,7 @@ func TestDemandedAudience(t *testing.T) {
 	const a, b, foreign = "https://a.example.com", "https://b.example.com", "https://foreign.example.com"
 	config := baseConfig()
 	config.Issuers[0].Audiences = []string{a, b}
-	v := newValidator(t, config)
+	v := issuertest.Validator(t, config)
 	demand := func(sole bool, audiences ...string) validator.Demands {
 		return validator.Demands{Audiences: audiences, SoleAudience: sole}
 	}
@@ -201,7 +204,7 @@ func TestDemandedAudience(t *testing.T) {
 
 // TestDemandedLifetime (R-CL-11): exp − iat.
 func TestDemandedLifetime(t *testing.T) {
-	v, legacy := newValidator(t, baseConfig()), newValidator(t, legacyConfig())
+	v, legacy := issuertest.Validator(t, baseConfig()), issuertest.Validator(t, legacyConfig())
 	token := bearer(testKey.token(baseClaims.with("iat", "1700000000").with("exp", "1700000300")))
 	for lifetime, want := range map[time.Duration]validator.Reason{
 		0: "", 1: validator.BadClaims, 300*time.Second - 1: validator.BadClaims, 300 * time.Second: "", 300*time.Second + 1: "",
@@ -234,18 +237,18 @@ func TestDemandedLifetime(t *testing.T) {
 
 // TestDemandedAge (R-CL-11): now − iat, without leeway.
 func TestDemandedAge(t *testing.T) {
-	v, legacy := newValidator(t, baseConfig()), newValidator(t, legacyConfig())
+	v, legacy := issuertest.Validator(t, baseConfig()), issuertest.Validator(t, legacyConfig())
 	token := bearer(testKey.token(baseClaims.with("iat", "1699999700")))
 	for age, want := range map[time.Duration]validator.Reason{
 		0: "", 1: validator.BadClaims, 300*time.Second - 1: validator.BadClaims, 300 * time.Second: "", 300*time.Second + 1: "", -1: validator.BadClaims,
 	} {
-		token.Demands.MaxAge = age
+		token.Demands.MaxTokenAge = age
 		expect(t, v, token, 0, want, "now − iat is longer")
 	}
-	token.Demands.MaxAge = 300 * time.Second
+	token.Demands.MaxTokenAge = 300 * time.Second
 	expect(t, v, token, 1, validator.BadClaims, "now − iat is longer")
 	ahead := bearer(testKey.token(baseClaims.with("iat", "1700000030"))) // by the leeway
-	ahead.Demands.MaxAge = time.Second
+	ahead.Demands.MaxTokenAge = time.Second
 	expect(t, v, ahead, 0, "", "")
 	for _, row := range []struct {
 		claims object
@@ -259,18 +262,18 @@ func TestDemandedAge(t *testing.T) {
 	} {
 		p := bearer(testKey.token(row.claims))
 		expect(t, legacy, p, 0, "", "")
-		p.Demands.MaxAge = time.Hour
+		p.Demands.MaxTokenAge = time.Hour
 		expect(t, legacy, p, 0, row.want, "there is no iat")
 	}
 	p := bearer(testKey.token(legacyClaims))
-	p.Demands.MaxAge = math.MaxInt64
+	p.Demands.MaxTokenAge = math.MaxInt64
 	expect(t, legacy, p, 0, validator.BadClaims, "there is no iat")
 }
 
 // TestDemandedBinding (R-SC-12): what anyone can use who has it is refused, and
 // so is still what is bound, since that cannot be checked.
 func TestDemandedBinding(t *testing.T) {
-	v := newValidator(t, baseConfig())
+	v := issuertest.Validator(t, baseConfig())
 	p := bearer(testKey.token(baseClaims))
 	expect(t, v, p, 0, "", "")
 	p.Demands.SenderConstrained = true

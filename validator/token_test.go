@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/validator"
 )
@@ -53,7 +54,7 @@ func compareAccessors(t *testing.T, got, want map[string]any) {
 }
 
 func TestAccessors(t *testing.T) {
-	token := expect(t, newValidator(t, baseConfig()), bearer(testKey.token(fullClaims)), 0, "", "")
+	token := expect(t, issuertest.Validator(t, baseConfig()), bearer(testKey.token(fullClaims)), 0, "", "")
 	compareAccessors(t, accessors(token), map[string]any{
 		"Issuer": testIssuer, "Subject": "user-1", "ClientID": "client-1", "ID": "jti-0001", "ACR": "urn:example:loa3",
 		"Audience": "[https://api.example.com]", "AMR": "[pwd otp]", "Scopes": "[read write]",
@@ -68,7 +69,7 @@ func TestAccessors(t *testing.T) {
 func TestWorthlessTokens(t *testing.T) {
 	for name, token := range map[string]*validator.Token{
 		"nil": nil, "literal": {}, "new": new(validator.Token),
-		"refused": expect(t, newValidator(t, baseConfig()), bearer(foreignKey.token(fullClaims)), 0, validator.BadSignature, ""),
+		"refused": expect(t, issuertest.Validator(t, baseConfig()), bearer(foreignKey.token(fullClaims)), 0, validator.BadSignature, ""),
 	} {
 		t.Run(name, func(t *testing.T) {
 			compareAccessors(t, accessors(token), map[string]any{
@@ -94,7 +95,7 @@ func TestWorthlessTokens(t *testing.T) {
 // TestTokenIsImmutable changes what the accessors return.
 func TestTokenIsImmutable(t *testing.T) {
 	text := testKey.token(fullClaims.with("aud", `["https://api.example.com","x"]`))
-	token := expect(t, newValidator(t, baseConfig()), bearer(text), 0, "", "")
+	token := expect(t, issuertest.Validator(t, baseConfig()), bearer(text), 0, "", "")
 	before := accessors(token)
 	for _, list := range [][]string{token.Audience(), token.AMR(), token.Scopes()} {
 		if len(list) != 2 {
@@ -122,7 +123,7 @@ func TestTokenIsImmutable(t *testing.T) {
 
 // TestLegacyAccessors: what a legacy token lacks is empty.
 func TestLegacyAccessors(t *testing.T) {
-	token := expect(t, newValidator(t, legacyConfig()), bearer(testKey.token(legacyClaims)), 0, "", "")
+	token := expect(t, issuertest.Validator(t, legacyConfig()), bearer(testKey.token(legacyClaims)), 0, "", "")
 	if token.ClientID() != "" || token.ID() != "" || !token.IssuedAt().IsZero() || token.Subject() != "user-1" || token.HasScope("read") {
 		t.Errorf("token is %v", token)
 	}
@@ -132,7 +133,7 @@ func TestLegacyAccessors(t *testing.T) {
 // names and types (R-JS-16, R-CL-14).
 func TestClaims(t *testing.T) {
 	claims := slices.Concat(fullClaims, object{{"Tenant", `"two"`}, {"TENANT", `"three"`}})
-	token := expect(t, newValidator(t, baseConfig()), bearer(testKey.token(claims)), 0, "", "")
+	token := expect(t, issuertest.Validator(t, baseConfig()), bearer(testKey.token(claims)), 0, "", "")
 	var dst struct {
 		Tenant  string   `json:"tenant"`
 		Roles   []string `json:"roles"`
@@ -180,7 +181,7 @@ func TestConcurrency(t *testing.T) {
 		defer mu.Unlock()
 		seen[done.Reason]++
 	}})
-	v := newValidator(t, config)
+	v := issuertest.Validator(t, config)
 	tokens := map[string]validator.Reason{
 		testKey.token(fullClaims): "", ec256Key().token(baseClaims): "", rsaSigner(jose.RS256, "rs256").token(baseClaims): "",
 		foreignKey.token(baseClaims): validator.BadSignature, testKey.token(baseClaims.with("exp", "1")): validator.Expired,

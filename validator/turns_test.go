@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -29,32 +30,31 @@ func (h *hanging) RoundTrip(r *http.Request) (*http.Response, error) {
 	return h.RoundTripper.RoundTrip(r)
 }
 
-// TestConfiguredIssuerAmongHangingTenants shows that a new key of a configured
-// issuer is found at once while the key servers of 300 tenants of which a token was
+// TestConfiguredIssuerAmongHangingResolvedIssuers shows that a new key of a configured
+// issuer is found at once while the key servers of 300 resolved issuers of which a token was
 // accepted hang, and tokens of made-up kids come for all of them.
-func TestConfiguredIssuerAmongHangingTenants(t *testing.T) {
+func TestConfiguredIssuerAmongHangingResolvedIssuers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		signer := startIssuer(t, "")
-		defer signer.Close()
+		signer := issuertest.New(t)
 		d, h := newDirectory(), newHosts(signer.JWKS())
-		all := fetchedTenants(signer, d, h, 301)
-		tenants, fixed := all[:300], all[300]
+		all := fetchedIssuers(signer, d, h, 301)
+		issuers, fixed := all[:300], all[300]
 		hang := &hanging{RoundTripper: h}
-		for i := range tenants {
-			tenants[i].HTTPClient = &http.Client{Transport: hang}
-			d.set(tenants[i].URL, answering(tenants[i]))
+		for i := range issuers {
+			issuers[i].HTTPClient = &http.Client{Transport: hang}
+			d.set(issuers[i].URL, answering(issuers[i]))
 		}
-		v := configured(t, func(c *validator.Config) { c.Tenants = d.find }, fixed)
+		v := configured(t, func(c *validator.Config) { c.ResolveIssuer = d.find }, fixed)
 		for _, one := range all {
-			wantReason(t, "before", judgedAs(t, v, signer, one.URL), "")
+			wantReason(t, "before", reasonAt(t, v, signer, one.URL), "")
 		}
 		hang.now.Store(true)
 		ctx, cancel := context.WithCancel(t.Context())
 		var junks sync.WaitGroup
-		for _, tenant := range tenants {
+		for _, resolved := range issuers {
 			junks.Go(func() {
 				for n := 0; ctx.Err() == nil; n++ {
-					junks.Go(func() { _, _ = v.Validate(ctx, bearer(junk(tenant.URL, fmt.Sprint(n)))) })
+					junks.Go(func() { _, _ = v.Validate(ctx, bearer(junk(resolved.URL, fmt.Sprint(n)))) })
 					advance(time.Second)
 				}
 			})
@@ -63,7 +63,7 @@ func TestConfiguredIssuerAmongHangingTenants(t *testing.T) {
 		signer.Rotate()
 		h.set(fixed.URL, signer.JWKS())
 		rotated := time.Now()
-		wantReason(t, "a new key", judgedAs(t, v, signer, fixed.URL), "")
+		wantReason(t, "a new key", reasonAt(t, v, signer, fixed.URL), "")
 		if took := time.Since(rotated); took > time.Second {
 			t.Errorf("the new key was found after %v", took)
 		}
@@ -77,12 +77,11 @@ func TestConfiguredIssuerAmongHangingTenants(t *testing.T) {
 // do not end, leave room for those who wait for the keys of a configured issuer.
 func TestWaitersOfStrangers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		signer := startIssuer(t, "")
-		defer signer.Close()
+		signer := issuertest.New(t)
 		d, h := newDirectory(), newHosts(signer.JWKS())
 		h.takes = time.Second
-		fixed := fetchedTenants(signer, d, h, 1)[0]
-		v := configured(t, func(c *validator.Config) { c.Tenants = d.find }, fixed)
+		fixed := fetchedIssuers(signer, d, h, 1)[0]
+		v := configured(t, func(c *validator.Config) { c.ResolveIssuer = d.find }, fixed)
 		d.set("*", func(ctx context.Context) (validator.Issuer, error) {
 			<-ctx.Done()
 			return validator.Issuer{}, ctx.Err()
@@ -95,7 +94,7 @@ func TestWaitersOfStrangers(t *testing.T) {
 		}
 		synctest.Wait()
 		for range 100 {
-			good.Go(func() { wantReason(t, "configured", judgedAs(t, v, signer, fixed.URL), "") })
+			good.Go(func() { wantReason(t, "configured", reasonAt(t, v, signer, fixed.URL), "") })
 		}
 		good.Wait()
 		junks.Wait()

@@ -11,6 +11,10 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/middleware"
 	"github.com/sallyport-auth/sallyport/scopes"
 	"github.com/sallyport-auth/sallyport/testissuer"
@@ -20,23 +24,30 @@ import (
 // audience is the identifier of the API.
 const audience = "https://api.demo"
 
-// demo is an issuer and an API that trusts it.
+// readScope is the scope of most methods.
+const readScope = "orders:read"
+
+// demo is an issuer and an API that accepts its tokens.
 type demo struct {
 	issuer *testissuer.Issuer
 	server *http.Server
 	client *http.Client
 	url    string
+	out    io.Writer // for what streams send
 	ended  sync.WaitGroup
 	cancel context.CancelFunc
 
+	calls      *grpc.Server
+	connection *grpc.ClientConn // to calls
+
 	mu      sync.Mutex
-	reasons map[string]validator.Reason // of refusals, by request id
-	last    int                         // request id
+	reasons map[string]validator.Reason // of refusals, by request ID
+	last    int                         // the last request ID
 }
 
 var errNotLoopback = errors.New("the address is not a loopback address: the demo's tokens are for anybody to take")
 
-func start(ctx context.Context, address string) (*demo, error) {
+func start(ctx context.Context, address string, out io.Writer) (*demo, error) {
 	if endpoint, err := netip.ParseAddrPort(address); err != nil || !endpoint.Addr().IsLoopback() {
 		return nil, errNotLoopback
 	}
@@ -46,10 +57,16 @@ func start(ctx context.Context, address string) (*demo, error) {
 	}
 	d := &demo{
 		issuer:  issuer,
+		out:     out,
 		client:  &http.Client{Timeout: 30 * time.Second},
 		reasons: make(map[string]validator.Reason),
 	}
 	handler, guard, err := d.api()
+	if err != nil {
+		issuer.Close()
+		return nil, err
+	}
+	calls, err := newServer(guard) //nolint:contextcheck // gRPC is asked how it names a key
 	if err != nil {
 		issuer.Close()
 		return nil, err
@@ -65,34 +82,41 @@ func start(ctx context.Context, address string) (*demo, error) {
 	ctx, d.cancel = context.WithCancel(ctx)
 	d.ended.Go(func() { _ = d.server.Serve(listener) })
 	d.ended.Go(func() { _ = guard.Run(ctx) })
-	if err := guard.Warm(ctx); err != nil {
+	if err := errors.Join(d.listen(ctx, calls), guard.Warm(ctx)); err != nil {
 		d.close()
 		return nil, err
 	}
 	return d, nil
 }
 
-// api is the protected API: what an application would write, but for the hook
-// that lets the demo print the reasons. Clients never see those.
+// api returns the protected API. An application would write the same, except for the
+// hook that gives the demo the reasons of refusals. Clients never see reasons.
 func (d *demo) api() (http.Handler, *middleware.Guard, error) {
 	v, err := validator.New(validator.Config{Issuers: []validator.Issuer{{
-		URL:       d.issuer.URL(), // its keys are discovered
+		URL:       d.issuer.URL(),
 		Audiences: []string{audience},
-	}}})
+		Keys:      jwkscache.Discovered(), // for JWTs
+		Opaque:    opaqueClient(),         // for opaque tokens, and for JWTs where a route demands it
+	}}, Leeway: validator.Leeway{Expiry: validator.NoLeeway}}) // so that a stream ends in front of the viewer
 	if err != nil {
 		return nil, nil, err
 	}
-	guard, err := middleware.New(middleware.Config{Validator: v, Trace: &middleware.Trace{Denied: d.noteReason}})
+	trace := &middleware.Trace{Decided: d.noteReason, HeldEnded: d.noteReason}
+	guard, err := middleware.New(middleware.Config{Validator: v, Trace: trace})
 	if err != nil {
 		return nil, nil, err
 	}
 	mux := guard.NewMux()
-	mux.HandleFunc("GET /orders/{id}", scopes.All("orders:read"), func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET /orders/{id}", scopes.All(readScope), func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		fmt.Fprintf(w, "order %s for %s\n", r.PathValue("id"), middleware.TokenFrom(r.Context()).Subject()) //nolint:gosec // plain text
 	})
 	mux.HandleFunc("POST /orders", scopes.All("orders:write"), func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusCreated)
+	})
+	fresh := scopes.And(scopes.All("orders:delete"), scopes.FreshlyActive(0)) // the issuer is asked for each request
+	mux.HandleFunc("DELETE /orders/{id}", fresh, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusNoContent)
 	})
 	mux.HandleFunc("GET /health", scopes.Public(), func(w http.ResponseWriter, _ *http.Request) {
 		if guard.Ready() != nil {
@@ -105,11 +129,17 @@ func (d *demo) api() (http.Handler, *middleware.Guard, error) {
 func (d *demo) close() {
 	d.cancel()
 	_ = d.server.Close()
+	if d.connection != nil {
+		_ = d.connection.Close()
+	}
+	if d.calls != nil {
+		d.calls.Stop()
+	}
 	d.issuer.Close()
 	d.ended.Wait()
 }
 
-// idField carries the id by which the demo finds a request's reason again.
+// idField is the field with the ID of a request of the demo.
 const idField = "X-Demo-Request"
 
 type idKey struct{}
@@ -120,31 +150,47 @@ func withID(next http.Handler) http.Handler {
 	})
 }
 
-func (d *demo) noteReason(ctx context.Context, denial *middleware.Denial) {
+func (d *demo) noteReason(ctx context.Context, decision middleware.Decision) {
 	id, _ := ctx.Value(idKey{}).(string)
-	if id == "" {
-		return // a visitor's request
+	if ids := metadata.ValueFromIncomingContext(ctx, idField); len(ids) > 0 {
+		id = ids[0] // of a call
+	}
+	if id == "" || decision.Denial == nil {
+		return // not a request of the demo, or one that passed
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.reasons[id] = denial.Reason
+	d.reasons[id] = decision.Denial.Reason
 }
 
-// answer is what one request got.
-type answer struct {
-	status    int
-	reason    validator.Reason // "" if it was let through
-	challenge string
-	took      time.Duration
-	err       error
-}
-
-// send makes a request with these Authorization fields.
-func (d *demo) send(ctx context.Context, method, path string, authorization ...string) answer {
+// nextID returns the ID of the next request.
+func (d *demo) nextID() string {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.last++
-	id := fmt.Sprint(d.last)
-	d.mu.Unlock()
+	return fmt.Sprint(d.last)
+}
+
+// reasonOf returns why the request of that ID was refused, or "".
+func (d *demo) reasonOf(id string) validator.Reason {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.reasons[id]
+}
+
+// answer is the answer to one request.
+type answer struct {
+	status     int              // of HTTP, or the code of a gRPC call
+	reason     validator.Reason // "" if it passed
+	challenge  string
+	retryAfter string
+	took       time.Duration
+	err        error
+}
+
+// send sends a request with these Authorization fields.
+func (d *demo) send(ctx context.Context, method, path string, authorization ...string) answer {
+	id := d.nextID()
 	request, err := http.NewRequestWithContext(ctx, method, d.url+path, nil)
 	if err != nil {
 		return answer{err: err}
@@ -159,7 +205,12 @@ func (d *demo) send(ctx context.Context, method, path string, authorization ...s
 	defer response.Body.Close() //nolint:errcheck // what counts was read
 	_, err = io.Copy(io.Discard, response.Body)
 	took := time.Since(begun)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return answer{response.StatusCode, d.reasons[id], response.Header.Get("WWW-Authenticate"), took, err}
+	return answer{
+		status:     response.StatusCode,
+		reason:     d.reasonOf(id),
+		challenge:  response.Header.Get("WWW-Authenticate"),
+		retryAfter: response.Header.Get("Retry-After"),
+		took:       took,
+		err:        err,
+	}
 }

@@ -1,7 +1,7 @@
-// Command sallyport-demo shows what Sallyport does: it starts an issuer and a
-// protected API on loopback, sends requests that should pass and requests that
-// should not, and prints what each got. Then it keeps serving, for your own
-// requests.
+// Command sallyport-demo shows what Sallyport does. It starts an issuer and a
+// protected API on a loopback address, sends requests that should pass and requests
+// that should be refused, and prints the answers. Then it serves until it is stopped,
+// so that you can send requests of your own.
 package main
 
 import (
@@ -16,15 +16,15 @@ import (
 
 // Exit statuses.
 const (
-	exitGood  = 0 // every request got what it should
-	exitBad   = 1 // one did not
-	exitUsage = 2 // usage, or no loopback address could be listened on
+	exitGood  = 0 // every answer was the expected one
+	exitBad   = 1 // an answer was another one
+	exitUsage = 2 // bad usage, or no address to listen on
 )
 
-// commandLine is what the program understands.
+// commandLine holds the flags of the program.
 type commandLine struct {
-	Once bool   `help:"Stop after the table instead of serving on."`
-	Addr string `default:"127.0.0.1:0" help:"Loopback address of the API; port 0 takes a free one."`
+	Once bool   `help:"Stop after the table."`
+	Addr string `default:"127.0.0.1:0" help:"Loopback address of the API; port 0 means a free one."`
 }
 
 func main() {
@@ -34,7 +34,7 @@ func main() {
 	os.Exit(status)
 }
 
-// run is main with its surroundings given.
+// run runs the program and returns its exit status.
 func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	var command commandLine
 	helped := false
@@ -54,13 +54,13 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		fmt.Fprintf(errOut, "sallyport-demo: %v; see --help\n", err)
 		return exitUsage
 	}
-	d, err := start(ctx, command.Addr)
+	d, err := start(ctx, command.Addr, out)
 	if err != nil {
 		fmt.Fprintf(errOut, "sallyport-demo: %v\n", err)
 		return exitUsage
 	}
 	defer d.close()
-	fmt.Fprintf(out, "issuer %s\napi    %s\n\n", d.issuer.URL(), d.url)
+	fmt.Fprintf(out, "issuer %s\napi    %s\ngRPC   %s\n\n", d.issuer.URL(), d.url, d.connection.Target())
 	bad := show(ctx, out, d.rows())
 	if !command.Once && ctx.Err() == nil {
 		d.invite(out)

@@ -1,166 +1,163 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/boundedfile"
+	"github.com/sallyport-auth/sallyport/internal/fault"
 	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/jwkscache"
-	"github.com/sallyport-auth/sallyport/middleware"
-	"github.com/sallyport-auth/sallyport/scopes"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// configFile is the configuration as people write it: the sidecar's format.
+// configFile is the configuration as people write it: the sidecar's format. The
+// tag of a field is its key.
 type configFile struct {
-	Issuers []issuerFile         `json:"issuers" yaml:"issuers"`
-	Leeway  leewayFile           `json:"leeway"  yaml:"leeway"`
-	Limits  limitsFile           `json:"limits"  yaml:"limits"`
-	Routes  map[string]routeFile `json:"routes"  yaml:"routes"`
+	Issuers []issuerFile         `yaml:"issuers"`
+	Leeway  leewayFile           `yaml:"leeway"`
+	Limits  limitsFile           `yaml:"limits"`
+	Routes  map[string]routeFile `yaml:"routes"`
 }
 
 type issuerFile struct {
-	URL        string     `json:"url"        yaml:"url"`
-	Audiences  []string   `json:"audiences"  yaml:"audiences"`
-	Algorithms []string   `json:"algorithms" yaml:"algorithms"`
-	Keys       *keysFile  `json:"keys"       yaml:"keys"`
-	Profile    string     `json:"profile"    yaml:"profile"`
-	Marker     []ruleFile `json:"marker"     yaml:"marker"`
-	Claims     []ruleFile `json:"claims"     yaml:"claims"`
-	Grants     []string   `json:"grants"     yaml:"grants"`
+	URL          string      `yaml:"url"`
+	Audiences    []string    `yaml:"audiences"`
+	Algorithms   []string    `yaml:"algorithms"`
+	Keys         *keysFile   `yaml:"keys"`
+	Profile      string      `yaml:"profile"`
+	Marker       []ruleFile  `yaml:"marker"`
+	Claims       []ruleFile  `yaml:"claims"`
+	Grants       []string    `yaml:"grants"`
+	Opaque       *opaqueFile `yaml:"opaque"`
+	ActiveWithin string      `yaml:"active_within"`
+	CAFile       string      `yaml:"ca_file"`
 }
 
 type keysFile struct {
-	File string `json:"file" yaml:"file"`
-	URL  string `json:"url"  yaml:"url"`
+	File string `yaml:"file"`
+	URL  string `yaml:"url"`
 }
 
 type ruleFile struct {
-	Name   string `json:"name"   yaml:"name"`
-	Type   string `json:"type"   yaml:"type"`
-	Equals string `json:"equals" yaml:"equals"`
+	Name   string `yaml:"name"`
+	Type   string `yaml:"type"`
+	Equals string `yaml:"equals"`
 }
 
 type leewayFile struct {
-	Expiry string `json:"expiry" yaml:"expiry"`
-	Future string `json:"future" yaml:"future"`
+	Expiry string `yaml:"expiry"`
+	Future string `yaml:"future"`
 }
 
 type limitsFile struct {
-	Token int `json:"token" yaml:"token"`
+	Token int `yaml:"token"`
 }
 
-type routeFile struct {
-	Scopes *scopesFile `json:"scopes" yaml:"scopes"`
+// converter makes a validator's configuration of a file. Paths in the file are
+// relative to dir; the key file jwks, if given, replaces the keys of the only
+// issuer. The paths of faults are those of the file.
+type converter struct {
+	dir, jwks string
+	faults    fault.List // of the configuration
+	ofKeys    fault.List // of the file jwks
 }
 
-type scopesFile struct {
-	All []string `json:"all" yaml:"all"`
-	Any []string `json:"any" yaml:"any"`
-}
-
-// placeholder is a configuration without faults.
-var placeholder = validator.Config{Issuers: []validator.Issuer{{URL: "https://issuer.invalid", Audiences: []string{"https://api.invalid"}}}}
-
-// loadJudge reads the configuration at path; jwksPath, if given, replaces the
-// keys of its only issuer. The error is all faults.
-func loadJudge(path, jwksPath string) (*judge, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("configuration: %w", err)
-	}
-	var file configFile
-	faults, err := decodeConfig(text, &file)
-	if err != nil {
-		return nil, prefixed(path, err)
-	}
-	config := file.validatorConfig(filepath.Dir(path), jwksPath, &faults)
-	v, err := validator.New(config)
-	if err != nil {
-		faults = append(faults, inFileTerms(err))
-		v, err = validator.New(placeholder) // never asked: it lets the routes be checked too
-		if err != nil {
-			return nil, prefixed(path, err)
-		}
-	}
-	guard, err := middleware.New(middleware.Config{Validator: v})
-	if err != nil {
-		return nil, prefixed(path, err)
-	}
-	table, routeFaults := newRoutes(file.Routes, guard.NewMux())
-	if err := errors.Join(append(faults, routeFaults...)...); err != nil {
-		return nil, prefixed(path, err)
-	}
-	return &judge{validator: v, guard: guard, routes: table}, nil
-}
-
-// validatorConfig turns the file into a validator's configuration and adds
-// what is wrong with it to faults. Paths are relative to dir.
-func (file *configFile) validatorConfig(dir, jwksPath string, faults *[]error) validator.Config {
-	fault := func(format string, args ...any) { *faults = append(*faults, fmt.Errorf(format, args...)) }
+func (c converter) config(file *configFile) validator.Config {
+	leeway := c.at("leeway")
 	config := validator.Config{
 		Leeway: validator.Leeway{
-			Expiry: duration("leeway.expiry", file.Leeway.Expiry, validator.NoLeeway, fault),
-			Future: duration("leeway.future", file.Leeway.Future, 0, fault),
+			Expiry: leeway.at("expiry").duration(file.Leeway.Expiry, validator.NoLeeway),
+			Future: leeway.at("future").duration(file.Leeway.Future, 0),
 		},
 		MaxTokenBytes: file.Limits.Token,
 	}
-	if jwksPath != "" && len(file.Issuers) != 1 {
-		fault("--jwks is for configurations with one issuer; this one has %d", len(file.Issuers))
+	if c.jwks != "" && len(file.Issuers) != 1 {
+		c.at("issuers").faults.Addf("leave out the option, or all issuers but one", "has %d elements, and --jwks gives the keys of one", len(file.Issuers))
 	}
 	for i := range file.Issuers {
-		field := fmt.Sprintf("issuers[%d]", i)
-		config.Issuers = append(config.Issuers, file.Issuers[i].validatorIssuer(field, dir, jwksPath, fault))
+		config.Issuers = append(config.Issuers, c.at(fmt.Sprintf("issuers[%d]", i)).issuer(&file.Issuers[i]))
+	}
+	if c.jwks != "" && len(config.Issuers) > 0 {
+		c.faults = c.ofKeys
+		config.Issuers[0].Keys = c.keySet(boundedfile.Read(c.jwks, maxFile)) // it may be a pipe
 	}
 	return config
 }
 
-func (file *issuerFile) validatorIssuer(field, dir, jwksPath string, fault func(string, ...any)) validator.Issuer {
-	issuer := validator.Issuer{
-		URL:        file.URL,
-		Audiences:  file.Audiences,
-		Algorithms: algorithms(field, file.Algorithms, fault),
-		Keys:       file.source(field, dir, jwksPath, fault),
-		Marker:     rules(field+".marker", file.Marker, fault),
-		Claims:     rules(field+".claims", file.Claims, fault),
-		Grants:     file.Grants,
-	}
-	switch file.Profile {
-	case "", "rfc9068":
-	case "legacy":
-		issuer.Profile = validator.ProfileLegacy
-	default:
-		fault("%s.profile: %q is neither rfc9068 nor legacy", field, file.Profile)
-	}
-	return issuer
+// at returns c for the part of the file at path.
+func (c converter) at(path string) converter {
+	c.faults = c.faults.At(path)
+	return c
 }
 
-// source gives the issuer's keys; nil means discovery. Where it cannot, it gives
-// an empty set, so that the fault is told once and here.
-func (file *issuerFile) source(field, dir, jwksPath string, fault func(string, ...any)) jwkscache.Source {
-	path := jwksPath
+func (c converter) issuer(file *issuerFile) validator.Issuer {
+	return validator.Issuer{
+		URL:          file.URL,
+		Audiences:    file.Audiences,
+		Algorithms:   c.at("algorithms").algorithms(file.Algorithms),
+		Keys:         c.at("keys").issuerKeys(file),
+		HTTPClient:   c.at("ca_file").httpClient(file.CAFile),
+		Profile:      c.at("profile").profile(file.Profile),
+		Marker:       c.at("marker").rules(file.Marker),
+		Claims:       c.at("claims").rules(file.Claims),
+		Grants:       file.Grants,
+		Opaque:       c.at("opaque").opaque(file.Opaque, file.Audiences),
+		Answers:      c.at("opaque").answers(file.Opaque),
+		ActiveWithin: c.at("active_within").askedWithin(file),
+	}
+}
+
+func (c converter) profile(name string) validator.Profile {
+	switch name {
+	case "", "rfc9068":
+		return validator.ProfileRFC9068
+	case "legacy":
+		return validator.ProfileLegacy
+	default:
+		c.faults.Addf("give rfc9068 or legacy", "is %q", name)
+		return validator.ProfileRFC9068
+	}
+}
+
+// issuerKeys returns where the issuer's keys come from. nil means that they are
+// discovered, or that there are none if the issuer is asked about its tokens.
+func (c converter) issuerKeys(file *issuerFile) jwkscache.Source {
 	switch {
-	case path != "":
+	case c.jwks != "":
+		return noKeys // config adds those of the option
 	case file.Keys == nil:
 		return nil
-	case (file.Keys.File == "") == (file.Keys.URL == ""):
-		fault("%s.keys: give either file or url, or leave keys out for discovery", field)
+	case file.Opaque == nil && *file.Keys == keysFile{}:
+		c.faults.Add("needs either file or url", "leave keys out for discovery")
 		return noKeys
-	case file.Keys.URL != "":
-		return jwkscache.URL(file.Keys.URL)
-	case filepath.IsAbs(file.Keys.File):
-		path = file.Keys.File
 	default:
-		path = filepath.Join(dir, file.Keys.File)
+		return c.keys(file.Keys)
 	}
-	document, err := os.ReadFile(path)
+}
+
+// keys returns where keys come from; {} means discovery. After a fault it is an empty
+// set, so that the library finds no second one.
+func (c converter) keys(keys *keysFile) jwkscache.Source {
+	switch {
+	case keys.File != "" && keys.URL != "":
+		c.faults.Add("needs either file or url", "keep one of them")
+		return noKeys
+	case keys.URL != "":
+		return jwkscache.URL(keys.URL)
+	case keys.File != "":
+		return c.at("file").keySet(boundedfile.ReadRegular(c.file(keys.File), maxFile))
+	default:
+		return jwkscache.Discovered()
+	}
+}
+
+// keySet returns the keys in a document, or no keys and a fault if it could not be read.
+func (c converter) keySet(document []byte, err error) jwkscache.Source {
 	if err != nil {
-		fault("%s.keys: %w", field, err)
+		c.faults.Addf("", "cannot be read: %w", err)
 		return noKeys
 	}
 	return jwkscache.Static(document)
@@ -168,45 +165,57 @@ func (file *issuerFile) source(field, dir, jwksPath string, fault func(string, .
 
 var noKeys = jwkscache.Static([]byte(`{"keys":[]}`))
 
-// algorithms reads the list. After a fault it gives none, so that nothing is told
-// of a list that nobody wrote.
-func algorithms(field string, names []string, fault func(string, ...any)) []jose.Algorithm {
+// algorithms returns nil after a fault, so that the library finds none in a part
+// of the list.
+func (c converter) algorithms(names []string) []jose.Algorithm {
 	if names == nil {
 		return nil
 	}
 	all := []jose.Algorithm{}
 	for i, name := range names {
+		at := c.faults.Atf("[%d]", i)
 		algorithm, err := jose.ParseAlgorithm(name)
 		switch {
 		case err != nil:
-			fault("%s.algorithms[%d]: %w", field, i, err)
+			at.Addf("give one of "+strings.Join(algorithmNames(), ", "), "is %q", name)
 		case slices.Contains(all, algorithm):
-			fault("%s.algorithms[%d]: %s is listed twice (Ed25519 and EdDSA are one algorithm)", field, i, name)
+			at.Addf("leave out one (Ed25519 and EdDSA are one algorithm)", "%s is listed twice", name)
 		default:
 			all = append(all, algorithm)
-			continue
 		}
-		names = nil
 	}
-	if names == nil {
+	if len(all) < len(names) {
 		return nil
 	}
 	return all
 }
 
-// duration reads a Go duration; absent means the default, and zero is given as
-// none, or is a fault where that is 0.
-func duration(field, text string, none time.Duration, fault func(string, ...any)) time.Duration {
+// algorithmNames returns the names of all algorithms that tokens may be signed
+// with.
+func algorithmNames() []string {
+	var names []string
+	for a := jose.RS256; a.Valid(); a++ {
+		names = append(names, a.String())
+	}
+	return names
+}
+
+// duration reads a Go duration. Absent means the default. Zero is given to the
+// library as none; where that is 0, zero is a fault.
+func (c converter) duration(text string, none time.Duration) time.Duration {
 	if text == "" {
 		return 0
 	}
 	d, err := time.ParseDuration(text)
 	switch {
 	case err != nil:
-		fault("%s: %q is not a duration such as 30s", field, text)
+		c.faults.Addf("give one such as 30s", "is %q, which is not a duration", text)
+		return 0
+	case d < 0: // the library has values with a meaning of their own there
+		c.faults.Addf("give one such as 30s", "is %s", text)
 		return 0
 	case d == 0 && none == 0:
-		fault("%s: it cannot be 0s; leave it out for the default of 30s", field)
+		c.faults.Add("is 0s", "give at least 10s, or leave it out for 30s")
 		return 0
 	case d == 0:
 		return none
@@ -222,45 +231,14 @@ var claimTypes = map[string]validator.ClaimType{
 	"boolean": validator.ClaimBoolean,
 }
 
-func rules(field string, files []ruleFile, fault func(string, ...any)) []validator.ClaimRule {
+func (c converter) rules(files []ruleFile) []validator.ClaimRule {
 	var all []validator.ClaimRule
 	for i, file := range files {
 		claimType, known := claimTypes[file.Type]
 		if !known {
-			fault("%s[%d].type: %q is not string, strings or boolean", field, i, file.Type)
+			c.faults.Atf("[%d].type", i).Addf("give string, strings or boolean", "is %q", file.Type)
 		}
 		all = append(all, validator.ClaimRule{Name: file.Name, Type: claimType, Equals: file.Equals})
 	}
 	return all
 }
-
-// policy makes the policy of a route. A route without one is a fault, not an
-// open door.
-func (file routeFile) policy() (scopes.Policy, error) {
-	switch {
-	case file.Scopes == nil || file.Scopes.All == nil && file.Scopes.Any == nil:
-		return scopes.Policy{}, errors.New("no policy; give scopes.all or scopes.any")
-	case file.Scopes.All != nil && file.Scopes.Any != nil:
-		return scopes.Policy{}, errors.New("both scopes.all and scopes.any; give one")
-	case len(file.Scopes.All)+len(file.Scopes.Any) == 0:
-		return scopes.Policy{}, errors.New("the list of scopes is empty")
-	case file.Scopes.All != nil:
-		policy := scopes.All(file.Scopes.All...)
-		return policy, policy.Err()
-	default:
-		policy := scopes.Any(file.Scopes.Any...)
-		return policy, policy.Err()
-	}
-}
-
-// prefixed writes path before every line of err.
-func prefixed(path string, err error) error {
-	all := lines(err)
-	for i := range all {
-		all[i] = path + ": " + all[i]
-	}
-	return errors.New(strings.Join(all, "\n"))
-}
-
-// lines are the lines of an error that joins others.
-func lines(err error) []string { return strings.Split(err.Error(), "\n") }

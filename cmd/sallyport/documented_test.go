@@ -2,6 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,14 +15,17 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
+	"github.com/sallyport-auth/sallyport/internal/testkey"
+	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/testissuer"
 )
 
-// documentedIssuer is an issuer of the documentation's configurations.
+// documentedIssuer is what the tokens of an issuer in a configuration of the
+// documentation need besides what RFC 9068 and RFC 7662 demand.
 type documentedIssuer struct {
-	keys   string         // its key file
-	claims map[string]any // that its tokens need, besides those of RFC 9068
-	header map[string]any // of a good token
+	claims map[string]any
+	header map[string]any // of a good JWT
 }
 
 const (
@@ -28,8 +34,8 @@ const (
 )
 
 var documentedIssuers = map[string]documentedIssuer{
-	"https://issuer.example": {keys: "jwks.json", claims: map[string]any{"tenant": "acme"}},
-	"https://old.example":    {keys: "old.json", claims: map[string]any{"token_use": "access"}, header: map[string]any{"typ": "JWT"}},
+	"https://issuer.example": {claims: map[string]any{"tenant": "acme"}},
+	"https://old.example":    {claims: map[string]any{"token_use": "access"}, header: map[string]any{"typ": "JWT"}},
 }
 
 // documentedConfigurations returns the YAML blocks of the README and of docs
@@ -52,22 +58,23 @@ func documentedConfigurations(t *testing.T) map[string][]string {
 	return found
 }
 
-// issuersIn returns the issuers that a configuration names.
-func issuersIn(t *testing.T, config string) []string {
-	t.Helper()
-	var named struct{ Issuers []struct{ URL string } }
-	if err := yaml.Unmarshal([]byte(config), &named); err != nil {
-		t.Fatal(err)
+// documentedConfig is what the test needs to know of a configuration.
+type documentedConfig struct {
+	Issuers []struct {
+		URL    string
+		Keys   struct{ File string }
+		Opaque *struct {
+			Endpoint, Prefix string
+			Signed           bool
+			Client           map[string]string
+		}
+		CAFile string `yaml:"ca_file"`
 	}
-	var urls []string
-	for _, issuer := range named.Issuers {
-		urls = append(urls, issuer.URL)
-	}
-	return urls
+	Routes map[string]any
 }
 
-// TestDocumentedConfigurations judges a good token and bad ones of each issuer
-// that a documented configuration names.
+// TestDocumentedConfigurations verifies a good token and bad ones of each issuer in
+// the configurations of the documentation.
 func TestDocumentedConfigurations(t *testing.T) {
 	documents := documentedConfigurations(t)
 	if len(documents["verify.md"]) == 0 {
@@ -80,46 +87,67 @@ func TestDocumentedConfigurations(t *testing.T) {
 	}
 }
 
+// documentedRun collects the lines for one configuration and the verdicts that they
+// must get.
+type documentedRun struct {
+	dir    string
+	config documentedConfig
+	lines  strings.Builder
+	want   map[string]string // reasons by name, or "" for an accepted token
+}
+
+// add adds the line of one token.
+func (r *documentedRun) add(t *testing.T, name, token, verdict string) {
+	t.Helper()
+	r.want[name] = verdict
+	members := map[string]any{"name": name, "token": token}
+	if r.config.Routes != nil {
+		members["route"] = documentedRoute
+	}
+	r.lines.WriteString(line(t, members))
+}
+
+// write writes a file of the configuration.
+func (r *documentedRun) write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(r.dir, name), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func tryDocumented(t *testing.T, config string) {
 	t.Helper()
-	dir := folder(t, map[string]string{"sallyport.yaml": config})
-	var lines strings.Builder
-	want := make(map[string]string) // verdict by name
-	sign := func(issuer *testissuer.Issuer, name, verdict string, token testissuer.Token) {
-		want[name] = verdict
-		lines.WriteString(line(t, map[string]any{"name": name, "token": issuer.Sign(token), "route": documentedRoute}))
+	r := documentedRun{dir: t.TempDir(), want: make(map[string]string)}
+	if err := yaml.Unmarshal([]byte(config), &r.config); err != nil {
+		t.Fatal(err)
 	}
-	for _, url := range issuersIn(t, config) {
-		documented, known := documentedIssuers[url]
-		if !known {
-			t.Fatalf("no row of documentedIssuers for %s", url)
+	opaqueIssuers := 0
+	for _, configured := range r.config.Issuers {
+		if configured.Opaque != nil {
+			opaqueIssuers++
 		}
-		issuer, err := testissuer.Start(testissuer.Config{URL: url, InMemory: true, Audience: documentedAudience})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(issuer.Close)
-		if err := os.WriteFile(filepath.Join(dir, documented.keys), issuer.JWKS(), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		good := testissuer.Token{Scope: "orders:read", Claims: documented.claims, Header: documented.header}
-		sign(issuer, url+" good", "", good)
-		token := good
-		token.Lifetime = -time.Hour
-		sign(issuer, url+" expired", "expired", token)
-		token = good
-		token.Fault = testissuer.ForeignKey
-		sign(issuer, url+" forged", "bad_signature", token)
-		token = good
-		token.Scope = ""
-		sign(issuer, url+" without the scope", "insufficient_scope", token)
-		token = good
-		token.Claims = nil
-		sign(issuer, url+" without the claims that it needs", "wrong_type bad_claims", token)
 	}
-	got := invoke(t, lines.String(), "verify", "--config", filepath.Join(dir, "sallyport.yaml"))
-	if got.status != exitDone || strings.Count(got.out, "\n") != len(want) {
-		t.Fatalf("status %d, want %d verdicts\n%s%s", got.status, len(want), got.out, got.err)
+	for _, configured := range r.config.Issuers {
+		if configured.Keys.File != "" {
+			r.addJWTs(t, configured.URL, configured.Keys.File)
+		}
+		if configured.CAFile != "" {
+			r.write(t, configured.CAFile, selfSigned(testkey.NewPrivate(jose.ES256)))
+		}
+		if configured.Opaque == nil {
+			continue
+		}
+		r.writeSecrets(t, configured.Opaque.Client)
+		selected := configured.Opaque.Prefix != "" || opaqueIssuers == 1
+		if configured.Opaque.Endpoint != "" && !configured.Opaque.Signed && selected { // the test cannot stand in for others
+			config = strings.Replace(config, configured.Opaque.Endpoint, documentedEndpoint(t, configured.URL, configured.Opaque.Prefix), 1)
+			r.addOpaque(t, configured.URL, configured.Opaque.Prefix)
+		}
+	}
+	r.write(t, "sallyport.yaml", config)
+	got := invoke(t, r.lines.String(), "verify", "--config", filepath.Join(r.dir, "sallyport.yaml"))
+	if got.status != exitDone || strings.Count(got.out, "\n") != len(r.want) || len(r.want) == 0 && opaqueIssuers == 0 {
+		t.Fatalf("status %d, want %d verdicts\n%s%s", got.status, len(r.want), got.out, got.err)
 	}
 	for text := range strings.Lines(got.out) {
 		var verdict struct {
@@ -129,8 +157,87 @@ func tryDocumented(t *testing.T, config string) {
 		if err := json.Unmarshal([]byte(text), &verdict); err != nil {
 			t.Fatal(err)
 		}
-		if reasons := strings.Fields(want[verdict.Name]); verdict.Accept != (len(reasons) == 0) || !verdict.Accept && !slices.Contains(reasons, verdict.Reason) {
-			t.Errorf("want %q: %s", want[verdict.Name], text)
+		if reasons := strings.Fields(r.want[verdict.Name]); verdict.Accept != (len(reasons) == 0) || !verdict.Accept && !slices.Contains(reasons, verdict.Reason) {
+			t.Errorf("want %q: %s", r.want[verdict.Name], text)
 		}
 	}
+}
+
+// addJWTs adds a good JWT of an issuer and bad ones. It writes the issuer's keys.
+func (r *documentedRun) addJWTs(t *testing.T, url, keys string) {
+	t.Helper()
+	documented, known := documentedIssuers[url]
+	if !known {
+		t.Fatalf("no row of documentedIssuers for %s", url)
+	}
+	issuer := issuertest.Start(t, testissuer.Config{URL: url, Audience: documentedAudience})
+	r.write(t, keys, string(issuer.JWKS()))
+	good := testissuer.Token{Scope: "orders:read", Claims: documented.claims, Header: documented.header}
+	r.add(t, url+" good", issuer.Sign(good), "")
+	token := good
+	token.Lifetime = -time.Hour
+	r.add(t, url+" expired", issuer.Sign(token), "expired")
+	token = good
+	token.Forgery = testissuer.ForeignKey
+	r.add(t, url+" forged", issuer.Sign(token), "bad_signature")
+	if r.config.Routes != nil {
+		token = good
+		token.Scope = ""
+		r.add(t, url+" without the scope", issuer.Sign(token), "insufficient_scope")
+	}
+	if documented.claims != nil {
+		token = good
+		token.Claims = nil
+		r.add(t, url+" without the claims that it needs", issuer.Sign(token), "wrong_type bad_claims")
+	}
+}
+
+// writeSecrets writes the files that a client names, and sets its variables.
+func (r *documentedRun) writeSecrets(t *testing.T, client map[string]string) {
+	t.Helper()
+	key := testkey.NewPrivate(jose.ES256)
+	for name, value := range client {
+		switch name {
+		case "secret_file":
+			r.write(t, value, canary)
+		case "secret_env":
+			t.Setenv(value, canary)
+		case "private_key_file", "key_file":
+			r.write(t, value, pkcs8(key))
+		case "certificate_file":
+			r.write(t, value, selfSigned(key))
+		}
+	}
+}
+
+// documentedEndpoint starts an introspection endpoint for the tokens of addOpaque and
+// returns its URL.
+func documentedEndpoint(t *testing.T, url, prefix string) string {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := map[string]any{
+			"active": true, "iss": url, "aud": documentedAudience, "sub": "user-1", "client_id": "shop", "scope": "orders:read", "token_type": "Bearer",
+			"exp": time.Now().Add(time.Hour).Unix(),
+		}
+		maps.Copy(answer, documentedIssuers[url].claims)
+		switch r.PostFormValue("token") {
+		case prefix + "good":
+		case prefix + "other":
+			answer["aud"] = "https://other.example"
+		default:
+			answer = map[string]any{"active": false}
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(answer)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// addOpaque adds a good opaque token of an issuer and bad ones.
+func (r *documentedRun) addOpaque(t *testing.T, url, prefix string) {
+	t.Helper()
+	r.add(t, url+" opaque", prefix+"good", "")
+	r.add(t, url+" of another API", prefix+"other", "wrong_audience")
+	r.add(t, url+" not active", prefix+"revoked", "inactive")
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -11,7 +12,7 @@ import (
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// input is one line of the verify contract.
+// input is one input line.
 type input struct {
 	name         string
 	route        string
@@ -19,10 +20,14 @@ type input struct {
 	presentation validator.Presentation
 }
 
-// inputLimits let annotated lines through; the token inside has its own.
+// errLine means that one line cannot be read and the next ones can.
+var errLine = errors.New("not a valid input line")
+
+// inputLimits are the limits of a line, which may have annotations. The token has its
+// own limits.
 var inputLimits = strictjson.Limits{Depth: 64, Members: 4096}
 
-// parseInput reads one line. Members that it does not know are ignored.
+// parseInput reads one line and ignores unknown members.
 func parseInput(line string) (input, error) {
 	in := input{presentation: validator.Presentation{Scheme: validator.Bearer}}
 	members, err := strictjson.ParseObject(line, inputLimits, nil)
@@ -31,7 +36,7 @@ func parseInput(line string) (input, error) {
 	}
 	hasToken := false
 	for _, m := range members {
-		if err := in.read(m); err != nil {
+		if err := in.set(m); err != nil {
 			return input{}, fmt.Errorf("%w: %s: %w", errLine, m.Name, err)
 		}
 		hasToken = hasToken || m.Name == "token"
@@ -42,37 +47,37 @@ func parseInput(line string) (input, error) {
 	return in, nil
 }
 
-func (in *input) read(m strictjson.Member) error {
+func (in *input) set(m strictjson.Member) error {
 	p := &in.presentation
 	switch m.Name {
 	case "name":
-		return text(&in.name, m.Value)
+		return setText(&in.name, m.Value)
 	case "token":
-		return text(&p.Token, m.Value)
+		return setText(&p.Token, m.Value)
 	case "method":
-		return text(&p.Method, m.Value)
+		return setText(&p.Method, m.Value)
 	case "route":
 		in.routed = true
-		return text(&in.route, m.Value)
+		return setText(&in.route, m.Value)
 	case "scheme":
-		return scheme(&p.Scheme, m.Value)
+		return setScheme(&p.Scheme, m.Value)
 	case "url":
-		return requestURL(&p.URL, m.Value)
+		return setURL(&p.URL, m.Value)
 	case "cert":
-		return certificate(&p.Certificate, m.Value)
+		return setCertificate(&p.Certificate, m.Value)
 	case "dpop":
-		return texts(&p.Proofs, m.Value)
+		return setTexts(&p.Proofs, m.Value)
 	default:
 		return nil
 	}
 }
 
-// inputError is what is wrong with a member.
+// inputError says what is wrong with a member.
 type inputError string
 
 func (e inputError) Error() string { return string(e) }
 
-func text(dst *string, v strictjson.Value) error {
+func setText(dst *string, v strictjson.Value) error {
 	s, ok := v.Text()
 	if !ok {
 		return inputError("must be a string")
@@ -81,13 +86,13 @@ func text(dst *string, v strictjson.Value) error {
 	return nil
 }
 
-func texts(dst *[]string, v strictjson.Value) error {
+func setTexts(dst *[]string, v strictjson.Value) error {
 	if v.Kind() != strictjson.Array {
 		return inputError("must be an array of strings")
 	}
 	for element := range v.Elements() {
 		var s string
-		if err := text(&s, element); err != nil {
+		if err := setText(&s, element); err != nil {
 			return err
 		}
 		*dst = append(*dst, s)
@@ -95,11 +100,10 @@ func texts(dst *[]string, v strictjson.Value) error {
 	return nil
 }
 
-// scheme reads an authentication scheme; another one than ours is no
-// credentials, as on the wire.
-func scheme(dst *validator.Scheme, v strictjson.Value) error {
+// setScheme reads an authentication scheme.
+func setScheme(dst *validator.Scheme, v strictjson.Value) error {
 	var s string
-	if err := text(&s, v); err != nil {
+	if err := setText(&s, v); err != nil {
 		return err
 	}
 	switch strings.ToLower(s) {
@@ -108,14 +112,14 @@ func scheme(dst *validator.Scheme, v strictjson.Value) error {
 	case "dpop":
 		*dst = validator.DPoP
 	default:
-		*dst = 0
+		*dst = validator.OtherScheme
 	}
 	return nil
 }
 
-func requestURL(dst **url.URL, v strictjson.Value) error {
+func setURL(dst **url.URL, v strictjson.Value) error {
 	var s string
-	if err := text(&s, v); err != nil {
+	if err := setText(&s, v); err != nil {
 		return err
 	}
 	u, err := url.Parse(s)
@@ -126,9 +130,9 @@ func requestURL(dst **url.URL, v strictjson.Value) error {
 	return nil
 }
 
-func certificate(dst **x509.Certificate, v strictjson.Value) error {
+func setCertificate(dst **x509.Certificate, v strictjson.Value) error {
 	var s string
-	if err := text(&s, v); err != nil {
+	if err := setText(&s, v); err != nil {
 		return err
 	}
 	block, _ := pem.Decode([]byte(s))

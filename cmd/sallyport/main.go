@@ -1,11 +1,10 @@
-// Command sallyport is the resource-server side of OAuth 2.0 as a program:
-// `sallyport verify` judges access tokens against a configuration, one verdict
-// a line.
+// Command sallyport is the resource-server side of OAuth 2.0 as a program. Its verify
+// command checks access tokens against the configuration of an API and writes one
+// verdict a line.
 package main
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -13,39 +12,26 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// Exit statuses.
-const (
-	exitDone   = 0 // every line was judged
-	exitInput  = 1 // input that cannot be read
-	exitConfig = 2 // bad configuration or usage
-)
-
-// commandLine is what the program understands.
+// commandLine holds the commands of the program.
 type commandLine struct {
-	Verify  verifyCommand  `cmd:"" help:"Judge access tokens: NDJSON on standard input, one verdict a line on standard output."`
+	Verify  verifyCommand  `cmd:"" help:"Check access tokens: NDJSON on standard input, one verdict a line on standard output."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
-// streams are the standard streams, so that tests can give others.
-type streams struct {
-	in       io.Reader
-	out, err io.Writer
-}
-
 func main() {
-	os.Exit(run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
+	os.Exit(execute(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
 }
 
-// exit carries kong's wish to stop out of its parser.
+// exit is the value of a panic that ends the parser of kong with this status.
 type exit int
 
-// run is main with its surroundings given.
-func run(args []string, std streams) (status int) {
+// execute runs the program with these arguments and returns its exit status.
+func execute(args []string, std streams) (status int) {
 	defer func() {
-		if wish := recover(); wish != nil {
-			code, ok := wish.(exit)
+		if cause := recover(); cause != nil {
+			code, ok := cause.(exit)
 			if !ok {
-				panic(wish)
+				panic(cause)
 			}
 			status = int(code)
 		}
@@ -70,13 +56,6 @@ func run(args []string, std streams) (status int) {
 		return command.Version.run(std)
 	}
 	return command.Verify.run(std)
-}
-
-// complain writes one line to standard error for each line of err.
-func complain(std streams, err error) {
-	for _, line := range lines(err) {
-		fmt.Fprintln(std.err, "sallyport: "+line)
-	}
 }
 
 // versionCommand prints the version that the go command recorded.

@@ -14,10 +14,10 @@ import (
 	"github.com/sallyport-auth/sallyport/internal/clock"
 )
 
-// verifyCommand judges tokens offline.
+// verifyCommand is the command verify.
 type verifyCommand struct {
 	Config string `required:"" placeholder:"FILE" help:"Configuration, YAML or JSON. See docs/verify.md."`
-	At     *int64 `placeholder:"UNIX_SECONDS" help:"Judge as at this time instead of now."`
+	At     *int64 `placeholder:"UNIX_SECONDS" help:"Verify as at this time instead of now."`
 	JWKS   string `name:"jwks" placeholder:"FILE" help:"The issuer's JWK Set, in place of the keys in the configuration (which must have one issuer)."`
 }
 
@@ -32,16 +32,19 @@ Each output line, in the same order, is one of
   {"name":"…","accept":true,"issuer":"…","subject":"…","client_id":"…","scopes":["…"],"expires":1700000000}
   {"name":"…","accept":false,"reason":"expired","status":401,"challenges":["Bearer …"]}
 
-Exit status: 0 every line was judged; 1 input that cannot be read (the lines are named, the
-others are judged); 2 bad configuration or usage (all faults are listed).
+Opaque tokens are sent to the introspection endpoint of their issuer.
+
+Exit status: 0 every line was verified; 1 a line could not be read (it is named, and the
+others were verified); 2 bad configuration or usage (all faults are listed).
 
   sallyport verify --config sallyport.yaml --jwks keys.json < tokens.ndjson`
 }
 
-// maxLine bounds an input line, in bytes.
+// maxLine is the longest input line, in bytes.
 const maxLine = 32 << 20
 
-// maxTime bounds --at like the dates in tokens; beyond it, time wraps.
+// maxTime is the latest time for --at, as for the dates in tokens. Later ones could
+// overflow.
 const maxTime = 1 << 53
 
 var errTime = errors.New("--at must be from 0 to 2^53")
@@ -51,12 +54,12 @@ func (c *verifyCommand) run(std streams) int {
 		complain(std, errTime)
 		return exitConfig
 	}
-	judge, err := loadJudge(c.Config, c.JWKS)
+	loaded, err := load(c.Config, c.JWKS)
 	if err != nil {
 		complain(std, err)
 		return exitConfig
 	}
-	for _, warning := range judge.warnings() {
+	for _, warning := range loaded.warnings() {
 		fmt.Fprintln(std.err, "sallyport: warning: "+warning)
 	}
 	ctx := context.Background()
@@ -66,10 +69,10 @@ func (c *verifyCommand) run(std streams) int {
 	if isTerminal(std.in) {
 		fmt.Fprintln(std.err, "sallyport: reading NDJSON from the terminal; end with Ctrl-D")
 	}
-	return judgeAll(ctx, judge, std)
+	return verifyAll(ctx, loaded, std)
 }
 
-// isTerminal reports whether somebody might be wondering why nothing happens.
+// isTerminal reports whether in is a terminal, whose user should be told to type.
 func isTerminal(in io.Reader) bool {
 	file, ok := in.(*os.File)
 	if !ok {
@@ -86,8 +89,8 @@ func isTerminal(in io.Reader) bool {
 // tally counts the lines of a run.
 type tally struct{ accepted, refused, unreadable int }
 
-// judgeAll writes one verdict for every line that can be read.
-func judgeAll(ctx context.Context, judge *judge, std streams) int {
+// verifyAll writes one verdict for every line that can be read.
+func verifyAll(ctx context.Context, loaded *verifier, std streams) int {
 	in := bufio.NewReaderSize(std.in, 64<<10)
 	out := bufio.NewWriter(std.out)
 	encoder := json.NewEncoder(out)
@@ -108,12 +111,12 @@ func judgeAll(ctx context.Context, judge *judge, std streams) int {
 		if err != nil {
 			count.unreadable++
 			complain(std, fmt.Errorf("input line %d: %w", number, err))
-			if !errors.Is(err, errLine) { // the stream itself is broken
+			if !errors.Is(err, errLine) { // the stream cannot be read
 				break
 			}
 			continue
 		}
-		verdict := judge.verdict(ctx, &input)
+		verdict := loaded.verdict(ctx, &input)
 		if verdict.Accept {
 			count.accepted++
 		} else {
@@ -123,19 +126,20 @@ func judgeAll(ctx context.Context, judge *judge, std streams) int {
 			complain(std, fmt.Errorf("standard output: %w", err))
 			return exitInput
 		}
-		if in.Buffered() == 0 { // the other side may wait for this verdict
+		if in.Buffered() == 0 { // the writer may wait for this verdict
 			if err := out.Flush(); err != nil {
 				complain(std, fmt.Errorf("standard output: %w", err))
 				return exitInput
 			}
 		}
 	}
-	for _, cause := range judge.causes {
+	for _, cause := range loaded.causes {
 		fmt.Fprintln(std.err, "sallyport: "+cause)
 	}
 	return finish(out, count, std)
 }
 
+// finish writes what is left of the output and the counts, and returns the exit status.
 func finish(out *bufio.Writer, count tally, std streams) int {
 	if err := out.Flush(); err != nil {
 		complain(std, fmt.Errorf("standard output: %w", err))
@@ -150,11 +154,8 @@ func finish(out *bufio.Writer, count tally, std streams) int {
 	return exitInput
 }
 
-// errLine means that one line cannot be read and the next ones can.
-var errLine = errors.New("not a valid input line")
-
-// readLine reads up to the next newline, without it. io.EOF means that nothing
-// is left; a line that is too long is passed over whole.
+// readLine returns the next line without its newline. io.EOF means that there is none.
+// A line that is too long is skipped as a whole.
 func readLine(in *bufio.Reader) ([]byte, error) {
 	var line []byte
 	length := 0

@@ -13,10 +13,10 @@ import (
 
 const samples = "../../examples/verify"
 
-// sampleTime is the instant for which the samples were made.
+// sampleTime is the time at which the samples are to be verified.
 const sampleTime = "1700000000"
 
-// result is what one run of the program left behind.
+// result is the exit status and the output of one run.
 type result struct {
 	status   int
 	out, err string
@@ -25,7 +25,7 @@ type result struct {
 func invoke(t *testing.T, in string, args ...string) result {
 	t.Helper()
 	var out, err bytes.Buffer
-	status := run(args, streams{strings.NewReader(in), &out, &err})
+	status := execute(args, streams{strings.NewReader(in), &out, &err})
 	return result{status, out.String(), err.String()}
 }
 
@@ -38,7 +38,7 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
-// folder makes a folder with these files and gives its path.
+// folder makes a folder with these files and returns its path.
 func folder(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -50,7 +50,7 @@ func folder(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-// token gives the token of the sample called name.
+// token returns the token of the sample called name.
 func token(t *testing.T, name string) string {
 	t.Helper()
 	for line := range strings.Lines(read(t, samples+"/tokens.ndjson")) {
@@ -80,14 +80,14 @@ func verifySamples(t *testing.T, in string) result {
 	return invoke(t, in, "verify", "--config", samples+"/sallyport.yaml", "--at", sampleTime)
 }
 
-// TestSamples runs what the README tells a newcomer to run.
+// TestSamples runs the command of the README.
 func TestSamples(t *testing.T) {
 	got := verifySamples(t, read(t, samples+"/tokens.ndjson"))
 	if got.status != exitDone || got.out != read(t, samples+"/expected.ndjson") {
 		t.Errorf("status %d\n%s\n%s", got.status, got.out, got.err)
 	}
 	if !strings.Contains(got.err, `warning: issuer "https://issuer.example": keys[3]`) {
-		t.Errorf("the unusable key is not told: %s", got.err)
+		t.Errorf("no warning of the unusable key: %s", got.err)
 	}
 }
 
@@ -164,7 +164,7 @@ func TestInputMembers(t *testing.T) {
 	}
 }
 
-// TestUnreadableLines shows that every bad line is named and no other is lost.
+// TestUnreadableLines checks that every bad line is named and every other is verified.
 func TestUnreadableLines(t *testing.T) {
 	good := token(t, "good, EdDSA")
 	var in strings.Builder
@@ -185,14 +185,14 @@ func TestUnreadableLines(t *testing.T) {
 		}
 	}
 	if names := verdictNames(got.out); !slices.Equal(names, []string{"1", "8"}) {
-		t.Errorf("judged %v, want 1 and 8", names)
+		t.Errorf("verified %v, want 1 and 8", names)
 	}
 	if !strings.Contains(got.err, "2 accepted, 0 refused, 4 unreadable") {
 		t.Errorf("no summary: %s", got.err)
 	}
 }
 
-// TestLongestLine shows that a line of exactly the bound is judged.
+// TestLongestLine checks that a line of exactly maxLine bytes is verified.
 func TestLongestLine(t *testing.T) {
 	frame := len(`{"token":""}`)
 	got := verifySamples(t, `{"token":"`+strings.Repeat("a", maxLine-frame)+"\"}\n")
@@ -215,7 +215,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// verdictNames gives the names of the verdicts in their order.
+// verdictNames returns the names of the verdicts in their order.
 func verdictNames(out string) []string {
 	var names []string
 	for line := range strings.Lines(out) {

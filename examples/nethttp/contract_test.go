@@ -10,7 +10,7 @@ import (
 
 var update = flag.Bool("update", false, "write the contract anew")
 
-// TestContract fails if a route demands something else than was agreed on.
+// TestContract fails if a route needs something else than contract.json says.
 func TestContract(t *testing.T) {
 	mux, _, err := newAPI(validator.Issuer{URL: "https://login.example.com", Audiences: []string{"https://api.example.com"}})
 	if err != nil {

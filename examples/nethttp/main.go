@@ -1,5 +1,5 @@
-// Command nethttp is an API behind Sallyport, the quick start of the README as
-// a program. It works with any issuer that publishes its metadata:
+// Command nethttp is an API protected by Sallyport: the quick start of the README as a
+// program. It works with every issuer that publishes its metadata:
 //
 //	ISSUER=https://login.example.com AUDIENCE=https://api.example.com go run ./examples/nethttp
 package main
@@ -30,9 +30,9 @@ func main() {
 		log.Fatal(err) //nolint:gocritic // nothing to stop yet
 	}
 	if err := guard.Warm(ctx); err != nil {
-		log.Printf("not ready yet, and trying on: %v", err)
+		log.Printf("not ready yet, will try again: %v", err)
 	}
-	go func() { _ = guard.Run(ctx) }() // keeps the issuer's keys fresh
+	go func() { _ = guard.Run(ctx) }() // refreshes the issuer's keys
 	address := os.Getenv("ADDR")
 	if address == "" {
 		address = "localhost:8080"
@@ -42,7 +42,7 @@ func main() {
 	go func() {
 		defer close(finished)
 		<-ctx.Done()
-		_ = server.Shutdown(context.WithoutCancel(ctx)) // lets requests end
+		_ = server.Shutdown(context.WithoutCancel(ctx)) // waits for requests to end
 	}()
 	log.Printf("listening on %q", address) //nolint:gosec // quoted
 	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
@@ -51,8 +51,8 @@ func main() {
 	<-finished
 }
 
-// newAPI makes the handler and the guard that it stands behind. What its routes
-// demand stands in contract.json, too.
+// newAPI returns the handler and the guard that protects it. The file contract.json
+// also says what its routes need.
 func newAPI(issuers ...validator.Issuer) (*middleware.Mux, *middleware.Guard, error) {
 	guard, err := middleware.For(issuers...)
 	if err != nil {

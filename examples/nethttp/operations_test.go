@@ -14,7 +14,7 @@ import (
 // The snippets of docs/keys.md.
 
 func logStatus(guard *middleware.Guard) {
-	for _, s := range guard.Validator().Status() {
+	for _, s := range guard.Validator().Status().Issuers {
 		slog.Info("keys", "issuer", s.Issuer, "state", s.State, "keys", len(s.Keys), "ignored", len(s.Ignored),
 			"usable_until", s.UsableUntil, "failures", s.Failures, "last_error", s.LastError)
 	}
@@ -34,16 +34,16 @@ func TestOperations(t *testing.T) {
 		t.Error(err)
 	}
 	logStatus(guard)
-	if s := guard.Validator().Status(); len(s) != 1 || s[0].State != "unavailable" || len(s[0].Forbidden) != 1 {
+	if s := guard.Validator().Status().Issuers; len(s) != 1 || s[0].State != "unavailable" || len(s[0].Forbidden) != 1 {
 		t.Errorf("status %+v", s)
 	}
-	v, err := validator.New(validator.Config{Tenants: func(context.Context, string) (validator.Issuer, error) {
+	v, err := validator.New(validator.Config{ResolveIssuer: func(context.Context, string) (validator.Issuer, error) {
 		return validator.Issuer{}, validator.ErrUnknownIssuer
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := v.ForbidKey(t.Context(), "https://b.example.com", jwkscache.KeyName{KeyID: "x"}); !errors.Is(err, validator.ErrUnknownIssuer) {
-		t.Errorf("a key of nobody: %v", err)
+		t.Errorf("a key of an unknown issuer: %v", err)
 	}
 }

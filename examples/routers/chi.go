@@ -10,8 +10,8 @@ import (
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// chiAPI is the API under chi. The guard stands at the route, by With: Use of the
-// outermost router runs before the path is matched.
+// chiAPI returns the API under chi. With puts the guard at the route. Use of the
+// outermost router would run it before the path is matched.
 func chiAPI(v *validator.Validator) (http.Handler, error) {
 	// snippet
 	guard, err := middleware.New(middleware.Config{Validator: v, PathValue: chi.URLParam})
@@ -22,7 +22,7 @@ func chiAPI(v *validator.Validator) (http.Handler, error) {
 	router.With(guard.Middleware(policy())).Get("/{tenant}/orders", listOrders)
 	unlisted := guard.Require(scopes.Authenticated(), http.NotFoundHandler())
 	router.NotFound(unlisted.ServeHTTP)
-	router.MethodNotAllowed(unlisted.ServeHTTP) // or strangers learn which paths there are
-	return refuseAmbiguous(router), nil
+	router.MethodNotAllowed(unlisted.ServeHTTP) // or callers without a token learn which paths exist
+	return guard.RefuseAmbiguous(router), nil
 	// end of snippet
 }

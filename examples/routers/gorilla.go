@@ -10,7 +10,7 @@ import (
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// gorillaAPI is the API under gorilla/mux.
+// gorillaAPI returns the API under gorilla/mux.
 func gorillaAPI(v *validator.Validator) (http.Handler, error) {
 	guard, err := middleware.New(middleware.Config{
 		Validator: v,
@@ -23,6 +23,6 @@ func gorillaAPI(v *validator.Validator) (http.Handler, error) {
 	router.Handle("/{tenant}/orders", guard.Require(policy(), http.HandlerFunc(listOrders))).Methods(http.MethodGet)
 	unlisted := guard.Require(scopes.Authenticated(), http.NotFoundHandler())
 	router.NotFoundHandler = unlisted
-	router.MethodNotAllowedHandler = unlisted // or strangers learn which paths there are
-	return refuseAmbiguous(router), nil
+	router.MethodNotAllowedHandler = unlisted // or callers without a token learn which paths exist
+	return guard.RefuseAmbiguous(router), nil
 }

@@ -30,8 +30,8 @@ func newValidator(t *testing.T, issuer *testissuer.Issuer) *validator.Validator 
 	return v
 }
 
-// TestRouters shows that the API answers alike under every router: no handler
-// runs for a request that is refused, and the policy reads the path's values.
+// TestRouters checks that the API answers the same under every router: no handler runs
+// for a refused request, and the policy reads the values in the path.
 func TestRouters(t *testing.T) {
 	gin.SetMode(gin.TestMode)
 	issuer := testissuer.New(t)
@@ -62,7 +62,7 @@ func TestRouters(t *testing.T) {
 			{"/nothing", good, 404},
 			{"/other/../acme/orders", good, 400},
 			{"/acme%2Forders", good, 400},
-			// Another method or a slash more is as little listed as any other path.
+			// Another method or one more slash is not listed, like any other path.
 			{"POST /acme/orders", "", 401},
 			{"HEAD /acme/orders", "", 401},
 			{"OPTIONS /acme/orders", "", 401},
@@ -100,9 +100,8 @@ func TestRouters(t *testing.T) {
 	}
 }
 
-// TestGinHandlers shows what runs around the guard in gin: nothing behind it for
-// a request that is refused, everything for another, and the handlers in front
-// see which it was.
+// TestGinHandlers checks which handlers of gin run: none behind the guard for a refused
+// request, and all for another. Those in front of the guard can tell which it was.
 func TestGinHandlers(t *testing.T) {
 	gin.SetMode(gin.TestMode)
 	issuer := testissuer.New(t)
@@ -155,7 +154,7 @@ func TestGinHandlers(t *testing.T) {
 	}
 }
 
-// TestGinForms shows that no file of a multipart form outlives its request.
+// TestGinForms checks that the files of a multipart form are deleted with the request.
 func TestGinForms(t *testing.T) {
 	gin.SetMode(gin.TestMode)
 	dir := t.TempDir()
@@ -195,7 +194,7 @@ func TestGinForms(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = response.Body.Close()
-	server.Close() // waits for what follows the response
+	server.Close() // waits until the request has ended
 	if left, _ := os.ReadDir(dir); response.StatusCode != http.StatusOK || kept != 1 || len(left) != 0 {
 		t.Errorf("%d, %d files while the handler ran, %d afterwards", response.StatusCode, kept, len(left))
 	}

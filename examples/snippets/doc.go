@@ -1,4 +1,4 @@
-// Package snippets has the code of the documentation that configures
-// validation. Its tests run each snippet, with a token that must be accepted
-// and with tokens that must be refused.
+// Package snippets contains the code of the documentation that configures validation.
+// Its tests run each snippet with a token that must be accepted and with tokens that
+// must be refused.
 package snippets

@@ -2,14 +2,16 @@ package snippets
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log"
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"os"
 	"testing"
+	"time"
 
+	"github.com/sallyport-auth/sallyport/introspect"
 	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/middleware"
 	"github.com/sallyport-auth/sallyport/resourcemeta"
@@ -23,19 +25,22 @@ const (
 	placeholder = "https://login.example.com" // the issuer that the documentation names
 )
 
-// snippet is a piece of the documentation, and the API that it makes.
+// snippet is a piece of code of the documentation, and the API that it makes.
 type snippet struct {
 	name string
-	// url is the issuer that the snippet names. Empty means that it is told
-	// the issuer.
+	// url is the issuer that the snippet names. Empty means that api passes the
+	// issuer to the snippet.
 	url string
 	// audience is the audience of the tokens. Empty means that of most snippets.
 	audience string
-	// claims are what access tokens have and ID tokens do not, beside the claims
-	// of RFC 9068.
+	// claims are the claims that access tokens have and ID tokens do not, besides
+	// those of RFC 9068.
 	claims map[string]any
-	// api runs the snippet, for an issuer that grants orders:read. The code
-	// between its marks is that of the documentation.
+	// opaque means that the tokens are opaque, and that the snippet asks the issuer about
+	// them as the client orders-api, with the secret in $CREDENTIALS_DIRECTORY/secret.
+	opaque bool
+	// api runs the snippet for an issuer that grants orders:read. The
+	// documentation has the code between the marks.
 	api func(t *testing.T, issuer *testissuer.Issuer) http.Handler
 }
 
@@ -71,8 +76,10 @@ var all = []snippet{
 		}
 		guard, err := middleware.New(middleware.Config{
 			Validator: v,
-			Trace: &middleware.Trace{Denied: func(ctx context.Context, d *middleware.Denial) {
-				slog.InfoContext(ctx, "denied", "reason", string(d.Reason), "cause", d.Unwrap(), "detail", errors.Unwrap(d.Unwrap()))
+			Trace: &middleware.Trace{Decided: func(ctx context.Context, d middleware.Decision) {
+				if d.Denial != nil {
+					slog.InfoContext(ctx, "denied", "route", d.Route, "reason", string(d.Denial.Reason), "cause", d.Denial.Cause())
+				}
 			}},
 		})
 		// end of snippet
@@ -83,12 +90,12 @@ var all = []snippet{
 		directory := map[string]registered{issuer.URL(): {audiences: []string{audience}, scopes: []string{"orders:read"}}}
 		// snippet
 		v, err := validator.New(validator.Config{
-			Tenants: func(_ context.Context, unverifiedIssuer string) (validator.Issuer, error) {
-				tenant, ok := directory[unverifiedIssuer] // look it up; never fetch from it
+			ResolveIssuer: func(_ context.Context, unverifiedIssuer string) (validator.Issuer, error) {
+				found, ok := directory[unverifiedIssuer] // look it up; never fetch from it
 				if !ok {
 					return validator.Issuer{}, validator.ErrUnknownIssuer
 				}
-				return validator.Issuer{URL: unverifiedIssuer, Audiences: tenant.audiences, Grants: tenant.scopes}, nil
+				return validator.Issuer{URL: unverifiedIssuer, Audiences: found.audiences, Grants: found.scopes}, nil
 			},
 		})
 		// end of snippet
@@ -106,6 +113,23 @@ var all = []snippet{
 				w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 				_, _ = fmt.Fprintf(w, "no (%d)\n", d.Status)
 			},
+		})
+		// end of snippet
+		return ordersBehind(guard, err)
+	}},
+	{name: "docs/http.md, decisions", api: func(t *testing.T, issuer *testissuer.Issuer) http.Handler {
+		v := validatorOf(t, issuer)
+		// snippet
+		guard, err := middleware.New(middleware.Config{
+			Validator: v,
+			Trace: &middleware.Trace{Decided: func(ctx context.Context, d middleware.Decision) {
+				class, reason := "allowed", ""
+				if d.Denial != nil {
+					class, reason = string(d.Denial.Class), string(d.Denial.Reason)
+				}
+				slog.InfoContext(ctx, "decided", "route", d.Route, "class", class, "reason", reason,
+					"issuer", d.Issuer, "source", d.Source, "took", time.Since(d.Start))
+			}},
 		})
 		// end of snippet
 		return ordersBehind(guard, err)
@@ -165,6 +189,20 @@ var all = []snippet{
 			return ordersBehind(guards{is}.For(issuer))
 		},
 	},
+	{name: "docs/opaque-tokens.md, asking the issuer", url: placeholder, opaque: true, api: func(_ *testing.T, is *testissuer.Issuer) http.Handler {
+		middleware := guards{is}
+		// snippet
+		guard, err := middleware.For(validator.Issuer{
+			URL:       "https://login.example.com",
+			Audiences: []string{"https://api.example.com"},
+			Opaque: &introspect.Client{
+				ID:             "orders-api",
+				Authentication: introspect.ClientSecretBasic{Secret: introspect.SecretFile(os.Getenv("CREDENTIALS_DIRECTORY") + "/secret")},
+			},
+		})
+		// end of snippet
+		return ordersBehind(guard, err)
+	}},
 	{name: "docs/resource-metadata.md, serving it", api: func(t *testing.T, issuer *testissuer.Issuer) http.Handler {
 		v := validatorOf(t, issuer)
 		// snippet
@@ -186,7 +224,7 @@ var all = []snippet{
 	}},
 }
 
-// issuersOf is the configuration of issuer in a snippet that is told it.
+// issuersOf returns the configuration of issuer for a snippet that needs it.
 func issuersOf(issuer *testissuer.Issuer) []validator.Issuer {
 	return []validator.Issuer{{URL: issuer.URL(), Audiences: []string{audience}}}
 }
@@ -200,7 +238,7 @@ func validatorOf(t *testing.T, issuer *testissuer.Issuer) *validator.Validator {
 	return v
 }
 
-// ordersBehind is an API behind the guard that a snippet ends with.
+// ordersBehind returns an API protected by the guard that a snippet makes.
 func ordersBehind(guard *middleware.Guard, err error) http.Handler {
 	if err != nil {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -216,8 +254,8 @@ func showOrder(w http.ResponseWriter, r *http.Request) {
 	_, _ = fmt.Fprintf(w, "order %s for %s", r.PathValue("id"), middleware.TokenFrom(r.Context()).Subject())
 }
 
-// guards stands in for package middleware, and reaches the issuer that the
-// snippet names.
+// guards replaces package middleware and connects to the issuer under test, whichever
+// issuer the snippet names.
 type guards struct{ issuer *testissuer.Issuer }
 
 func (g guards) For(issuers ...validator.Issuer) (*middleware.Guard, error) {
@@ -227,8 +265,7 @@ func (g guards) For(issuers ...validator.Issuer) (*middleware.Guard, error) {
 	return middleware.For(issuers...)
 }
 
-// server stands in for package http, and keeps the handler that would be
-// served.
+// server replaces package http and keeps the handler that would be served.
 type server struct{ handler http.Handler }
 
 func (s *server) ListenAndServe(_ string, handler http.Handler) error {
@@ -236,7 +273,7 @@ func (s *server) ListenAndServe(_ string, handler http.Handler) error {
 	return nil
 }
 
-// fatal stands in for package log.
+// fatal replaces package log.
 type fatal struct{ t *testing.T }
 
 func (f fatal) Fatal(err error) {

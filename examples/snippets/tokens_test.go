@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,13 +20,20 @@ func TestSnippets(t *testing.T) {
 	const good, scope = "order 7 for user-1", "orders:read"
 	for _, s := range all {
 		t.Run(s.name, func(t *testing.T) {
-			issuer, err := testissuer.Start(testissuer.Config{URL: s.url, InMemory: s.url != "", Audience: cmp.Or(s.audience, audience)})
+			config := testissuer.Config{URL: s.url, InMemory: s.url != "", Audience: cmp.Or(s.audience, audience)}
+			if s.opaque {
+				config.Clients = []testissuer.Client{{ID: "orders-api", Secret: writeSecret(t)}}
+			}
+			issuer, err := testissuer.Start(config)
 			if err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(issuer.Close)
 			api := s.api(t, issuer)
 			sign := func(token testissuer.Token) string {
+				if s.opaque {
+					return opaque(issuer, token)
+				}
 				claims := maps.Clone(s.claims)
 				if claims == nil {
 					claims = make(map[string]any)
@@ -43,9 +51,9 @@ func TestSnippets(t *testing.T) {
 				{"no token at all", "swordfish", http.StatusUnauthorized},
 				{"expired", sign(testissuer.Token{Scope: scope, Lifetime: -time.Hour}), http.StatusUnauthorized},
 				{"for another API", sign(testissuer.Token{Scope: scope, Claims: map[string]any{"aud": "https://other.example.com"}}), http.StatusUnauthorized},
-				{"an ID token", issuer.Sign(testissuer.Token{Scope: scope, Header: map[string]any{"typ": "JWT"}}), http.StatusUnauthorized},
-				{"forged", sign(testissuer.Token{Scope: scope, Fault: testissuer.ForeignKey}), http.StatusUnauthorized},
-				{"tampered", sign(testissuer.Token{Scope: scope, Fault: testissuer.Tampered}), http.StatusUnauthorized},
+				{"an ID token", idToken(issuer, s.opaque, scope), http.StatusUnauthorized},
+				{"forged", sign(testissuer.Token{Scope: scope, Forgery: testissuer.ForeignKey}), http.StatusUnauthorized},
+				{"tampered", sign(testissuer.Token{Scope: scope, Forgery: testissuer.Tampered}), http.StatusUnauthorized},
 				{"of another issuer", stranger.Sign(testissuer.Token{Scope: scope, Claims: map[string]any{"aud": audience}}), http.StatusUnauthorized},
 				{"of another issuer in this one's name", stranger.Sign(testissuer.Token{Scope: scope, Claims: map[string]any{"aud": audience, "iss": issuer.URL()}}), http.StatusUnauthorized},
 				{"without the scope", sign(testissuer.Token{Scope: "orders:write"}), http.StatusForbidden},
@@ -63,6 +71,38 @@ func TestSnippets(t *testing.T) {
 			}
 		})
 	}
+}
+
+// writeSecret writes a secret to the file that the snippet reads, and returns it.
+func writeSecret(t *testing.T) string {
+	t.Helper()
+	const secret = "a secret of 32 letters and digits"
+	dir := t.TempDir()
+	t.Setenv("CREDENTIALS_DIRECTORY", dir)
+	if err := os.WriteFile(filepath.Join(dir, "secret"), []byte(secret+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return secret
+}
+
+// opaque returns an opaque token. One with a Forgery is a token that the issuer does not
+// know.
+func opaque(issuer *testissuer.Issuer, token testissuer.Token) string {
+	if token.Forgery != 0 {
+		return "a-forged-token"
+	}
+	if token.Lifetime < 0 {
+		token.Fault = testissuer.ExpiredActive
+	}
+	return issuer.Opaque(token)
+}
+
+// idToken returns an ID token that the issuer calls active.
+func idToken(issuer *testissuer.Issuer, isOpaque bool, scope string) string {
+	if isOpaque {
+		return issuer.Opaque(testissuer.Token{Scope: scope, Fault: testissuer.TokenTypeID})
+	}
+	return issuer.Sign(testissuer.Token{Scope: scope, Header: map[string]any{"typ": "JWT"}})
 }
 
 // TestEverySnippetIsRun fails for a snippet that is not one of the rows.

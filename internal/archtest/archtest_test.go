@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -42,9 +43,36 @@ func TestImports(t *testing.T) {
 	report(t, CheckImports(fsys, repo, Rooms), nil)
 }
 
+func TestAdapters(t *testing.T) {
+	_, repo := load(t)
+	report(t, CheckAdapters(repo, Rooms), nil)
+}
+
 func TestModules(t *testing.T) {
 	_, repo := load(t)
 	report(t, CheckModules(repo, DeniedModules), nil)
+}
+
+// TestUserDependencies shows that who imports the public packages of the root builds no
+// package of a denied module.
+func TestUserDependencies(t *testing.T) {
+	_, repo := load(t)
+	args := []string{"list", "-deps"}
+	for _, pkg := range Public(repo) {
+		args = append(args, "./"+pkg.Dir)
+	}
+	command := exec.CommandContext(t.Context(), "go", args...)
+	command.Dir = root
+	command.Env = append(os.Environ(), "GOWORK=off")
+	out, err := command.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dependencies := strings.Fields(string(out))
+	if !slices.Contains(dependencies, "github.com/lestrrat-go/jwx/v3/jwk") {
+		t.Errorf("%d packages, and jwx is not among them", len(dependencies))
+	}
+	report(t, CheckDependencies(dependencies, DeniedModules), nil)
 }
 
 func TestPackages(t *testing.T) {
@@ -56,6 +84,13 @@ func TestDocComments(t *testing.T) {
 	_, repo := load(t)
 	for _, pkg := range Public(repo) {
 		report(t, CheckDocComments(repo, pkg), nil)
+	}
+}
+
+func TestDocWords(t *testing.T) {
+	_, repo := load(t)
+	for _, pkg := range repo.Packages {
+		report(t, slices.Concat(CheckDocWords(repo, pkg), CheckRetiredNames(repo, pkg, RetiredNames)), nil)
 	}
 }
 

@@ -77,6 +77,9 @@ func gate(body string) files {
 func TestCheckImports(t *testing.T) {
 	leaf := slices.Clone(soundRooms)
 	leaf[0].Leaf = true
+	helper := "package helper\n"
+	useHelper := "package main\n\nimport _ \"example.com/m/helper\"\n"
+	forTests := append(slices.Clone(soundRooms), Room{Dir: "helper", Why: "it helps", Leaf: true, Tests: true})
 	tests := []struct {
 		name    string
 		changed files
@@ -89,6 +92,8 @@ func TestCheckImports(t *testing.T) {
 		{name: "own room", changed: files{"lock/low/x.go": "package low\n\nimport _ \"example.com/m/lock\"\n"}},
 		{name: "across modules", changed: files{"tool/x.go": "package main\n\nimport _ \"example.com/m/lock\"\n"}, want: "tool must not import example.com/m/lock"},
 		{name: "leaf", changed: files{"tool/x.go": "package main\n\nimport _ \"example.com/m/lock\"\n"}, rooms: leaf},
+		{name: "room of tests", changed: files{"helper/x.go": helper, "tool/x.go": useHelper}, rooms: forTests, want: "only tests may (helper: it helps)"},
+		{name: "room of tests in a test", changed: files{"helper/x.go": helper, "tool/x_test.go": useHelper}, rooms: forTests},
 		{name: "third party", changed: gate("import _ \"example.net/dep\"\n"), want: "gate must not import example.net/dep"},
 		{name: "third party with a longer name", changed: files{"lock/x.go": "package lock\n\nimport _ \"example.net/depot\"\n"}, want: "lock must not import example.net/depot"},
 		{name: "restricted standard package", changed: gate("import _ \"encoding/json\"\n"), want: "keeps the last duplicate"},
@@ -107,6 +112,34 @@ func TestCheckImports(t *testing.T) {
 				rooms = soundRooms
 			}
 			expect(t, CheckImports(fsys, loadFrom(t, fsys), rooms), tt.want)
+		})
+	}
+}
+
+// TestCheckAdapters shows that an adapter cannot decide by itself.
+func TestCheckAdapters(t *testing.T) {
+	adapter := func(dir string, rooms ...string) []Room {
+		return append(slices.Clone(soundRooms), Room{Dir: dir, Why: "w", Adapter: true, Rooms: rooms})
+	}
+	source := func(body string) files {
+		return files{"middleware/wireauth/x.go": "// Package wireauth adapts.\npackage wireauth\n\nfunc serve(r route) { " + body + " }\n"}
+	}
+	for _, tt := range []struct {
+		name    string
+		changed files
+		rooms   []Room
+		want    string
+	}{
+		{"sound", source("r.Check()"), adapter("middleware/wireauth", "middleware", "validator", "scopes"), ""},
+		{"imports what decides", source("r.Check()"), adapter("middleware/wireauth", "middleware", "jose"), "must not import jose, which decides"},
+		{"imports the keys", source("r.Check()"), adapter("tool/serve", "internal/issuerkeys"), "must not import internal/issuerkeys, which decides"},
+		{"validates", source("r.Validate()"), adapter("middleware/wireauth", "middleware"), "middleware/wireauth/x.go:4: an adapter must not call Validate"},
+		{"decides", source("r.policy.Decide()"), adapter("middleware/wireauth", "middleware"), "must not call Decide"},
+		{"not marked", source("r.Check()"), append(slices.Clone(soundRooms), Room{Dir: "middleware/wireauth", Why: "w"}), "does not say that it is an Adapter"},
+		{"another room", source("r.Validate()"), append(slices.Clone(soundRooms), Room{Dir: "middleware", Why: "w"}), ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			expect(t, CheckAdapters(loadFrom(t, with(tt.changed)), tt.rooms), tt.want)
 		})
 	}
 }
@@ -184,6 +217,48 @@ func TestCheckDocComments(t *testing.T) {
 			pkg := Public(repo)[0]
 			expect(t, CheckDocComments(repo, pkg), tt.want)
 		})
+	}
+}
+
+func TestCheckDocWords(t *testing.T) {
+	tests := []struct{ name, body, want string }{
+		{name: "function", body: "// It opens.\nfunc open() {}", want: "gate/gate.go:5: the comment of open does not start with its name"},
+		{name: "longer word", body: "// Opening is what it does.\nfunc Open() {}", want: "comment of Open does"},
+		{name: "documented function", body: "// open opens.\nfunc open() {}"},
+		{name: "name and nothing else", body: "// Open\nfunc Open() {}"},
+		{name: "function after an article", body: "// The Open opens.\nfunc Open() {}", want: "comment of Open does"},
+		{name: "method", body: "type t int\n\n// closes it.\nfunc (*t) close() {}", want: "comment of t.close does"},
+		{name: "type", body: "// What opens.\ntype T int", want: "comment of T does"},
+		{name: "type after an article", body: "// An Opener opens.\ntype Opener int"},
+		{name: "type with the name of an article", body: "// A opens.\ntype A int"},
+		{name: "another type after an article", body: "// The thing opens.\ntype T int", want: "comment of T does"},
+		{name: "type in a group", body: "// All.\ntype (\n\t// what opens.\n\tt int\n)", want: "gate/gate.go:7: the comment of t does"},
+		{name: "field", body: "type T struct {\n\t// what opens.\n\ta int\n}", want: "comment of T.a does"},
+		{name: "one of two fields", body: "type T struct {\n\t// b and a open.\n\ta, b int\n}"},
+		{name: "embedded field", body: "type T struct {\n\t// what opens.\n\tio.Reader\n}"},
+		{name: "interface method", body: "type T interface {\n\t// opens.\n\tOpen()\n}", want: "comment of T.Open does"},
+		{name: "constant", body: "// The first.\nconst a = 1", want: "comment of a does"},
+		{name: "constant in a group", body: "// All.\nconst (\n\t// what is first.\n\ta = 1\n)", want: "comment of a does"},
+		{name: "group", body: "// All.\nconst (\n\ta = 1 // the first\n\tb = 2\n)"},
+		{name: "blank variable", body: "// It is a reader.\nvar _ io.Reader = T{}"},
+		{name: "no comment", body: "func open() {}"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			repo := loadFrom(t, with(gate(tt.body)))
+			expect(t, CheckDocWords(repo, Public(repo)[0]), tt.want)
+		})
+	}
+}
+
+func TestCheckRetiredNames(t *testing.T) {
+	for body, want := range map[string]string{
+		"func f() { mercy := 1; _ = mercy }": "gate/gate.go:4: mercy is called grace",
+		"func f() { _ = x.mercy }":           "mercy is called grace",
+		"// mercy\nvar merciful int":         "",
+	} {
+		repo := loadFrom(t, with(gate(body)))
+		expect(t, CheckRetiredNames(repo, Public(repo)[0], map[string]string{"mercy": "grace"}), want)
 	}
 }
 

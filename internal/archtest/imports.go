@@ -15,6 +15,14 @@ type Room struct {
 	Why  string
 	Leaf bool // every room may import it
 
+	// Tests is set for a room that only tests may import, whatever the other rows
+	// say.
+	Tests bool
+
+	// Adapter is set for a room that turns the requests of a transport into calls
+	// of Route.Check ([CheckAdapters]).
+	Adapter bool
+
 	Rooms    []string // further rooms that it may import
 	External []string // import path prefixes of third parties; "*" means any
 	Std      []string // packages of RestrictedStd that it may import
@@ -45,76 +53,189 @@ var Rooms = []Room{
 		Why: "guards against users' hooks, contexts and errors that panic, so that every room does it alike",
 	},
 	{
-		Dir: "internal/zero", Leaf: true,
-		Why: "calls methods of zero values; tests alone import it",
+		Dir: "internal/periodic", Leaf: true,
+		Why: "visits of many values by one timer, so that no held request costs a goroutine",
 	},
 	{
-		Dir: "discovery", Why: "metadata of one issuer; knows nothing of keys",
+		Dir: "internal/fault", Leaf: true,
+		Why: "faults of configurations as values, so that every constructor reports them alike",
+	},
+	{
+		Dir: "internal/boundedfile", Leaf: true,
+		Why: "reads the files that configurations name, so that no pipe or device blocks or floods a room",
+		Std: []string{"os"}, // where the configuration names a file
+	},
+	{
+		Dir: "internal/zero", Tests: true,
+		Why: "calls methods of zero values",
+	},
+	{
+		Dir: "internal/validated", Why: "the proof that a token was validated just now; only scopes and middleware may import it",
+	},
+	{
+		Dir: "internal/discovery", Why: "metadata of one issuer; knows nothing of keys",
 	},
 	{
 		Dir: "jose", Why: "the only room that knows jwx, so that replacing it changes one package",
 		External: []string{"github.com/lestrrat-go/jwx/v3"},
 	},
 	{
-		Dir: "jwkscache", Why: "one issuer's keys; knows nothing of tokens",
-		Rooms: []string{"jose"},
-		Std:   []string{"os"}, // key files and snapshots, where the configuration asks for them
+		Dir: "internal/directory", Why: "finds values by names that nobody has verified, within bounds; knows nothing of issuers",
 	},
 	{
-		Dir: "validator", Why: "judges tokens; knows nothing of transports or policies",
-		Rooms:    []string{"jose", "jwkscache", "discovery"},
+		Dir: "internal/claims", Why: "reads claims and verifies the JWTs of a known issuer; decides nothing about access",
+		Rooms: []string{"jose"},
+	},
+	{
+		Dir: "internal/keysource", Why: "sources of keys as values: jwkscache makes them, internal/issuerkeys reads them, and users do neither",
+	},
+	{
+		Dir: "jwkscache", Why: "what users write and see of one issuer's keys; it fetches nothing",
+		Rooms: []string{"jose", "internal/keysource"},
+	},
+	{
+		Dir: "internal/snapshot", Why: "what a restart needs, in a directory that is checked up to the root; knows nothing of keys in use",
+		Rooms: []string{"jwkscache"}, // for the names of keys and the hook
+		Std:   []string{"os"},        // where the configuration names a directory
+	},
+	{
+		Dir: "internal/issuerkeys", Why: "finds one issuer's keys, behind validator only; knows nothing of tokens",
+		Rooms: []string{"jose", "jwkscache", "internal/keysource", "internal/snapshot"},
+		Std:   []string{"os"}, // key files, where the configuration names one
+	},
+	{
+		Dir: "introspect", Why: "what users write and see of introspection; it asks nobody",
+		Rooms: []string{"jose", "jwkscache"}, // for the keys of signed answers
+	},
+	{
+		Dir: "internal/introspection", Why: "asks one issuer about tokens, behind validator only; decides nothing about access",
+		Rooms:    []string{"jose", "introspect", "internal/claims"},
+		External: []string{"github.com/sony/gobreaker/v2", "golang.org/x/sync"},
+	},
+	{
+		Dir: "validator", Why: "checks tokens; knows nothing of transports or policies",
+		Rooms:    []string{"jose", "jwkscache", "internal/issuerkeys", "internal/snapshot", "internal/claims", "internal/directory", "internal/discovery", "introspect", "internal/introspection"},
 		External: []string{"github.com/hashicorp/golang-lru/v2"},
 	},
 	{
-		Dir: "scopes", Why: "judges operations by the token alone, so that every transport shares it",
-		Rooms: []string{"jose", "validator"}, // jose for the names of algorithms
+		Dir: "scopes", Why: "decides on operations by the token alone, so that every transport shares it",
+		Rooms: []string{"jose", "validator", "internal/validated", "introspect"}, // jose for the names of algorithms, introspect for the kind of an error
 	},
 	{
 		Dir: "middleware", Why: "joins validation and policy; only adapters may import it",
+		Rooms: []string{"validator", "scopes", "internal/validated", "introspect"}, // introspect for the kinds of errors, which are labels
+	},
+	{
+		Dir: "middleware/connectauth", Adapter: true,
+		Why:      "puts the guard in front of Connect handlers; the three protocols of Connect are its only business",
+		Rooms:    []string{"scopes", "middleware", "validator"},
+		External: []string{"connectrpc.com/connect", "google.golang.org/genproto/googleapis/rpc/errdetails", "google.golang.org/protobuf"},
+	},
+	{
+		Dir: "middleware/grpcauth", Adapter: true,
+		Why:      "turns calls of grpc-go into calls of Route.Check; its modules stay out of the root",
+		Rooms:    []string{"validator", "scopes", "middleware"},
+		External: []string{"google.golang.org/grpc", "google.golang.org/protobuf", "google.golang.org/genproto/googleapis/rpc", "golang.org/x/oauth2"},
+	},
+	{
+		Dir: "middleware/gatewayauth", Adapter: true,
+		Why:      "writes the refusals of a gRPC server as HTTP behind grpc-gateway; it asks nobody and decides nothing",
+		Rooms:    []string{"middleware"},
+		External: []string{"github.com/grpc-ecosystem/grpc-gateway/v2", "google.golang.org/genproto/googleapis/rpc", "google.golang.org/grpc", "google.golang.org/protobuf"},
+	},
+	{
+		Dir: "middleware/gatewayauth/internal/orders", Tests: true,
+		Why:      "a service for the tests of gatewayauth, generated from its .proto file",
+		External: []string{"github.com/grpc-ecosystem/grpc-gateway/v2", "google.golang.org/grpc", "google.golang.org/protobuf"},
+		Std:      []string{"unsafe"}, // generated
+	},
+	{
+		Dir: "resourcemeta", Why: "what the API says of itself; knows nothing of requests, so that it cannot open one",
 		Rooms: []string{"validator", "scopes"},
 	},
 	{
-		Dir: "resourcemeta", Why: "what the API says of itself; knows nothing of requests that are judged, so that it cannot open one",
-		Rooms: []string{"validator", "scopes"},
+		Dir: "protopolicy", Why: "policies from .proto files, whose library stays out of the root",
+		Rooms:    []string{"scopes", "protopolicy/sallyportv1"},
+		External: []string{"google.golang.org/protobuf"},
 	},
 	{
-		Dir: "testissuer", Why: "an issuer for tests: it signs, so that nothing else has to",
+		Dir: "protopolicy/sallyportv1", Why: "generated code that users' generated code imports; decides nothing",
+		External: []string{"google.golang.org/protobuf"},
+		Std:      []string{"unsafe"}, // protoc-gen-go keeps descriptors in strings
+	},
+	{
+		Dir: "internal/testkey", Why: "keys for tests: it signs whatever text a test writes, so that no test signs by hand",
 		Rooms: []string{"jose"},
+	},
+	{
+		Dir: "internal/issuertest", Tests: true,
+		Why:   "an issuer under test with its Validator and its Guard, so that no test sets them up by hand",
+		Rooms: []string{"testissuer", "introspect", "jwkscache", "validator", "middleware"},
+	},
+	{
+		Dir: "testissuer", Why: "an issuer for tests: it signs, so that no other public room has to",
+		Rooms: []string{"jose", "internal/testkey"},
 		Std:   []string{"encoding/json"},
 	},
 	{
 		Dir: "cmd/sallyport-demo", Why: "the demo, a binary of its own because it carries an issuer",
-		Rooms:    []string{"testissuer", "validator", "scopes", "middleware"},
-		External: []string{"github.com/alecthomas/kong"},
+		Rooms:    []string{"testissuer", "jwkscache", "introspect", "validator", "scopes", "middleware", "middleware/grpcauth"},
+		External: []string{"github.com/alecthomas/kong", "google.golang.org/grpc", "google.golang.org/protobuf"},
 		Std:      []string{"os"},
 	},
 	{
 		Dir: "cmd/sallyport", Why: "the binary: every library room, never the test issuer, since it must not be able to mint",
-		Rooms:    []string{"jose", "jwkscache", "validator", "scopes", "middleware"},
+		Rooms:    []string{"jose", "jwkscache", "introspect", "validator", "scopes", "middleware"},
 		External: []string{"github.com/alecthomas/kong", "go.yaml.in/yaml/v3"},
-		Std:      []string{"encoding/json", "log", "os"},
+		Std:      []string{"encoding/json", "os"},
+	},
+	{
+		Dir: "internal/adapters", Why: "compares the adapters of all transports, whose modules stay out of the root",
+		External: []string{"*"},
+		Std:      []string{"os"},
 	},
 	{
 		Dir: "internal/differential", Why: "compares with independent verifiers, whose modules stay out of the root",
-		Rooms:    []string{"jose", "jwkscache", "validator", "scopes", "middleware"},
+		Rooms:    []string{"jose", "jwkscache", "introspect", "validator", "scopes", "middleware"},
 		External: []string{"*"},
 		Std:      []string{"encoding/json", "os"},
 	},
 	{
+		Dir: "internal/protogen", Why: "writes and checks the code of .proto files, with compilers whose modules stay out of the root",
+		Rooms:    []string{"scopes", "protopolicy", "protopolicy/sallyportv1"},
+		External: []string{"*"},
+		Std:      []string{"os", "os/exec"},
+	},
+	{
+		Dir: "interop", Why: "tests with real authorization servers, whose modules stay out of the root",
+		External: []string{"*"},
+		Std:      []string{"encoding/json", "log", "os"},
+	},
+	{
 		Dir: "benchmarks", Why: "compares with peers, whose modules stay out of the root",
-		Rooms:    []string{"jose", "jwkscache", "validator", "scopes", "middleware"},
+		Rooms:    []string{"jose", "jwkscache", "introspect", "validator", "scopes", "middleware", "middleware/grpcauth", "testissuer"},
 		External: []string{"*"},
 		Std:      []string{"encoding/json", "log", "os", "os/exec"},
 	},
 	{
 		Dir: "examples", Why: "programs that a user would copy: public rooms only",
-		Rooms:    []string{"jose", "jwkscache", "validator", "scopes", "middleware", "resourcemeta"},
+		Rooms:    []string{"jose", "jwkscache", "introspect", "validator", "scopes", "middleware", "resourcemeta", "middleware/grpcauth", "middleware/connectauth", "protopolicy", "examples/grpc/ordersv1"},
 		External: []string{"*"},
 		Std:      []string{"encoding/json", "log", "os"},
 	},
 	{
+		Dir: "examples/grpc/ordersv1", Why: "generated code",
+		Rooms:    []string{"protopolicy/sallyportv1"},
+		External: []string{"google.golang.org/grpc", "google.golang.org/protobuf"},
+		Std:      []string{"unsafe"}, // protoc-gen-go keeps descriptors in strings
+	},
+	{
 		Dir: "internal/archtest", Why: "reads the repository as text, so that it can judge a broken one",
 		Std: []string{"os"},
+	},
+	{
+		Dir: "internal/release", Why: "runs git and the go tool to make a version",
+		Std: []string{"encoding/json", "os", "os/exec"},
 	},
 	{
 		Dir: "internal/mutants", Why: "runs the go tool on changed files",
@@ -175,6 +296,8 @@ func refuse(repo *Repo, rooms []Room, room Room, name string) string {
 		switch {
 		case !ok:
 			return dir + " has no row in the import table"
+		case target.Tests && target.Dir != room.Dir:
+			return fmt.Sprintf("only tests may (%s: %s)", target.Dir, target.Why)
 		case target.Dir == room.Dir, target.Leaf, slices.Contains(room.Rooms, target.Dir):
 			return ""
 		default:

@@ -34,7 +34,9 @@ var DeniedModules = map[string]string{
 	"go.opentelemetry.io/":            "import observe/otel for OpenTelemetry",
 	"go.yaml.in/yaml/v3":              "YAML belongs to policyfile and cmd/sallyport",
 	"go.yaml.in/yaml/v4":              "YAML belongs to policyfile and cmd/sallyport",
+	"google.golang.org/genproto":      "import middleware/grpcauth for gRPC",
 	"google.golang.org/grpc":          "import middleware/grpcauth for gRPC",
+	"google.golang.org/protobuf":      "import protopolicy for policies in .proto files",
 	"gopkg.in/yaml.":                  "YAML belongs to policyfile and cmd/sallyport",
 	"k8s.io/":                         "the largest module graph there is, and no room needs it",
 	"sigs.k8s.io/":                    "as k8s.io",
@@ -80,10 +82,20 @@ func CheckModules(repo *Repo, denied map[string]string) []string {
 			}
 		}
 	}
-	for _, dep := range root.Requires {
+	for _, finding := range CheckDependencies(root.Requires, denied) {
+		out = append(out, "go.mod: "+finding)
+	}
+	return out
+}
+
+// CheckDependencies reports the paths of modules or packages among dependencies that
+// are denied, with the reason.
+func CheckDependencies(dependencies []string, denied map[string]string) []string {
+	var out []string
+	for _, dep := range dependencies {
 		for _, prefix := range slices.Sorted(maps.Keys(denied)) {
 			if strings.HasPrefix(dep, prefix) {
-				out = append(out, fmt.Sprintf("go.mod: %s must not be a dependency: %s", dep, denied[prefix]))
+				out = append(out, fmt.Sprintf("%s must not be a dependency: %s", dep, denied[prefix]))
 				break
 			}
 		}

@@ -27,6 +27,13 @@ vectors: rfc/rfc9068.json 8 of 8 claims cases
 --- PASS: TestRFCClaims9068 (0.08s)
 `
 
+// interopOutput is what the tests with real authorization servers print, as far as .ci/run
+// reads it.
+const interopOutput = `--- PASS: TestFositeOpaque (0.03s)
+--- PASS: TestGlewlwyd (0.03s)
+--- PASS: TestOIDCProvider (0.03s)
+`
+
 // workshop is a copy of the Makefile and of .ci/run in a folder of its own,
 // with stand-ins for the programs that they call. See testdata/standin.sh.
 type workshop struct {
@@ -48,7 +55,10 @@ func newWorkshop(t *testing.T) *workshop {
 	w.write("examples/verify/tokens.ndjson", "")
 	w.write("examples/verify/expected.ndjson", `{"name":"a","accept":true}`+"\n")
 	w.write("vectors/output", vectorOutput)
-	for _, name := range []string{"go", "gofmt", "git"} {
+	w.write("interop/output", interopOutput)
+	w.write("interop/oidc-provider/package.json", "{}")
+	w.write("interop/oidc-provider/package-lock.json", "{}")
+	for _, name := range []string{"go", "gofmt", "git", "npm", "glewlwyd", "sqlite3"} {
 		w.write("programs/"+name, w.read("testdata/standin.sh"))
 	}
 	return w
@@ -155,14 +165,16 @@ func TestTargetsCanFail(t *testing.T) {
 	}
 }
 
-// .ci/run takes every step in every module, ends with the tests, and fails if
-// any program that it calls does.
+// .ci/run takes every step in every module, ends with the tests and a look at
+// the tree, and fails if any program that it calls does.
 func TestContinuousIntegrationCanFail(t *testing.T) {
 	w := newWorkshop(t)
 	calls := w.expectRed(strings.Fields(ci)...)
 	for call, want := range map[string]int{
-		"go mod download": 2, "go mod tidy -diff": 2, "go build ./...": 2, "go vet ./...": 2, "golangci-lint-": 2,
+		"go mod download": 2, "go mod tidy -diff": 2, "go build -o /dev/null ./...": 2, "go vet ./...": 2, "golangci-lint-": 2,
+		"go list -m all": 1, "buf-": 1,
 		"sallyport verify ": 1, "sallyport-demo --once": 1, "gofmt -l": 1, "go test -race work": 1, "go test -count=1 -v -run Wycheproof|RFC work": 1,
+		"npm ci ": 1, "go test -count=1 -v ./interop": 1,
 		"go test -run ^$ -fuzz ": 3, "go run ./benchmarks/cmd/compare -gate -quick": 1, "go test work": 1,
 	} {
 		n := 0
@@ -175,8 +187,8 @@ func TestContinuousIntegrationCanFail(t *testing.T) {
 			t.Errorf("%d calls of %q, want %d", n, call, want)
 		}
 	}
-	if last := calls[len(calls)-1]; last != "go test work" {
-		t.Errorf("the last call is %q", last)
+	if last := calls[len(calls)-2:]; last[0] != "go test work" || !strings.HasPrefix(last[1], "git -c safe.directory=* status ") {
+		t.Errorf("the last calls are %q", last)
 	}
 }
 
@@ -186,9 +198,14 @@ func TestFindingsAreFailures(t *testing.T) {
 		test     = "go test work"
 		fuzz     = "go test -run ^$ -fuzz ^FuzzTwo$"
 		list     = "go test -list "
-		vectors  = "go test -count=1 -v "
+		vectors  = "go test -count=1 -v -run "
+		interop  = "go test -count=1 -v ./interop"
 		deadline = "--- FAIL: FuzzTwo (5.01s)\n    context deadline exceeded\nFAIL"
+		race     = "go test -race "
+		crash    = "ThreadSanitizer: CHECK failed: tsan_rtl.cpp:282 \"((!thr->slot_locked)) != (0)\" (0x0, 0x0) (tid=9)\n"
+		crashed  = "ok  \texample.com/m/a\t0.1s\n" + crash + "FAIL\texample.com/m/b\t3.1s\n"
 	)
+	w := newWorkshop(t)
 	tests := []struct {
 		name, command string
 		plant         plant
@@ -205,15 +222,38 @@ func TestFindingsAreFailures(t *testing.T) {
 		{name: "failing input and the end of the time", command: "make fuzz", plant: plant{call: fuzz, text: "Failing input written to x\n" + deadline, status: 1, times: 1}},
 		{name: "end of the time, once", command: "make fuzz", plant: plant{call: fuzz, text: deadline, status: 1, times: 1}, green: true},
 		{name: "end of the time, twice", command: "make fuzz", plant: plant{call: fuzz, text: deadline, status: 1}},
+		{name: "crash of the race detector, once", command: "make race", plant: plant{call: race, text: crashed + "FAIL", status: 1, times: 1}, green: true},
+		{name: "crash of the race detector, once", command: ci, plant: plant{call: race, text: crashed + "FAIL", status: 1, times: 1}, green: true},
+		{name: "crash of the race detector, twice", command: "make race", plant: plant{call: race, text: crashed + "FAIL", status: 1}},
+		{name: "race, and then a crash", command: "make race", plant: plant{call: race, text: "WARNING: DATA RACE\n" + crashed, status: 1, times: 1}},
+		{name: "crash, and then a race", command: "make race", plant: plant{call: race, text: crash + "WARNING: DATA RACE\n" + crashed, status: 1, times: 1}},
+		{name: "failing test, and then a crash", command: "make race", plant: plant{call: race, text: "--- FAIL: TestX (0.01s)\n" + crashed, status: 1, times: 1}},
+		{name: "panic and a crash", command: "make race", plant: plant{call: race, text: "panic: test timed out after 10m0s\n" + crashed, status: 1, times: 1}},
+		{name: "crash, and a failing test of another package", command: "make race", plant: plant{call: race, text: crashed + "--- FAIL: TestX (0.01s)\nFAIL\texample.com/m/c\t0.1s", status: 1, times: 1}},
+		{name: "crash, and another package that exits", command: "make race", plant: plant{call: race, text: crashed + "exit status 1\nFAIL\texample.com/m/c\t0.1s", status: 1, times: 1}},
+		{name: "crash, and another package that does not build", command: "make race", plant: plant{call: race, text: crashed + "FAIL\texample.com/m/c [build failed]", status: 1, times: 1}},
+		{name: "crash in a package that is ok, and another that exits", command: "make race", plant: plant{call: race, text: crash + "ok  \texample.com/m/a\t0.1s\nFAIL\texample.com/m/b\t0.1s", status: 1, times: 1}},
+		{name: "crash without a failing package", command: "make race", plant: plant{call: race, text: crash, status: 1, times: 1}},
 		{name: "other verdicts", command: ci, plant: plant{call: "sallyport verify", text: `{"name":"a","accept":false}`}},
 		{name: "no verdicts", command: ci, plant: plant{call: "sallyport verify"}},
 		{name: "file that gofmt would change", command: ci, plant: plant{call: "gofmt", text: "a.go"}},
 		{name: "no C compiler", command: ci, plant: plant{call: "go env CGO_ENABLED", text: "0"}},
+		{name: "no package for users", command: ci, plant: plant{call: "go list -f"}},
+		{name: "user without the root", command: ci, plant: plant{call: "go list -m all", text: "example.com/other v1.0.0"}},
+		{name: "user with gRPC", command: ci, plant: plant{call: "go list -m all", text: w.dir + "\ngoogle.golang.org/grpc v1.85.0"}},
+		{name: "user with OpenTelemetry", command: ci, plant: plant{call: "go list -m all", text: w.dir + "\ngo.opentelemetry.io/otel v1.47.0"}},
+		{name: "user with Connect", command: ci, plant: plant{call: "go list -m all", text: w.dir + "\nconnectrpc.com/connect v1.21.1"}},
+		{name: "user with the root alone", command: ci, plant: plant{call: "go list -m all", text: w.dir + "\nexample.com/other v1.0.0"}, green: true},
 		{name: "skipped vectors", command: ci, plant: plant{call: vectors, text: vectorOutput + "    --- SKIP: TestRFCClaims (0.00s)"}},
 		{name: "no Wycheproof test", command: ci, plant: plant{call: vectors, text: strings.ReplaceAll(vectorOutput, "PASS: TestWycheproof", "")}},
 		{name: "no RFC test", command: ci, plant: plant{call: vectors, text: strings.ReplaceAll(vectorOutput, "PASS: TestRFC", "")}},
 		{name: "no vector", command: ci, plant: plant{call: vectors, text: strings.ReplaceAll(vectorOutput, "vectors:", "")}},
 		{name: "no case of a file", command: ci, plant: plant{call: vectors, text: strings.ReplaceAll(vectorOutput, " 26 accepted, 361 refused", " 0 accepted, 0 refused")}},
+		{name: "skipped server", command: ci, plant: plant{call: interop, text: interopOutput + "--- SKIP: TestGlewlwydOutage (0.00s)"}},
+		{name: "no test with fosite", command: ci, plant: plant{call: interop, text: strings.ReplaceAll(interopOutput, "TestFosite", "")}},
+		{name: "no test with oidc-provider", command: ci, plant: plant{call: interop, text: strings.ReplaceAll(interopOutput, "TestOIDCProvider", "")}},
+		{name: "no test with Glewlwyd", command: ci, plant: plant{call: interop, text: strings.ReplaceAll(interopOutput, "TestGlewlwyd", "")}},
+		{name: "server that cannot be installed, without servers", command: "env SALLYPORT_NO_INTEROP=1 " + ci, plant: plant{call: "npm ", status: 1}, green: true},
 		{name: "failing test, failures ignored", command: "make -i test", plant: plant{call: test, status: 1}},
 		{name: "failing test, failures ignored", command: "make -ki --no-print-directory test", plant: plant{call: test, status: 1}},
 		{name: "failing test, failures ignored", command: "make --ignore-errors test", plant: plant{call: test, status: 1}},
@@ -224,9 +264,10 @@ func TestFindingsAreFailures(t *testing.T) {
 		{name: "failing test, failures ignored in another file", command: "env MAKEFILES=ignore.mk " + ci, plant: plant{call: test, status: 1}},
 		{name: "sound, failures ignored by the caller", command: "env MAKEFLAGS=i " + ci, plant: plant{call: "none"}, green: true},
 		{name: "sound, words with an i", command: "make -k --no-print-directory test ARGS=i", plant: plant{call: "none"}, green: true},
+		{name: "no claims case, without vectors", command: "env SALLYPORT_NO_VECTORS=1 " + ci, plant: plant{call: vectors, status: 1}, green: true},
+		{name: "file that is gone", command: ci, plant: plant{call: "git -c safe.directory=* status", text: "?? a.go", times: 1}},
 		{name: "no claims case", command: ci, plant: plant{call: vectors, text: strings.ReplaceAll(vectorOutput, " 8 of 8", " 0 of 8")}},
 	}
-	w := newWorkshop(t)
 	w.write("ignore.mk", ".IGNORE:\n")
 	for _, tt := range tests {
 		if status, output, _ := w.run(tt.plant, strings.Fields(tt.command)...); (status == 0) != tt.green {
@@ -236,6 +277,46 @@ func TestFindingsAreFailures(t *testing.T) {
 	w.write("programs/git", "#!/bin/sh\nexit 0\n")
 	if status, output, _ := w.run(plant{}, strings.Fields(ci)...); status == 0 {
 		t.Errorf("git lists no Go file: exits with 0\n%s", output)
+	}
+}
+
+// make race tests again only the packages in which the race detector crashed.
+func TestRaceOnceMore(t *testing.T) {
+	const crash = "ThreadSanitizer: CHECK failed: tsan_rtl.cpp:94\n"
+	text := crash + "FAIL\texample.com/m/a\t0.1s\nok  \texample.com/m/b\t0.1s\n" + crash + "exit status 66\nFAIL\texample.com/m/c\t0.1s\nFAIL"
+	status, output, calls := newWorkshop(t).run(plant{call: "go test -race work", text: text, status: 1}, "make", "race")
+	const again = "example.com/m/a example.com/m/c"
+	if want := []string{"go test -race work", "go test -race " + again}; status != 0 || !slices.Equal(calls, want) {
+		t.Errorf("exits with %d after the calls %q, want %q\n%s", status, calls, want, output)
+	}
+	if !strings.Contains(output, "once more, since the race detector crashed: "+again+"\n") {
+		t.Errorf("does not say what is tested again:\n%s", output)
+	}
+}
+
+// The hosted run calls .ci/run, may only read, and takes its actions in one
+// version each.
+func TestHostedRun(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, ".github", "workflows", "ci.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"\n      - run: .ci/run\n", "\npermissions:\n  contents: read\n\n", " SALLYPORT_NO_VECTORS: \"1\"\n"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("no %q in it", want)
+		}
+	}
+	actions := regexp.MustCompile(`(?m)^\s*- uses: (.*)$`).FindAllStringSubmatch(string(text), -1)
+	if len(actions) == 0 {
+		t.Error("no actions")
+	}
+	for _, action := range actions {
+		if !regexp.MustCompile(`^actions/[a-z-]+@(v\d+\.\d+\.\d+|[0-9a-f]{40})$`).MatchString(action[1]) {
+			t.Errorf("%s names no full version", action[1])
+		}
+	}
+	if script := (&workshop{t: t}).read(filepath.Join(root, ".ci", "run")); !strings.Contains(script, "${SALLYPORT_NO_VECTORS:-}") {
+		t.Error(".ci/run does not read SALLYPORT_NO_VECTORS")
 	}
 }
 
@@ -249,6 +330,48 @@ func TestContinuousIntegrationSetsGoFlags(t *testing.T) {
 	flags := slices.Compact(strings.Fields(w.read(filepath.Join(w.dir, "flags"))))
 	if status != 0 || !slices.Equal(flags, []string{"-buildvcs=false"}) {
 		t.Errorf("exits with %d, GOFLAGS %q\n%s", status, flags, output)
+	}
+}
+
+// .ci/run fails if a step leaves a file in the tree, ignored by git or not. The
+// lint tool in bin/tools may stay.
+func TestContinuousIntegrationLeavesNothing(t *testing.T) {
+	w := newWorkshop(t)
+	if err := os.Remove(filepath.Join(w.dir, "programs", "git")); err != nil { // the real one is next in PATH
+		t.Fatal(err)
+	}
+	w.write("a.go", "package a\n")
+	w.write(".gitignore", "/bin/\n*.prof\n")
+	if status, output := execute(t, w.dir, os.Environ(), "git", "init", "-q"); status != 0 {
+		t.Fatal(output)
+	}
+	w.write("standin/go", w.read("testdata/standin.sh"))
+	for _, left := range []string{"", "nested/m", "cpu.prof", "bin/sallyport"} {
+		leave := "touch \"$ROOT/" + left + "\""
+		if left == "" {
+			leave = ":"
+		}
+		w.write("programs/go", "#!/bin/sh\n[ \"$*\" != \"test work\" ] || { "+leave+"; }\nexec \"$ROOT/standin/go\" \"$@\"\n")
+		w.write("calls", "")
+		for _, command := range []string{ // so that the tree is clean, whatever the stand-ins write into calls
+			"git add -A", "git -c user.name=t -c user.email=t@example.com commit -qm tree", "git update-index --assume-unchanged calls",
+		} {
+			if status, output := execute(t, w.dir, os.Environ(), strings.Fields(command)...); status != 0 {
+				t.Fatal(output)
+			}
+		}
+		status, output, _ := w.run(plant{}, strings.Fields(ci)...)
+		if (status == 0) != (left == "") || !strings.Contains(output, left) {
+			t.Errorf("a step leaves %q: exits with %d\n%s", left, status, output)
+		}
+		if _, err := os.Stat(filepath.Join(w.dir, "bin", "tools")); err != nil {
+			t.Errorf("no lint tool: %v", err)
+		}
+		if left != "" {
+			if err := os.Remove(filepath.Join(w.dir, filepath.FromSlash(left))); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }
 

@@ -1,10 +1,10 @@
-// Package clock is the time that tokens are judged by: what a claim says
-// ([NumericDate]) and what it is held against ([Now], [Or]).
+// Package clock holds the times that tokens are verified with: the time in a claim
+// ([NumericDate]) and the current time ([Now], [Or]).
 //
-// The current time travels in a context, so that `sallyport verify --at` and
-// the vector tests can judge at a fixed instant. Only this project can set it:
-// the package is internal, and no exported option reaches it. Timers and
-// deadlines do not go through here; tests drive them with testing/synctest.
+// A context can hold the current time, so that `sallyport verify --at` and the
+// vector tests can verify at a fixed instant. Only this project can set it: the
+// package is internal, and no exported option reaches it. Timers and deadlines do
+// not use this package; tests drive them with testing/synctest.
 package clock
 
 import (
@@ -15,12 +15,12 @@ import (
 
 type contextKey struct{}
 
-// At returns a context in which [Now] and [Or] answer instant.
+// At returns a context for which [Now] and [Or] return instant.
 func At(ctx context.Context, instant time.Time) context.Context {
 	return context.WithValue(ctx, contextKey{}, instant)
 }
 
-// Now is the current time, or the instant set by [At].
+// Now returns the instant set by [At], or else the current time.
 func Now(ctx context.Context) time.Time {
 	if instant, ok := ctx.Value(contextKey{}).(time.Time); ok {
 		return instant
@@ -28,7 +28,8 @@ func Now(ctx context.Context) time.Time {
 	return time.Now()
 }
 
-// Or is now, which the caller has read already, or the instant set by [At].
+// Or returns the instant set by [At], or else now, which is the current time that
+// the caller has read already.
 func Or(ctx context.Context, now time.Time) time.Time {
 	if instant, ok := ctx.Value(contextKey{}).(time.Time); ok {
 		return instant
@@ -36,8 +37,8 @@ func Or(ctx context.Context, now time.Time) time.Time {
 	return now
 }
 
-// Alone returns a context that never ends and has no value of ctx but the
-// instant set by [At]: for work whose result is shared by many callers.
+// Alone returns a context that never ends and has only one value of ctx, the
+// instant set by [At]. It is for work whose result many callers share.
 func Alone(ctx context.Context) context.Context {
 	if instant, ok := ctx.Value(contextKey{}).(time.Time); ok {
 		return At(context.Background(), instant)
@@ -45,13 +46,13 @@ func Alone(ctx context.Context) context.Context {
 	return context.Background()
 }
 
-// maxNumericDate is the largest integer that every JSON number reader
-// represents exactly (RFC 7493 §2.2). Larger numbers are refused, so that no
-// conversion can wrap.
+// maxNumericDate is the largest integer that every JSON reader represents exactly
+// (RFC 7493 §2.2). Larger numbers are refused, so no conversion can overflow.
 const maxNumericDate = 1 << 53
 
-// maxLiteral bounds what is read. Beyond 800 digits strconv.ParseFloat of Go 1.26
-// takes 2e4068 with an exponent of -1660 for 0, and nbf would lie in the past.
+// maxLiteral is the longest literal that is read, in bytes. Beyond 800 digits,
+// strconv.ParseFloat of Go 1.26 reads 2e4068 with an exponent of -1660 as 0, and a
+// nbf with that value would be in the past.
 const maxLiteral = 500
 
 // NumericDate reads a JSON number literal as an RFC 7519 §2 NumericDate:
@@ -74,8 +75,9 @@ func NumericDate(literal string) (time.Time, bool) {
 	return time.Unix(seconds, int64((f-float64(seconds))*1e9)), true
 }
 
-// whole reads an integer without sign of at most 16 digits, as maxNumericDate
-// has. Longer ones are larger, since JSON has no leading zeros.
+// whole reads an integer of at most 16 digits, which is how many maxNumericDate
+// has, and without a sign. A longer one is larger than maxNumericDate, because
+// JSON has no leading zeros.
 func whole(literal string) (int64, bool) {
 	if len(literal) > 16 {
 		return 0, false

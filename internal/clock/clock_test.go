@@ -13,7 +13,8 @@ import (
 	"github.com/sallyport-auth/sallyport/internal/clock"
 )
 
-// R-CL-10: what a NumericDate is, and that none wraps around.
+// TestNumericDate covers R-CL-10: which literals are dates, and that none
+// overflows.
 func TestNumericDate(t *testing.T) {
 	const limit = 1 << 53
 	tests := []struct {
@@ -67,7 +68,7 @@ func TestNumericDate(t *testing.T) {
 		{literal: "-9223372036854775809", refused: true},
 		{literal: "-1e400", refused: true},
 		{literal: "", refused: true},
-		// No JSON, but never a date either.
+		// Not JSON, and refused all the same.
 		{literal: "NaN", refused: true},
 		{literal: "Infinity", refused: true},
 		{literal: "inf", refused: true},
@@ -90,9 +91,9 @@ func TestNumericDate(t *testing.T) {
 	}
 }
 
-// FuzzNumericDate holds NumericDate against exact arithmetic (R-CL-10): what
-// it accepts lies between 0 and 2^53 and comes out to the microsecond for the
-// next two centuries, and what it refuses is negative or beyond.
+// FuzzNumericDate compares NumericDate with exact arithmetic (R-CL-10): what it
+// accepts is between 0 and 2^53, with an error below a microsecond for the next two
+// centuries; what it refuses is negative or larger.
 func FuzzNumericDate(f *testing.F) {
 	for _, seed := range []string{
 		"0", "-0", "1", "1700000000", "1700000000.123456789", "1.5e9", "-1.5e9", "0.1", "1e-7", "9007199254740992", "9007199254740993",
@@ -107,7 +108,7 @@ func FuzzNumericDate(f *testing.F) {
 			t.Skip("no JSON number")
 		}
 		if i := strings.IndexAny(literal, "eE"); i >= 0 && len(strings.TrimLeft(literal[i+1:], "+-0")) > 4 {
-			t.Skip("too much for exact arithmetic; the table has such rows")
+			t.Skip("the exponent is too large for exact arithmetic; TestNumericDate has such rows")
 		}
 		exact, ok := new(big.Rat).SetString(literal)
 		if !ok {
@@ -130,7 +131,7 @@ func FuzzNumericDate(f *testing.F) {
 		result := new(big.Rat).SetInt64(got.Unix())
 		result.Add(result, big.NewRat(int64(got.Nanosecond()), 1e9))
 		approximate, _ := exact.Float64()
-		// Half a float64's last bit, and the nanosecond that is cut off.
+		// Half of the last bit of a float64, and the nanosecond that is cut off.
 		tolerance := max(1e-6, approximate*0x1p-53+1e-9)
 		if approximate < 1<<33 && tolerance != 1e-6 {
 			t.Fatalf("tolerance %v for %s", tolerance, literal)
@@ -166,7 +167,21 @@ func TestNow(t *testing.T) {
 	})
 }
 
-// TestAlone shows that nothing of a context is left but the instant.
+// TestOr checks that an instant set by At takes precedence over the time that the
+// caller has read, whatever the instant is.
+func TestOr(t *testing.T) {
+	read := time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC)
+	if got := clock.Or(t.Context(), read); !got.Equal(read) {
+		t.Errorf("without an instant, Or = %v, want %v", got, read)
+	}
+	for _, instant := range []time.Time{read.Add(time.Hour), {}} {
+		if got := clock.Or(clock.At(t.Context(), instant), read); !got.Equal(instant) {
+			t.Errorf("Or = %v, want %v", got, instant)
+		}
+	}
+}
+
+// TestAlone checks that Alone keeps the instant and nothing else of a context.
 func TestAlone(t *testing.T) {
 	type key struct{}
 	ctx, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, 1))

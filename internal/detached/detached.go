@@ -1,6 +1,6 @@
-// Package detached runs work that many wait for. The work has a clock of its
-// own: a caller that gives up frees itself and nobody else, and work that does
-// not end, panics or ends its goroutine is an error for all who wait.
+// Package detached runs work that many callers wait for. The work has a time limit
+// of its own. A caller that gives up does not end the work for the others. If the
+// work panics, ends its goroutine or does not end in time, all callers get an error.
 package detached
 
 import (
@@ -17,24 +17,35 @@ import (
 // Errors of this package.
 var (
 	ErrPanic     = errors.New("detached: the work panicked or ended its goroutine")
-	ErrAbandoned = errors.New("detached: the work did not end in its time; does it heed its context?")
-	ErrWaiters   = errors.New("detached: too many wait for it")
+	ErrAbandoned = errors.New("detached: the work did not end within its time limit; it may ignore its context")
+	ErrWaiters   = errors.New("detached: too many callers wait for it")
+	ErrNoWait    = errors.New("detached: it is under way, and the caller does not wait")
+	ErrLeft      = errors.New("detached: the caller gave up waiting") // its context ended
 )
 
-// mercy is how long work may take to notice that its time is over.
-const mercy = time.Second
+type noWaitKey struct{}
 
-// Longest is how long [Do] takes at most.
-func Longest(timeout time.Duration) time.Duration { return timeout + mercy }
+// NoWait returns a context for callers that must not wait, such as a timer: Wait
+// returns [ErrNoWait] at once if the work has not ended. The work goes on, so a later
+// call gets its result.
+func NoWait(ctx context.Context) context.Context {
+	return context.WithValue(ctx, noWaitKey{}, true)
+}
 
-// Do runs work in a goroutine of its own. The context of work ends after timeout.
-// It has neither the end nor the values of ctx, because the result is for all who
-// wait, and must not depend on who came first; only the instant that a test or
-// `sallyport verify --at` has set is kept. If work has not ended one second
-// later, Do gives up and answers [ErrAbandoned]; over is closed when the work
-// has ended after all, whose result is then lost.
+// grace is how long work may take to notice that its time is over.
+const grace = time.Second
+
+// Longest returns the longest time that [Do] takes.
+func Longest(timeout time.Duration) time.Duration { return timeout + grace }
+
+// Do runs work in a goroutine of its own. The context of work ends after timeout. It
+// has neither the end nor the values of ctx, because the result is for all callers
+// and must not depend on which one came first. Only the time that a test or
+// `sallyport verify --at` has set is kept. If work has not ended a second after
+// timeout, Do returns [ErrAbandoned]. over is closed when the work has ended, also
+// after that; its result is then lost.
 //
-// A ctx that is nil or whose methods panic counts as one without values, since
+// A ctx that is nil or whose methods panic counts as one without values, because
 // others may wait for the same work. An error of work whose methods panic is
 // replaced by one that names its type.
 func Do[T any](ctx context.Context, timeout time.Duration, work func(context.Context) (T, error)) (value T, over <-chan struct{}, err error) {
@@ -49,7 +60,7 @@ func Do[T any](ctx context.Context, timeout time.Duration, work func(context.Con
 	results := make(chan result, 1)
 	go func() {
 		defer close(ended)
-		r := result{err: ErrPanic} // stays if the goroutine ends in there
+		r := result{err: ErrPanic} // stays if the goroutine ends during work
 		defer func() {
 			if recover() != nil {
 				r = result{err: ErrPanic}
@@ -71,17 +82,18 @@ func Do[T any](ctx context.Context, timeout time.Duration, work func(context.Con
 	}
 }
 
-// Flight is one piece of work that many may wait for.
+// Flight is one piece of work that many callers may wait for.
 type Flight struct {
 	done    chan struct{}
 	err     error // set before done is closed
 	waiters atomic.Int64
 }
 
-// NewFlight makes a Flight that has not landed.
+// NewFlight returns a Flight whose work has not ended.
 func NewFlight() *Flight { return &Flight{done: make(chan struct{})} }
 
-// Land ends the work and lets all go who wait for it. It is called once.
+// Land records that the work has ended with err, and ends the wait of all callers.
+// It is called once.
 func (f *Flight) Land(err error) {
 	f.err = err
 	close(f.done)
@@ -90,12 +102,13 @@ func (f *Flight) Land(err error) {
 // Done is closed when the work has ended.
 func (f *Flight) Done() <-chan struct{} { return f.done }
 
-// Waiting is how many wait.
+// Waiting returns the number of callers that wait.
 func (f *Flight) Waiting() int { return int(f.waiters.Load()) }
 
-// Wait waits until the work has ended and answers its error, but no longer than
-// ctx, and not at all if limit others wait already ([ErrWaiters]) or ctx cannot
-// be used ([hook.ErrContext]).
+// Wait waits until the work has ended, but no longer than ctx, and returns its error.
+// It returns [ErrWaiters] at once if limit other callers wait already, [ErrNoWait] if
+// ctx is from [NoWait], [ErrLeft] if ctx ended first, and [hook.ErrContext] if ctx
+// cannot be used.
 func (f *Flight) Wait(ctx context.Context, limit int) error {
 	if err := hook.CheckContext(ctx); err != nil {
 		return fmt.Errorf("detached: %w", err)
@@ -104,10 +117,18 @@ func (f *Flight) Wait(ctx context.Context, limit int) error {
 	if f.waiters.Add(1) > int64(limit) {
 		return ErrWaiters
 	}
+	if ctx.Value(noWaitKey{}) != nil {
+		select {
+		case <-f.done:
+			return f.err
+		default:
+			return ErrNoWait
+		}
+	}
 	select {
 	case <-f.done:
 		return f.err
 	case <-ctx.Done():
-		return fmt.Errorf("detached: gave up waiting: %w", context.Cause(ctx))
+		return fmt.Errorf("%w: %w", ErrLeft, context.Cause(ctx))
 	}
 }

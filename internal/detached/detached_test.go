@@ -20,8 +20,8 @@ var errWork = errors.New("from the work")
 
 type key struct{}
 
-// TestDo shows how work ends: with its result, or with an error whatever it
-// does.
+// TestDo shows that Do returns the result of work, or an error if work panics, ends
+// its goroutine or does not end.
 func TestDo(t *testing.T) {
 	for name, row := range map[string]struct {
 		work  func(context.Context) (int, error)
@@ -57,9 +57,8 @@ func TestDo(t *testing.T) {
 	}
 }
 
-// TestBadValues shows that a caller's context that cannot be used costs those
-// who wait for the work nothing, and the caller its own waiting, and that an
-// error of the work can be looked at by all.
+// TestBadValues shows that a context that cannot be used affects only the caller
+// that passed it, and that an error of work whose methods panic is replaced.
 func TestBadValues(t *testing.T) {
 	for name, ctx := range zero.Contexts() {
 		synctest.Test(t, func(t *testing.T) {
@@ -84,8 +83,8 @@ func TestBadValues(t *testing.T) {
 	<-over
 }
 
-// TestAbandoned shows that work which does not heed its context is given up, and
-// that its end is told.
+// TestAbandoned shows that work which ignores its context is abandoned, and that
+// over is closed when it ends.
 func TestAbandoned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stuck := make(chan struct{})
@@ -108,7 +107,8 @@ func TestAbandoned(t *testing.T) {
 	})
 }
 
-// TestFlight shows that each waiter leaves with the work, or on its own.
+// TestFlight shows that each caller leaves when the work has ended or its own
+// context ends.
 func TestFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := detached.NewFlight()

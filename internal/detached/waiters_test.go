@@ -1,16 +1,18 @@
 package detached_test
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/sallyport-auth/sallyport/internal/detached"
 )
 
-// TestWaiters shows that one flight has as many waiters as there are places left
-// beside a quarter, which is for flights with few.
+// TestWaiters shows that one flight can have as many callers as there are places
+// left, except for a quarter, which is for flights with few callers.
 func TestWaiters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		waiters := detached.NewWaiters(100)
@@ -66,8 +68,8 @@ func TestWaiters(t *testing.T) {
 	})
 }
 
-// TestWaitersPart shows that a part has a bound of its own, that who waits in it
-// counts in the whole, and that the rest has room.
+// TestWaitersPart shows that a part has a bound of its own, that its callers count
+// in the whole, and that the rest has places for others.
 func TestWaitersPart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		whole := detached.NewWaiters(30)
@@ -106,4 +108,32 @@ func TestWaitersPart(t *testing.T) {
 			t.Errorf("%d wait in the part, %d in all in the end", part.Waiting(), whole.Waiting())
 		}
 	})
+}
+
+// TestNoWait checks that a caller with such a context gets the result of work that has
+// ended, and [detached.ErrNoWait] at once while it is under way. Work is not told.
+func TestNoWait(t *testing.T) {
+	f := detached.NewFlight()
+	ctx := detached.NoWait(t.Context())
+	waiters := detached.NewWaiters(1)
+	for name, wait := range map[string]func(context.Context, *detached.Flight, int) error{
+		"a flight":    func(ctx context.Context, f *detached.Flight, limit int) error { return f.Wait(ctx, limit) },
+		"with others": waiters.Wait,
+	} {
+		if err := wait(ctx, f, 1); !errors.Is(err, detached.ErrNoWait) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	_, over, err := detached.Do(ctx, time.Second, func(ctx context.Context) (int, error) {
+		other := detached.NewFlight()
+		go other.Land(errWork)
+		return 0, other.Wait(ctx, 1)
+	})
+	if <-over; !errors.Is(err, errWork) {
+		t.Errorf("work does not wait: %v", err)
+	}
+	f.Land(errWork)
+	if err := f.Wait(ctx, 1); !errors.Is(err, errWork) {
+		t.Errorf("it has ended: %v", err)
+	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/sallyport-auth/sallyport/internal/clock"
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/validator"
@@ -30,35 +31,31 @@ const (
 	audience = "https://api.example"
 
 	now    = 1_750_000_000
-	leeway = 30 // seconds, the default both ways
+	leeway = 30 // seconds after exp and into the future, the default
 )
 
 func newValidator(tb testing.TB) *validator.Validator {
 	tb.Helper()
-	v, err := validator.New(validator.Config{Issuers: []validator.Issuer{{
+	return issuertest.Validator(tb, validator.Config{Issuers: []validator.Issuer{{
 		URL:        issuer,
 		Audiences:  []string{"https://alias.example", audience},
 		Algorithms: []jose.Algorithm{jose.ES256},
 		Keys:       jwkscache.Static(sets[jose.ES256-jose.RS256].document),
 	}}})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return v
 }
 
-// validate signs payload properly and has it judged at now.
+// validate signs payload properly and validates the token at the time now.
 func validate(tb testing.TB, v *validator.Validator, payload string) (token string, accepted *validator.Token, err error) {
 	tb.Helper()
 	token = signerOf(jose.ES256).sign(tb, header("ES256"), payload)
 	ctx := clock.At(tb.Context(), time.Unix(now, 0))
-	accepted, err = v.Validate(ctx, validator.Presentation{Scheme: validator.Bearer, Token: token})
+	accepted, err = v.Validate(ctx, issuertest.Bearer(token))
 	return token, accepted, err
 }
 
-// oracle judges claims by RFC 9068 as encoding/json reads them. It is written
-// from the specification, shares no code with package validator, and says what
-// is wrong, or nothing.
+// oracle returns what RFC 9068 finds wrong with claims that encoding/json read, or
+// "". It is written from the specification and shares no code with package
+// validator.
 func oracle(claims map[string]any) string {
 	if claims["iss"] != issuer {
 		return "iss is another issuer"
@@ -141,8 +138,8 @@ func oracleTimes(claims map[string]any) string {
 // scopeSyntax is RFC 6749 §3.3, and the empty list.
 var scopeSyntax = regexp.MustCompile(`^([!#-\[\]-~]+( [!#-\[\]-~]+)*)?$`)
 
-// identifier reports whether value is a string without control characters, and
-// not empty.
+// identifier reports whether value is a string that is not empty and has no control
+// characters.
 func identifier(value any) bool {
 	text, ok := value.(string)
 	return ok && text != "" && !strings.ContainsFunc(text, func(r rune) bool { return unicode.Is(unicode.Cc, r) })
@@ -167,15 +164,15 @@ func integer(n int64) *big.Rat { return new(big.Rat).SetInt64(n) }
 
 var numberSyntax = regexp.MustCompile(`^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE]([+-]?[0-9]+))?$`)
 
-// exactly is the value of a JSON number that is not negative, and neither
-// absurdly large nor absurdly long.
+// exactly returns the exact value of a JSON number. It returns false if the number
+// is negative, or too large or too long for exact arithmetic.
 func exactly(literal string) (*big.Rat, bool) {
 	match := numberSyntax.FindStringSubmatch(literal)
 	if match == nil || literal[0] == '-' || len(literal) > 500 {
 		return nil, false
 	}
-	// big.Rat would write out the zeros of a large exponent. A payload has no
-	// room for digits that could make up for one of these.
+	// big.Rat writes out the zeros of a large exponent. No payload is long enough
+	// for digits that bring a number with one of these exponents into range.
 	const large = 30_000
 	if exponent := match[1]; exponent != "" {
 		if n, err := strconv.Atoi(exponent); err != nil || n > large || n < -large {
@@ -193,9 +190,8 @@ func exactly(literal string) (*big.Rat, bool) {
 	return new(big.Rat).SetString(literal)
 }
 
-// seconds is the value of a NumericDate, and whether there is one: a number
-// from 0 to 2^53. An integer has its exact value, any other literal that of
-// the nearest float64.
+// seconds returns the value of a NumericDate: a number from 0 to 2^53. The value of
+// an integer is exact; that of any other literal is the nearest float64.
 func seconds(literal string) (*big.Rat, bool) {
 	value, ok := exactly(literal)
 	if !ok {
@@ -210,9 +206,9 @@ func seconds(literal string) (*big.Rat, bool) {
 	return value, value.Cmp(integer(1<<53)) <= 0
 }
 
-// plain reports whether every strict reader agrees on payload at first sight:
-// printable ASCII, no escapes, no duplicates, little nesting, few members. Its
-// claims must then be accepted if the oracle finds no fault.
+// plain reports whether all strict readers must read payload the same: it is
+// printable ASCII without escapes and duplicates, with little nesting and few
+// members. If the oracle finds nothing wrong with it, it must be accepted.
 func plain(payload string, strict map[string]any) bool {
 	if strict == nil || len(payload) > 8<<10 {
 		return false
@@ -227,9 +223,9 @@ func plain(payload string, strict map[string]any) bool {
 
 var errTrailing = errors.New("trailing data")
 
-// ended returns errTrailing unless only white space follows what decoder has
-// read. It asks for a further value, since Decoder.More is false before a
-// closing bracket too.
+// ended returns errTrailing unless only white space follows what decoder has read.
+// It decodes a further value, because Decoder.More also returns false before a
+// closing bracket.
 func ended(decoder interface{ Decode(value any) error }) error {
 	if err := decoder.Decode(new(any)); !errors.Is(err, io.EOF) {
 		return errTrailing
@@ -237,8 +233,8 @@ func ended(decoder interface{ Decode(value any) error }) error {
 	return nil
 }
 
-// byGoJOSE reads payload by go-jose's JSON reader, which refuses duplicate
-// members and does not fold case.
+// byGoJOSE reads payload with the JSON reader of go-jose, which refuses duplicate
+// members and compares names exactly.
 func byGoJOSE(payload string) (map[string]any, error) {
 	decoder := gojosejson.NewDecoder(strings.NewReader(payload))
 	decoder.SetNumberType(gojosejson.UnmarshalJSONNumber)
@@ -259,7 +255,7 @@ func byEncodingJSON(payload string) (map[string]any, error) {
 	return claims, ended(decoder)
 }
 
-// normal turns go-jose's numbers into those of encoding/json.
+// normal returns v with the numbers of go-jose as numbers of encoding/json.
 func normal(value any) any {
 	switch value := value.(type) {
 	case gojosejson.Number:
@@ -281,7 +277,7 @@ func normal(value any) any {
 	}
 }
 
-// confirmReading holds the accessors of token against claims.
+// confirmReading compares the accessors of token with claims.
 func confirmReading(t *testing.T, token *validator.Token, claims map[string]any) {
 	t.Helper()
 	for name, got := range map[string]string{
@@ -351,13 +347,13 @@ func instant(at time.Time) *big.Rat {
 	return value.Add(value, big.NewRat(int64(at.Nanosecond()), 1e9))
 }
 
-// confirmGolangJWT has the token verified and read by golang-jwt as a whole.
+// confirmGolangJWT checks that golang-jwt accepts the token and reads the same in it.
 func confirmGolangJWT(t *testing.T, text string, token *validator.Token) {
 	t.Helper()
 	parser := jwt.NewParser(
 		jwt.WithValidMethods([]string{"ES256"}), jwt.WithStrictDecoding(), jwt.WithJSONNumber(),
 		jwt.WithIssuer(issuer), jwt.WithAudience(audience, "https://alias.example"), jwt.WithExpirationRequired(),
-		jwt.WithIssuedAt(), jwt.WithLeeway((leeway+1)*time.Second), // it cuts dates to seconds
+		jwt.WithIssuedAt(), jwt.WithLeeway((leeway+1)*time.Second), // golang-jwt cuts dates to seconds
 		jwt.WithTimeFunc(func() time.Time { return time.Unix(now, 0) }),
 	)
 	parsed, err := parser.Parse(text, func(*jwt.Token) (any, error) { return p256Key.Public(), nil })
@@ -378,12 +374,12 @@ func confirmGolangJWT(t *testing.T, text string, token *validator.Token) {
 	}
 }
 
-// confirmClaims holds Token.Claims, which decodes anew, against encoding/json.
+// confirmClaims compares Token.Claims, which decodes the payload, with encoding/json.
 func confirmClaims(t *testing.T, payload string, token *validator.Token) {
 	t.Helper()
 	var want, got map[string]any
 	if err := json.Unmarshal([]byte(payload), &want); err != nil {
-		return // a number that no float64 holds
+		return // a number that is too large for a float64
 	}
 	if err := token.Claims(&got); err != nil {
 		t.Fatalf("Claims: %v", err)
@@ -393,7 +389,7 @@ func confirmClaims(t *testing.T, payload string, token *validator.Token) {
 	}
 }
 
-// checkPayload has payload judged and every claim of the outcome confirmed.
+// checkPayload validates a token with payload and confirms every claim of the Token.
 func checkPayload(t *testing.T, v *validator.Validator, payload string) {
 	t.Helper()
 	if payload == "" {
@@ -425,7 +421,7 @@ func checkPayload(t *testing.T, v *validator.Validator, payload string) {
 	confirmClaims(t, payload, token)
 }
 
-// goodClaims are claims as JSON text that are accepted as they stand.
+// goodClaims returns claims, each as JSON text, that are accepted.
 func goodClaims() map[string]string {
 	return map[string]string{
 		"iss":       strconv.Quote(issuer),
@@ -439,8 +435,8 @@ func goodClaims() map[string]string {
 	}
 }
 
-// document writes claims with those of changes instead; an empty change
-// removes the claim.
+// document returns goodClaims as a JSON document after changes: each replaces a
+// claim, and an empty one removes it.
 func document(changes map[string]string) string {
 	claims := goodClaims()
 	maps.Copy(claims, changes)
@@ -453,8 +449,8 @@ func document(changes map[string]string) string {
 	return "{" + strings.Join(members, ",") + "}"
 }
 
-// payloads are documents of every kind that the readers ought to agree on, or
-// Sallyport to refuse.
+// payloads returns documents of every kind on which the readers must agree, or
+// which Sallyport must refuse.
 func payloads() []string {
 	all := []string{document(nil)}
 	for name := range goodClaims() {
@@ -509,9 +505,10 @@ func payloads() []string {
 	)
 }
 
-// FuzzClaims: one document, one reading. What Validate accepts, encoding/json,
-// go-jose's reader and golang-jwt read as the Token does, and it meets every
-// condition of the oracle; a plain document that meets them is accepted.
+// FuzzClaims checks that every document has one reading. If Validate accepts it,
+// encoding/json, the reader of go-jose and golang-jwt read what the Token has, and
+// the oracle finds nothing wrong. If the oracle finds nothing wrong with a plain
+// document, Validate accepts it.
 func FuzzClaims(f *testing.F) {
 	for _, payload := range payloads() {
 		f.Add(payload)
@@ -520,8 +517,8 @@ func FuzzClaims(f *testing.F) {
 	f.Fuzz(func(t *testing.T, payload string) { checkPayload(t, v, payload) })
 }
 
-// FuzzNumericDate is the same for the literal of exp alone: it is accepted if
-// it is a JSON number after now − leeway and at most 2^53, and only then.
+// FuzzNumericDate checks the same for the literal of exp: it is accepted if, and
+// only if, it is a JSON number after now − leeway and at most 2^53.
 func FuzzNumericDate(f *testing.F) {
 	for _, literal := range []string{
 		"1750000000", "1749999970", "1749999971", "1749999970.0000001", "1749999970.5", "1749999969.9999999", "1.749999971e9", "17499999710E-1",
@@ -537,7 +534,7 @@ func FuzzNumericDate(f *testing.F) {
 	f.Fuzz(func(t *testing.T, literal string) {
 		payload := document(map[string]string{"exp": literal})
 		if claims, err := byEncodingJSON(payload); err != nil || claims["exp"] != any(json.Number(literal)) {
-			return // not one number: FuzzClaims has the other documents
+			return // not one number; FuzzClaims has such documents
 		}
 		checkPayload(t, v, payload)
 		_, token, err := validate(t, v, payload)
@@ -554,8 +551,8 @@ func FuzzNumericDate(f *testing.F) {
 	})
 }
 
-// TestReadersRefuseTrailingData checks the oracle's own readers: what follows
-// the document, unless it is white space, is a fault.
+// TestReadersRefuseTrailingData checks that the readers of this package refuse
+// anything but white space behind the document.
 func TestReadersRefuseTrailingData(t *testing.T) {
 	readers := map[string]func(string) (map[string]any, error){"go-jose": byGoJOSE, "encoding/json": byEncodingJSON}
 	for name, read := range readers {
@@ -583,6 +580,6 @@ func TestPayloads(t *testing.T) {
 	}
 	t.Logf("%d of %d accepted", accepted, len(payloads()))
 	if accepted < len(payloads())/20 {
-		t.Error("hardly any was accepted, so that this test says little")
+		t.Error("too few were accepted for this test to mean anything")
 	}
 }

@@ -24,7 +24,7 @@ import (
 	"github.com/sallyport-auth/sallyport/jose"
 )
 
-// verdict is what Sallyport says about a token under a set of keys.
+// verdict is the result of Sallyport for a token and a set of keys.
 type verdict struct {
 	key     *jose.Key
 	payload string
@@ -47,21 +47,21 @@ func accepts(set *jose.Set, token string) (verdict, bool) {
 	return verdict{}, false
 }
 
-// confirm asks both peers to verify token under the same key, and to find the
-// same payload.
+// confirm checks that both peers verify token with the same key and find the same
+// payload.
 func confirm(t *testing.T, token string, v verdict, public crypto.PublicKey) {
 	t.Helper()
 	if public == nil {
-		t.Fatalf("verified by a key that is not in the set: %s", v.key.Thumbprint())
+		t.Fatalf("verified with a key that is not in the set: %s", v.key.Thumbprint())
 	}
 	name := algorithmName(t, token)
-	if name != "Ed25519" { // RFC 9864; go-jose knows the older name only
+	if name != "Ed25519" { // the name of RFC 9864, which go-jose does not know
 		confirmByGoJOSE(t, token, name, v.payload, public)
 	}
 	confirmByGolangJWT(t, token, v, public)
 }
 
-// algorithmName is alg as encoding/json reads it.
+// algorithmName returns alg as encoding/json reads it.
 func algorithmName(t *testing.T, token string) string {
 	t.Helper()
 	protected, _, _ := strings.Cut(token, ".")
@@ -130,8 +130,8 @@ func TestGoodTokens(t *testing.T) {
 			}
 			confirm(t, token, v, s.private.Public())
 
-			// Under the other sets the same key has another algorithm, or there
-			// is another key; the mixed set has some of the keys as they are.
+			// In the other sets the same key has another algorithm, or there is
+			// another key. The mixed set has some of the keys unchanged.
 			for j, other := range sets {
 				if _, ok := accepts(other.set, token); ok && j != i && other != mixed {
 					t.Errorf("accepted under the key of %s", signers[j].algorithm)
@@ -150,8 +150,8 @@ func TestGoodTokens(t *testing.T) {
 	})
 }
 
-// attack is a token that must be refused under the set of signers[set], or
-// under the mixed set.
+// attack is a token that must be refused with the keys of signers[set], or with
+// those of the mixed set.
 type attack struct {
 	name  string
 	set   int
@@ -172,8 +172,8 @@ func attacks(tb testing.TB) []attack {
 	return append(all, attack{"EdDSA S+L", mixedSet, resigned(signerOf(jose.EdDSA).token(tb), addOrder)})
 }
 
-// algorithmAttacks keep a signature and change alg, or sign properly under an
-// algorithm that is not the key's.
+// algorithmAttacks returns tokens whose alg was changed after signing, and tokens
+// signed with an algorithm that the key is not for.
 func algorithmAttacks(tb testing.TB) []attack {
 	tb.Helper()
 	var all []attack
@@ -197,7 +197,7 @@ func algorithmAttacks(tb testing.TB) []attack {
 	return all
 }
 
-// symmetricAttacks use what everyone knows of the public key as HMAC secret.
+// symmetricAttacks returns tokens whose HMAC secret is a form of the public key.
 func symmetricAttacks(tb testing.TB) []attack {
 	tb.Helper()
 	var all []attack
@@ -225,14 +225,14 @@ func symmetricAttacks(tb testing.TB) []attack {
 	return all
 }
 
-// foreignKeyAttacks are signed by keys that are not in the set, some of which
-// the header offers.
+// foreignKeyAttacks returns tokens signed with keys that are not in the set. The
+// header of some offers the key.
 func foreignKeyAttacks(tb testing.TB) []attack {
 	tb.Helper()
 	var all []attack
 	for _, s := range []signer{
 		{jose.RS256, otherRSAKey},
-		{jose.PS256, rsaKey}, // in the mixed set under RS256
+		{jose.PS256, rsaKey}, // the mixed set has this key for RS256
 		{jose.ES256, otherP256Key},
 		{jose.EdDSA, otherEd25519Key},
 	} {
@@ -253,8 +253,8 @@ func foreignKeyAttacks(tb testing.TB) []attack {
 	return all
 }
 
-// headerAttacks are properly signed under headers that have two readings, or
-// that ask for what is not implemented.
+// headerAttacks returns properly signed tokens whose header can be read in two
+// ways, or needs an extension.
 func headerAttacks(tb testing.TB) []attack {
 	tb.Helper()
 	es256 := signerOf(jose.ES256)
@@ -287,7 +287,7 @@ func headerAttacks(tb testing.TB) []attack {
 	return all
 }
 
-// formAttacks change the form of a good token.
+// formAttacks returns good tokens in another form.
 func formAttacks(name string, set int, token string) []attack {
 	parts := strings.Split(token, ".")
 	protected, payload, signature := parts[0], parts[1], parts[2]
@@ -322,14 +322,14 @@ func formAttacks(name string, set int, token string) []attack {
 	return all
 }
 
-// spareBits spells the same bytes with another last character.
+// spareBits returns an encoding of the same bytes with another last character.
 func spareBits(segment string) string {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	last := strings.IndexByte(alphabet, segment[len(segment)-1])
 	return segment[:len(segment)-1] + alphabet[last+1:last+2]
 }
 
-// resigned replaces the signature of token.
+// resigned returns token with another signature.
 func resigned(token string, change func(signature []byte) []byte) string {
 	cut := strings.LastIndexByte(token, '.')
 	raw, err := base64.RawURLEncoding.DecodeString(token[cut+1:])
@@ -370,7 +370,7 @@ func ecdsaAttacks(tb testing.TB, a jose.Algorithm) []attack {
 		"DER of the same": derOf,
 		"r + n": func(raw []byte) []byte {
 			r := new(big.Int).Add(new(big.Int).SetBytes(raw[:size]), order)
-			if r.BitLen() > 8*size { // does not fit: a refusal for its length
+			if r.BitLen() > 8*size { // too long: refused for its length, which other rows check
 				return append(r.Bytes(), raw[size:]...)
 			}
 			return append(r.FillBytes(make([]byte, size)), raw[size:]...)
@@ -384,7 +384,7 @@ func ecdsaAttacks(tb testing.TB, a jose.Algorithm) []attack {
 	return all
 }
 
-// derOf writes R‖S as ASN.1.
+// derOf returns the signature R‖S in ASN.1.
 func derOf(raw []byte) []byte {
 	var body []byte
 	for _, half := range [][]byte{raw[:len(raw)/2], raw[len(raw)/2:]} {
@@ -400,8 +400,8 @@ func derOf(raw []byte) []byte {
 	return append([]byte{0x30, byte(len(body))}, body...)
 }
 
-// addOrder adds the order of the base point to S of an Ed25519 signature,
-// which must then be refused (RFC 8032 §5.1.7).
+// addOrder returns an Ed25519 signature with the order of the base point added to
+// S, which must be refused (RFC 8032 §5.1.7).
 func addOrder(raw []byte) []byte {
 	order, _ := new(big.Int).SetString("7237005577332262213973186563042994240857116359379907606001950938285454250989", 10)
 	s := bytes.Clone(raw[32:])
@@ -421,8 +421,9 @@ func TestAttacksAreRefused(t *testing.T) {
 	}
 }
 
-// An ECDSA signature is not unique: (r, n−s) verifies as well as (r, s). So no
-// cache or replay list may be keyed by the token's bytes and mean the token.
+// TestECDSAIsMalleable checks that an ECDSA signature is not unique: (r, n−s) verifies
+// as well as (r, s). So a cache or a replay list must not use the bytes of a token
+// to identify it.
 func TestECDSAIsMalleable(t *testing.T) {
 	for _, a := range []jose.Algorithm{jose.ES256, jose.ES384, jose.ES512} {
 		t.Run(a.String(), func(t *testing.T) {
@@ -448,7 +449,8 @@ func TestECDSAIsMalleable(t *testing.T) {
 	}
 }
 
-// The salt is as long as the hash (R-JS-09). Both peers accept any salt.
+// TestPSSSaltLength checks that the salt is as long as the hash (R-JS-09). Both peers accept any
+// salt.
 func TestPSSSaltLength(t *testing.T) {
 	for _, a := range []jose.Algorithm{jose.PS256, jose.PS384, jose.PS512} {
 		s := signerOf(a)
@@ -459,7 +461,7 @@ func TestPSSSaltLength(t *testing.T) {
 				h := hash.New()
 				h.Write([]byte(input))
 				options := rsa.PSSOptions{SaltLength: salt}
-				if salt == 0 { // the constant 0 means: as long as possible
+				if salt == 0 { // for rsa.PSSOptions, 0 means as long as possible
 					options.SaltLength = rsa.PSSSaltLengthAuto
 				}
 				signature, err := rsa.SignPSS(rand.Reader, rsaKey, hash, h.Sum(nil), &options)
@@ -474,15 +476,15 @@ func TestPSSSaltLength(t *testing.T) {
 				if ok {
 					confirm(t, token, v, rsaKey.Public())
 				} else {
-					confirmByGoJOSE(t, token, a.String(), `{}`, rsaKey.Public()) // so the signature was good
+					confirmByGoJOSE(t, token, a.String(), `{}`, rsaKey.Public()) // the signature is valid apart from the salt
 				}
 			})
 		}
 	}
 }
 
-// FuzzCompact: what ParseCompact, Find and Verify accept, both peers verify
-// under the same key over the same payload.
+// FuzzCompact checks that both peers verify what ParseCompact, Find and Verify
+// accept, with the same key and the same payload.
 func FuzzCompact(f *testing.F) {
 	for i, s := range signers {
 		f.Add(s.token(f), uint8(i))
@@ -492,7 +494,7 @@ func FuzzCompact(f *testing.F) {
 	f.Add(signerOf(jose.ES256).sign(f, `{"alg":"ES256"}`, `not JSON`), uint8(mixedSet))
 	seen := make(map[string]bool)
 	for _, a := range attacks(f) {
-		// One of each kind is enough to start from.
+		// One of each kind is enough as a seed.
 		kind := a.name[strings.IndexByte(a.name, ' ')+1:]
 		if !seen[kind] {
 			seen[kind] = true
@@ -507,8 +509,8 @@ func FuzzCompact(f *testing.F) {
 	})
 }
 
-// FuzzBase64: a segment is decoded exactly as encoding/base64 decodes it when
-// strict, which passes over CR and LF; those are refused.
+// FuzzBase64 checks that a segment is decoded as the strict encoding/base64 does,
+// except that CR and LF, which encoding/base64 skips, are refused.
 func FuzzBase64(f *testing.F) {
 	for _, seed := range []string{
 		"", "A", "AA", "AB", "AAA", "AAB", "AAE", "AAAA", "AAAAA", "AAAAAAA", "AAAAAAAA", "AAAAAAAAA", "e30", "e30=", "e31", "e3A", "e3B",
@@ -537,8 +539,9 @@ func FuzzBase64(f *testing.F) {
 	})
 }
 
-// FuzzHeader signs the header as it comes: what is accepted has the alg, kid
-// and typ that other readers see, and nothing that ought to be understood.
+// FuzzHeader checks tokens with arbitrary headers, properly signed. Other readers
+// see the same alg, kid and typ in what is accepted, and no member that a verifier
+// must understand.
 func FuzzHeader(f *testing.F) {
 	s := signerOf(jose.ES256)
 	set := sets[jose.ES256-jose.RS256]
@@ -574,7 +577,7 @@ func FuzzHeader(f *testing.F) {
 		if id, ok := unverified.UnverifiedHeader().KeyID(); ok && members["kid"] != id || !ok && members["kid"] != nil {
 			t.Errorf("kid is %v, read as %q", members["kid"], id)
 		}
-		if typ, presence := unverified.UnverifiedHeader().Type(); presence == jose.Text && members["typ"] != typ {
+		if typ, ok := unverified.UnverifiedHeader().Type(); ok && members["typ"] != typ {
 			t.Errorf("typ is %v, read as %q", members["typ"], typ)
 		}
 		for _, name := range []string{"crit", "b64"} {

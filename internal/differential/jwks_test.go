@@ -22,10 +22,10 @@ import (
 	"github.com/sallyport-auth/sallyport/jose"
 )
 
-// preferred has PS256 first, so RSA keys without alg are bound to it.
+// preferred begins with PS256, so RSA keys without alg are bound to it.
 var preferred = []jose.Algorithm{jose.ES256, jose.PS256, jose.RS256, jose.EdDSA, jose.ES384, jose.ES512}
 
-// publishedKeys are the keys of a JWK Set as text, read by encoding/json.
+// publishedKeys returns the keys of a JWK Set as text. encoding/json reads the set.
 func publishedKeys(t *testing.T, document []byte) []json.RawMessage {
 	t.Helper()
 	var members map[string]json.RawMessage
@@ -39,7 +39,7 @@ func publishedKeys(t *testing.T, document []byte) []json.RawMessage {
 	return keys
 }
 
-// confirmSet checks every usable key of set against go-jose and crypto/*.
+// confirmSet compares every usable key of set with what go-jose and crypto/* read.
 func confirmSet(t *testing.T, document []byte, set *jose.Set) {
 	t.Helper()
 	published := publishedKeys(t, document)
@@ -99,8 +99,9 @@ func confirmKey(t *testing.T, text []byte, key *jose.Key) {
 	}
 }
 
-// peerKey reads a JWK by go-jose. Where it stumbles over certificate members,
-// of which Sallyport looks at the first of x5c only, it reads the rest.
+// peerKey reads a JWK with go-jose. If go-jose refuses its certificate members, of
+// which Sallyport reads only the first certificate of x5c, peerKey reads the JWK
+// without them.
 func peerKey(text []byte) (*gojose.JSONWebKey, error) {
 	var key gojose.JSONWebKey
 	err := key.UnmarshalJSON(text)
@@ -125,7 +126,7 @@ func peerKey(text []byte) (*gojose.JSONWebKey, error) {
 	return &key, err
 }
 
-// weakness says what is wrong with a public key, if anything.
+// weakness returns why a public key must not be used, or "".
 func weakness(key crypto.PublicKey) string {
 	switch key := key.(type) {
 	case *rsa.PublicKey:
@@ -151,7 +152,7 @@ func weakness(key crypto.PublicKey) string {
 	return ""
 }
 
-// expectedAlgorithm is the one algorithm that a key stands for.
+// expectedAlgorithm returns the one algorithm that a key is for.
 func expectedAlgorithm(members map[string]any, key crypto.PublicKey) string {
 	alg, declared := members["alg"].(string)
 	only := ""
@@ -178,7 +179,8 @@ func expectedAlgorithm(members map[string]any, key crypto.PublicKey) string {
 	return only
 }
 
-// purpose says why a key must not verify signatures, or must not be there.
+// purpose returns why a key must not verify signatures, or must not be published,
+// or "".
 func purpose(members map[string]any) string {
 	if use, ok := members["use"]; ok && use != "sig" {
 		return fmt.Sprintf("use is %v", use)
@@ -229,7 +231,7 @@ func goodKeys(tb testing.TB) []string {
 	)
 }
 
-// certificate is one for p256Key.
+// certificate returns a certificate for p256Key.
 func certificate(tb testing.TB) *x509.Certificate {
 	tb.Helper()
 	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
@@ -270,7 +272,7 @@ func badKeys(tb testing.TB) []string {
 		rsaJWK(powerPlusOne(2046), e), // 2047 bits
 		rsaJWK(new(big.Int).Sub(n, one), e),
 		rsaJWK(powerPlusOne(8192), e), // 8193 bits
-		rsaJWK(n, one),                // every digest is its own signature
+		rsaJWK(n, one),                // with this exponent, every digest is its own signature
 		rsaJWK(n, big.NewInt(2)),
 		rsaJWK(n, big.NewInt(65536)),
 		rsaJWK(n, powerPlusOne(32)),
@@ -299,8 +301,8 @@ func badKeys(tb testing.TB) []string {
 	}...)
 }
 
-// smallOrderKeys are Ed25519 keys under which a signature verifies that nobody
-// needed a private key for, in every encoding that the standard library takes.
+// smallOrderKeys returns Ed25519 keys with which a signature verifies that can be
+// made without a private key, in every encoding that the standard library accepts.
 func smallOrderKeys(jwk, x string) []string {
 	var all []string
 	for _, text := range []string{
@@ -345,7 +347,7 @@ func TestBadKeysAreIgnored(t *testing.T) {
 		document := []byte(jwkSet(text, good))
 		set, err := jose.ParseSet(document, preferred)
 		if err != nil {
-			t.Errorf("%s: costs the set: %v", text, err)
+			t.Errorf("%s: makes ParseSet refuse the set: %v", text, err)
 			continue
 		}
 		if len(set.Keys()) != 1 || len(set.Ignored()) != 1 {
@@ -355,9 +357,9 @@ func TestBadKeysAreIgnored(t *testing.T) {
 	}
 }
 
-// FuzzJWKS: every key that ParseSet calls usable is the same key for go-jose,
-// is strong enough, stands for the one algorithm that it ought to, and is
-// meant to verify signatures.
+// FuzzJWKS checks every key that ParseSet calls usable: go-jose reads the same key,
+// it is strong enough, it is bound to the algorithm that it is for, and it is meant
+// to verify signatures.
 func FuzzJWKS(f *testing.F) {
 	good, bad := goodKeys(f), badKeys(f)
 	for _, key := range slices.Concat(good, bad) {

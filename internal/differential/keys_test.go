@@ -21,8 +21,8 @@ import (
 	"github.com/sallyport-auth/sallyport/jose"
 )
 
-// The keys are constants, because fuzz workers are processes of their own and
-// a corpus outlives them all. They are public: they protect nothing.
+// The keys are constants, because fuzz workers are other processes and a corpus is
+// kept longer than any of them runs. The keys are public and protect nothing.
 //
 //go:embed testdata/rsa.pem
 var rsaPEM []byte
@@ -63,7 +63,7 @@ func ecKey(curve elliptic.Curve, seed byte) *ecdsa.PrivateKey {
 	return key
 }
 
-// signer signs under one algorithm, by golang-jwt.
+// signer signs with one algorithm. golang-jwt makes the signatures.
 type signer struct {
 	algorithm jose.Algorithm
 	private   crypto.Signer
@@ -96,7 +96,7 @@ func (s signer) sign(tb testing.TB, header, payload string) string {
 	return input + "." + encoded(string(signature))
 }
 
-// token is a good token with a small payload.
+// token returns a good token with a small payload.
 func (s signer) token(tb testing.TB) string {
 	tb.Helper()
 	return s.sign(tb, header(s.algorithm.String()), `{"sub":"alice"}`)
@@ -110,8 +110,8 @@ func header(algorithm string) string {
 
 func encoded(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 
-// keySet is a JWK Set as Sallyport reads it, and the same keys as go-jose and
-// crypto/* have them.
+// keySet is a JWK Set as Sallyport reads it, with the same keys for go-jose and for
+// crypto/*.
 type keySet struct {
 	document []byte
 	set      *jose.Set
@@ -141,7 +141,7 @@ func webKey(a jose.Algorithm, private crypto.Signer) gojose.JSONWebKey {
 	return gojose.JSONWebKey{Key: private.Public(), KeyID: keyID, Algorithm: a.String(), Use: "sig"}
 }
 
-// thumbprint is computed by go-jose.
+// thumbprint returns the thumbprint that go-jose computes.
 func thumbprint(key *gojose.JSONWebKey) string {
 	sum, err := key.Thumbprint(crypto.SHA256)
 	if err != nil {
@@ -150,8 +150,8 @@ func thumbprint(key *gojose.JSONWebKey) string {
 	return base64.RawURLEncoding.EncodeToString(sum)
 }
 
-// sets holds, at the index of each signer, a set of its key alone, and last a
-// set in which every key has the same kid.
+// sets holds a set for each signer, at its index, with its key alone. The last set
+// has all keys, under the same kid.
 var sets = keySets()
 
 func keySets() []*keySet {
@@ -170,6 +170,6 @@ func keySets() []*keySet {
 }
 
 func TestMain(m *testing.M) {
-	gojose.MaxRSAModulusBits = 8192 // as in package jose; 4096 otherwise
+	gojose.MaxRSAModulusBits = 8192 // as in package jose; the default is 4096
 	m.Run()
 }

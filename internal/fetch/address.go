@@ -7,11 +7,17 @@ import (
 	"net/netip"
 	"slices"
 	"syscall"
+	"time"
 )
 
-// refused are places that no issuer's documents live in and that an attacker
-// who can name a host would like us to ask: link-local networks, the metadata
-// services of cloud providers, and addresses that are no single host.
+// Timeout is the time that one fetch may take, where [Config] has no other, and
+// that connecting may take.
+const Timeout = 5 * time.Second
+
+// refused holds the networks that no connection is made to: link-local networks,
+// the metadata services of cloud providers, and addresses that are not of a single
+// host. No issuer serves documents from them, and an attacker who can name a host
+// could reach internal services through them.
 var refused = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"),
 	netip.MustParsePrefix("169.254.0.0/16"),     // link-local; metadata of most providers
@@ -33,7 +39,8 @@ var refused = []netip.Prefix{
 	netip.MustParsePrefix("ff00::/8"),
 }
 
-// embedding are IPv6 networks that carry an IPv4 address, and where it starts.
+// embedding holds the IPv6 networks whose addresses contain an IPv4 address, and
+// the byte at which it starts.
 var embedding = []struct {
 	prefix netip.Prefix
 	offset int
@@ -64,21 +71,22 @@ func allowed(ip netip.Addr) bool {
 	return true
 }
 
-// loopbackHost reports whether a host name is meant to be this machine.
+// loopbackHost reports whether a host name stands for this machine.
 func loopbackHost(host string) bool {
-	ip, _ := netip.ParseAddr(host) // the zero address is no loopback
+	ip, _ := netip.ParseAddr(host) // the zero address is not a loopback address
 	return host == "localhost" || ip.IsLoopback()
 }
 
 type loopbackKey struct{}
 
-// onlyLoopback marks a fetch that may connect to this machine only, whatever
-// the name "localhost" resolves to.
+// onlyLoopback returns a context whose fetches connect to this machine only,
+// whatever the name "localhost" resolves to.
 func onlyLoopback(ctx context.Context) context.Context {
 	return context.WithValue(ctx, loopbackKey{}, true)
 }
 
-// dialer checks each address after resolution and before connecting.
+// dialer returns a Dialer that checks each address after the name was resolved
+// and before it connects.
 func dialer() *net.Dialer {
 	return &net.Dialer{
 		Timeout: Timeout,

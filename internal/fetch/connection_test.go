@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// network connects a transport to a server by in-memory pipes, and can lose the
-// connections that there are.
+// network connects a transport to a server by in-memory pipes, and can break its
+// connections without an error.
 type network struct {
 	server   http.Server
 	accepted chan net.Conn
@@ -23,8 +23,8 @@ type network struct {
 	conns []*losable
 }
 
-// losable is a connection that can be lost: what is written vanishes and nothing
-// is received, without an error.
+// losable is a connection that can be lost: writes succeed and vanish, and reads
+// block.
 type losable struct {
 	net.Conn
 
@@ -47,8 +47,7 @@ func (c *losable) Read(b []byte) (int, error) {
 	}
 }
 
-// newNetwork has transport speak with a server that answers {}, by HTTP/2 or
-// HTTP/1.1.
+// newNetwork connects transport to a server that answers {}, by HTTP/2 or HTTP/1.1.
 func newNetwork(t *testing.T, transport *http.Transport, http2 bool) *network {
 	t.Helper()
 	n := &network{accepted: make(chan net.Conn)}
@@ -84,7 +83,7 @@ func (n *network) dial(context.Context, string, string) (net.Conn, error) {
 	return conn, nil
 }
 
-// lose loses the connections that there are; new ones work.
+// lose loses the present connections. New ones work.
 func (n *network) lose() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -111,8 +110,8 @@ func (n *network) Accept() (net.Conn, error) {
 func (n *network) Close() error { close(n.accepted); return nil }
 func (*network) Addr() net.Addr { return &net.IPAddr{} }
 
-// opaqueTransport hides all of a transport but RoundTrip, and wraps its errors,
-// as wrappers that record or sign requests do.
+// opaqueTransport hides all methods of a transport but RoundTrip, and wraps its
+// errors, as wrappers that record or sign requests do.
 type opaqueTransport struct{ hidden http.RoundTripper }
 
 func (o opaqueTransport) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -123,8 +122,8 @@ func (o opaqueTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// TestLostConnection checks that a connection that was lost without a word is
-// left for a new one within seconds.
+// TestLostConnection checks that a connection that was lost without an error is
+// replaced within seconds.
 func TestLostConnection(t *testing.T) {
 	const target = "http://127.0.0.1/"
 	for _, test := range []struct {
@@ -185,8 +184,8 @@ func TestLostConnection(t *testing.T) {
 	}
 }
 
-// TestLostInBody checks that a connection that is lost within a document is left
-// as well.
+// TestLostInBody checks that a connection that is lost within a document is replaced
+// too.
 func TestLostInBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		transport := &http.Transport{}
@@ -214,8 +213,8 @@ func TestLostInBody(t *testing.T) {
 	})
 }
 
-// TestConnectionIsKept checks that a fetch that fails otherwise costs no
-// connection.
+// TestConnectionIsKept checks that the connection is kept after a fetch that fails
+// in another way.
 func TestConnectionIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		transport := NewTransport()

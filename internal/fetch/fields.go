@@ -5,13 +5,35 @@ import (
 	"math"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// maxTagBytes bounds an entity tag, which the server chose and we repeat.
-const maxTagBytes = 256
+// Media types of JSON for [Request.MediaTypes].
+const (
+	JSON           = "application/json"
+	StructuredJSON = "application/*+json" // RFC 6839 §3.1
+)
+
+const (
+	// maxTagBytes bounds an entity tag, which the server chooses and we send back.
+	maxTagBytes = 256
+	// maxMediaType bounds a media type in an error text.
+	maxMediaType = 100
+	// otherMediaType is what errors of private calls call a media type that they do
+	// not name.
+	otherMediaType = "another media type"
+)
+
+// commonMediaTypes are the media types that errors of private calls name besides
+// those that the caller accepts. Any other one may be the token or the credentials
+// of the request, which the server sends back.
+var commonMediaTypes = []string{
+	JSON, "application/problem+json", "application/jwt", "application/token-introspection+jwt", "application/jwk-set+json",
+	"application/x-www-form-urlencoded", "application/xml", "application/octet-stream", "text/html", "text/plain", "text/xml",
+}
 
 // validTag reports whether tag is one entity tag (RFC 9110 §8.8.3) that may be
 // sent back.
@@ -28,38 +50,70 @@ func validTag(tag string) bool {
 	return true
 }
 
-// checkFields reports whether a document comes as JSON, and as it is.
-func checkFields(header http.Header) error {
-	types := header.Values("Content-Type")
-	if len(types) != 1 || !isJSON(types[0]) {
-		return fmt.Errorf("%w: it is %.100q", ErrMediaType, strings.Join(types, ", "))
+// checkFields returns the media type of a document. It must be an accepted one,
+// and the document must not be encoded.
+func (c call) checkFields(header http.Header) (string, error) {
+	found, accepted := mediaType(header), c.request.MediaTypes
+	if !isAccepted(found, accepted) {
+		return "", fmt.Errorf("%w: it is %s; serve the document as %s",
+			ErrMediaType, orUnknown(c.nameable(found), "absent, unreadable or given twice"), strings.Join(accepted, " or "))
 	}
 	for _, field := range header.Values("Content-Encoding") {
 		for coding := range strings.SplitSeq(field, ",") {
 			if coding = strings.TrimSpace(coding); coding != "" && !strings.EqualFold(coding, "identity") {
-				return fmt.Errorf("%w: it is %.100q", ErrEncoding, coding)
+				return "", ErrEncoding
 			}
 		}
 	}
-	return nil
+	return found, nil
 }
 
-// isJSON reports whether field is a media type of JSON, whatever its parameters.
-func isJSON(field string) bool {
-	field, _, _ = strings.Cut(field, ";")
-	mediaType, _, _ := mime.ParseMediaType(field) // empty if it is none
-	subtype, ok := strings.CutPrefix(mediaType, "application/")
-	name, structured := strings.CutSuffix(subtype, "+json")
-	return ok && (subtype == "json" || structured && name != "")
+// mediaType returns the media type of the Content-Type field in lower case and
+// without parameters. It returns "" if there is not exactly one that can be read
+// and is short enough for an error text.
+func mediaType(header http.Header) string {
+	types := header.Values("Content-Type")
+	if len(types) != 1 {
+		return ""
+	}
+	field, _, _ := strings.Cut(types[0], ";")
+	found, _, _ := mime.ParseMediaType(field) // empty if there is none
+	if len(found) > maxMediaType {
+		return ""
+	}
+	return found
+}
+
+// nameable returns found, or [otherMediaType] if an error of c must not name it.
+func (c call) nameable(found string) string {
+	if found == "" || !c.private || slices.Contains(commonMediaTypes, found) || slices.Contains(c.request.MediaTypes, found) {
+		return found
+	}
+	return otherMediaType
+}
+
+// isAccepted reports whether found is one of accepted. A * in an accepted media
+// type stands for one character or more.
+func isAccepted(found string, accepted []string) bool {
+	for _, pattern := range accepted {
+		before, after, wild := strings.Cut(strings.ToLower(pattern), "*")
+		if !wild && found == before && found != "" {
+			return true
+		}
+		if wild && len(found) > len(before)+len(after) && strings.HasPrefix(found, before) && strings.HasSuffix(found, after) {
+			return true
+		}
+	}
+	return false
 }
 
 // retryAfter reads the Retry-After field (RFC 9110 §10.2.3).
 func retryAfter(header http.Header) time.Duration {
 	field := header.Get("Retry-After")
 	if strings.Trim(field, "0123456789") == "" {
-		seconds, _ := strconv.ParseInt(field, 10, 64) // 0 of nothing, and the largest number of what is larger
+		seconds, _ := strconv.ParseInt(field, 10, 64) // 0 if empty, the largest number if too large
 		return time.Duration(min(seconds, math.MaxInt64/int64(time.Second))) * time.Second
 	}
-	date, _ := http.ParseTime(field) // the zero time, which is past, if it is none
+	date, _ := http.ParseTime(field) // the zero time, which is past, if it is not a date
 	return max(0, time.Until(date))
 }

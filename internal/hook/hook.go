@@ -1,5 +1,5 @@
-// Package hook guards against what functions and values of the library's user
-// do wrong: hooks that panic, contexts and errors that are nil pointers.
+// Package hook protects the library from functions and values of its user: from
+// hooks that panic, and from contexts and errors that are nil pointers.
 package hook
 
 import (
@@ -11,12 +11,12 @@ import (
 // ErrContext means that a context cannot be used.
 var ErrContext = errors.New("the context is nil, or its methods panic; use the request's context or context.Background()")
 
-// Recover drops the panic of a hook that only observes. It must be deferred
-// directly before the hook is called.
+// Recover ends the panic of a hook that only observes. Defer it directly, in the
+// function that calls the hook.
 func Recover() { _ = recover() }
 
-// CheckContext returns [ErrContext] if ctx is nil or one of its methods panics,
-// as those of a nil pointer do.
+// CheckContext returns [ErrContext] if ctx is nil or one of its methods panics, as
+// methods of a nil pointer do.
 func CheckContext(ctx context.Context) (err error) {
 	if ctx == nil {
 		return ErrContext
@@ -34,17 +34,17 @@ func CheckContext(ctx context.Context) (err error) {
 	return nil
 }
 
-var errProbe = errors.New("hook: no other error is this one")
+var errProbe = errors.New("hook: compared with errors, equal to none")
 
-// CheckError returns err, or an error that names the type of err if a method in
-// the chain of err panics, as those of a nil pointer do. What it returns can be
-// printed and compared by [errors.Is].
+// CheckError returns err. If a method of an error in the chain of err panics, as
+// methods of a nil pointer do, it returns an error that names the type of err
+// instead. The result can be printed and compared by [errors.Is].
 func CheckError(err error) (checked error) {
 	if err == nil {
 		return nil
 	}
 	defer func() {
-		if recover() != nil { // the panic's text may hold what must not be logged
+		if recover() != nil { // the value of the panic may be secret
 			checked = fmt.Errorf("an error of type %T whose methods panic", err)
 		}
 	}()

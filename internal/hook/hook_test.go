@@ -11,28 +11,28 @@ import (
 	"github.com/sallyport-auth/sallyport/internal/hook"
 )
 
-// hollow is a context whose methods panic: it embeds none.
+// hollow is a context whose methods panic, because it embeds nil.
 type hollow struct{ context.Context }
 
-// half is a context of which one method panics.
+// half is a context with one method that panics.
 type half struct {
 	context.Context
 
 	broken string
 }
 
-func (h half) Deadline() (time.Time, bool) { h.meet("Deadline"); return h.Context.Deadline() }
-func (h half) Done() <-chan struct{}       { h.meet("Done"); return h.Context.Done() }
-func (h half) Err() error                  { h.meet("Err"); return h.Context.Err() }
-func (h half) Value(key any) any           { h.meet("Value"); return h.Context.Value(key) }
-func (h half) meet(method string) {
+func (h half) Deadline() (time.Time, bool) { h.check("Deadline"); return h.Context.Deadline() }
+func (h half) Done() <-chan struct{}       { h.check("Done"); return h.Context.Done() }
+func (h half) Err() error                  { h.check("Err"); return h.Context.Err() }
+func (h half) Value(key any) any           { h.check("Value"); return h.Context.Value(key) }
+func (h half) check(method string) {
 	if h.broken == method {
 		panic("injected")
 	}
 }
 
-// TestCheckContext shows which contexts can be used: any that can be asked, also
-// one that has ended.
+// TestCheckContext checks that contexts whose methods panic are refused, and others
+// are not, even if they have ended.
 func TestCheckContext(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -64,8 +64,8 @@ func (*noText) Error() string  { panic("secret") }
 func (noIs) Is(error) bool     { panic("secret") }
 func (noUnwrap) Unwrap() error { panic("secret") }
 
-// TestCheckError shows that an error which cannot be asked is replaced by one
-// that can, wherever it stands in a chain, and any other is kept.
+// TestCheckError checks that an error is replaced if a method panics, be it of the
+// error itself or of one in its chain, and that any other is returned unchanged.
 func TestCheckError(t *testing.T) {
 	good := errors.New("good")
 	for name, err := range map[string]error{
@@ -82,13 +82,13 @@ func TestCheckError(t *testing.T) {
 		}
 	}
 	for _, err := range []error{nil, good, fmt.Errorf("wrapped: %w", good), errors.Join(good, good)} {
-		if checked := hook.CheckError(err); checked != err { //nolint:errorlint // the very error is kept
+		if checked := hook.CheckError(err); checked != err { //nolint:errorlint // the same error is returned
 			t.Errorf("%v became %v", err, checked)
 		}
 	}
 }
 
-// TestRecover shows that a panic ends where Recover is deferred.
+// TestRecover checks that a panic ends where Recover is deferred.
 func TestRecover(t *testing.T) {
 	calls := 0
 	for _, panics := range []any{"text", errors.New("error"), nil} {

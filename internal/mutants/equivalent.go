@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"slices"
 	"strings"
 )
@@ -14,12 +13,9 @@ import (
 // reason.
 type equivalents map[string]string
 
-// key names a mutant without its line, so that a list of them outlives edits.
-func (m mutant) key() string { return path.Clean(m.file) + " | " + m.what }
-
-// readEquivalents reads lines "file | what | reason", where what is as in the
-// mutant's progress line. Empty lines and lines that start with # are skipped;
-// a file that does not exist lists nothing.
+// readEquivalents reads lines "room.function | what | reason", where the first
+// two parts are a mutant's key as the summary prints it. Empty lines and lines
+// that start with # are skipped; a file that does not exist lists nothing.
 func readEquivalents(file string) (equivalents, error) {
 	text, err := os.ReadFile(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -35,20 +31,32 @@ func readEquivalents(file string) (equivalents, error) {
 		}
 		i := strings.LastIndex(line, " | ")
 		if i < 0 || !strings.Contains(line[:i], " | ") || strings.TrimSpace(line[i+3:]) == "" {
-			return nil, fmt.Errorf("%s:%d: want \"file | what | reason\"", file, n)
+			return nil, fmt.Errorf("%s:%d: want \"room.function | what | reason\"", file, n)
 		}
-		out[strings.TrimSpace(line[:i])] = strings.TrimSpace(line[i+3:])
+		key := strings.TrimSpace(line[:i])
+		if out[key] != "" {
+			return nil, fmt.Errorf("%s:%d: listed before: %s", file, n, key)
+		}
+		out[key] = strings.TrimSpace(line[i+3:])
 	}
 	return out, nil
 }
 
-// without returns the listed keys of the packages given that no mutant has.
-func (e equivalents) without(all []mutant, packages []string) []string {
+// stale returns the keys of the rooms given that no mutant has. With whole, all
+// mutants were searched for, and every other key is stale too.
+func (e equivalents) stale(all []mutant, rooms []string, whole bool) []string {
+	known := map[string]bool{}
+	for _, m := range all {
+		known[m.key()] = true
+	}
 	var stale []string
 	for key := range e {
-		file, _, _ := strings.Cut(key, " | ")
-		concerned := slices.ContainsFunc(packages, func(p string) bool { return path.Clean(p) == path.Dir(file) })
-		if concerned && !slices.ContainsFunc(all, func(m mutant) bool { return m.key() == key }) {
+		function, _, _ := strings.Cut(key, " | ")
+		concerned := whole || slices.ContainsFunc(rooms, func(room string) bool {
+			name, ok := strings.CutPrefix(function, room+".")
+			return ok && !strings.Contains(name, "/")
+		})
+		if concerned && !known[key] {
 			stale = append(stale, key)
 		}
 	}

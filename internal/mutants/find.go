@@ -1,30 +1,60 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"go/types"
+	"math"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// mutant is one way to break a file: its bytes from start to end replaced.
+// mutant is one way to break a file. Text is inserted around a condition or
+// around the body of a clause. The text holds the word true or false, whose
+// opposite restores the original; see [instrument].
 type mutant struct {
 	file       string // slash-separated, from the working directory
 	line       int
+	function   string // "Name" or "Type.Name"; empty outside functions
 	what       string // the code concerned, on one line; see find
+	number     int    // number of mutants before it in the room
+	repeat     int    // number of mutants before it with the same function and what
 	src        []byte // of the original file
-	start, end int
-	with       string
+	start, end int    // the part of src that before and after enclose
+	before     string
+	after      string
+	broken     bool // does not compile, so that no test can judge it
+	alone      bool // does not compile as a switch, and is built on its own
 }
 
 // String is "file:line what".
 func (m mutant) String() string { return m.file + ":" + strconv.Itoa(m.line) + " " + m.what }
 
+// room is the folder of the mutant's package.
+func (m mutant) room() string { return path.Dir(m.file) }
+
+// key names the mutant by its room, its function and what it breaks, so that
+// it stays the same when lines are added or a function moves to another file
+// of its room.
+func (m mutant) key() string {
+	key := m.room() + "." + m.function + " | " + m.what
+	if m.repeat > 0 {
+		key += " #" + strconv.Itoa(m.repeat+1)
+	}
+	return key
+}
+
+// id names the mutant in the environment of instrumented code.
+func (m mutant) id() string { return m.room() + " " + strconv.Itoa(m.number) }
+
+// source returns the file with the mutant in it.
 func (m mutant) source() []byte {
-	return slices.Concat(m.src[:m.start], []byte(m.with), m.src[m.end:])
+	return slices.Concat(m.src[:m.start], []byte(m.before), m.src[m.start:m.end], []byte(m.after), m.src[m.end:])
 }
 
 // find returns the mutants of a file. Each is described by what it breaks:
@@ -46,17 +76,47 @@ func find(file string, src []byte) ([]mutant, error) {
 		return nil, err
 	}
 	fd := finder{file: file, src: src, fset: fset, seen: map[ast.Expr]bool{}}
-	ast.Inspect(f, fd.visit)
+	for _, decl := range f.Decls {
+		fd.function = functionName(decl)
+		ast.Inspect(decl, fd.visit)
+	}
 	slices.SortStableFunc(fd.found, func(a, b mutant) int { return a.start - b.start })
 	return fd.found, nil
 }
 
+// functionName returns "Name" or "Type.Name" for a function or method.
+func functionName(decl ast.Decl) string {
+	fn, ok := decl.(*ast.FuncDecl)
+	if !ok {
+		return ""
+	}
+	if fn.Recv == nil {
+		return fn.Name.Name
+	}
+	receiver := fn.Recv.List[0].Type
+	for {
+		switch t := receiver.(type) {
+		case *ast.StarExpr:
+			receiver = t.X
+		case *ast.IndexExpr:
+			receiver = t.X
+		case *ast.IndexListExpr:
+			receiver = t.X
+		case *ast.Ident:
+			return t.Name + "." + fn.Name.Name
+		default:
+			return fn.Name.Name
+		}
+	}
+}
+
 type finder struct {
-	file  string
-	src   []byte
-	fset  *token.FileSet
-	seen  map[ast.Expr]bool // operators that are done with or left alone
-	found []mutant
+	file     string
+	src      []byte
+	fset     *token.FileSet
+	function string            // that visit is in
+	seen     map[ast.Expr]bool // operators that are done with or left alone
+	found    []mutant
 }
 
 func (f *finder) visit(n ast.Node) bool {
@@ -86,7 +146,7 @@ func (f *finder) ifStmt(n *ast.IfStmt) {
 		f.never(n.Cond, "if "+f.text(n.Cond))
 	}
 	if refusedElse || accepts(n.Body.List) {
-		f.add(n.Cond, "always "+f.text(n.Cond), "(", ") || true")
+		f.add(n.Cond, "always "+f.text(n.Cond), "((", ") || true)")
 	}
 }
 
@@ -95,7 +155,7 @@ func (f *finder) never(cond ast.Expr, what string) {
 	if or, ok := ast.Unparen(cond).(*ast.BinaryExpr); ok && or.Op == token.LOR {
 		return
 	}
-	f.add(cond, what, "(", ") && false")
+	f.add(cond, what, "((", ") && false)")
 }
 
 // clauses handles the clauses of a switch. Without a tag, their expressions are
@@ -120,12 +180,13 @@ func (f *finder) clauses(body *ast.BlockStmt, conditions bool) {
 		}
 		last := clause.Body[len(clause.Body)-1]
 		start, end := f.offset(clause.Colon)+1, f.offset(last.End())
-		f.found = append(f.found, mutant{
-			file: f.file, src: f.src, line: f.fset.Position(clause.Pos()).Line,
+		m := mutant{
+			file: f.file, function: f.function, src: f.src, line: f.fset.Position(clause.Pos()).Line,
 			what:  "skip " + oneLine(string(f.src[f.offset(clause.Pos()):start])),
-			start: start, end: end,
-			with: " if false {" + string(f.src[start:end]) + "\n}",
-		})
+			start: start, end: end, before: " if false {", after: " }",
+		}
+		m.broken = typeErrors(m.source()) > typeErrors(m.src)
+		f.found = append(f.found, m)
 	}
 }
 
@@ -169,10 +230,40 @@ func (f *finder) leave(expr ast.Expr) {
 func (f *finder) add(expr ast.Expr, what, before, after string) {
 	start, end := f.offset(expr.Pos()), f.offset(expr.End())
 	f.found = append(f.found, mutant{
-		file: f.file, line: f.fset.Position(expr.Pos()).Line, what: what,
-		src: f.src, start: start, end: end,
-		with: before + string(f.src[start:end]) + after,
+		file: f.file, function: f.function, line: f.fset.Position(expr.Pos()).Line, what: what,
+		src: f.src, start: start, end: end, before: before, after: after,
 	})
+}
+
+// typeErrors returns the number of errors that the type checker finds in a file
+// alone. Names of other files and packages are errors too, so only a comparison
+// of two versions of a file says something: a clause that is skipped may leave
+// the end of the function without a return.
+func typeErrors(src []byte) int {
+	fset := token.NewFileSet()
+	f, err := parser.ParseFile(fset, "", src, parser.SkipObjectResolution)
+	if err != nil {
+		return math.MaxInt
+	}
+	ast.Inspect(f, func(n ast.Node) bool { // the checker knows a panic only if it knows the argument
+		if call, ok := n.(*ast.CallExpr); ok {
+			if called, ok := call.Fun.(*ast.Ident); ok && called.Name == "panic" {
+				call.Args = []ast.Expr{ast.NewIdent("nil")}
+			}
+		}
+		return true
+	})
+	n := 0
+	config := types.Config{Importer: noImports{}, Error: func(error) { n++ }}
+	_, _ = config.Check("", fset, []*ast.File{f}, nil) // the errors are counted above
+	return n
+}
+
+// noImports is an importer that finds no package.
+type noImports struct{}
+
+func (noImports) Import(path string) (*types.Package, error) {
+	return nil, errors.New("no package " + path)
 }
 
 func (f *finder) offset(pos token.Pos) int { return f.fset.Position(pos).Offset }

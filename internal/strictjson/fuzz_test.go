@@ -19,12 +19,11 @@ var seeds = []string{
 	`{"\"":"\\","\\":"\""}`, `{"keys":[{"kty":"RSA","n":"AQ","e":"AQAB"},{"kty":"EC","kty":"EC"}],"keys":[]}`,
 }
 
-// FuzzParseObject holds the two readers against each other and both against
-// encoding/json (R-JS-15, R-JS-16, R-OP-07):
-//
-//   - what the scanner is sure of, the library accepts with the same members;
+// FuzzParseObject compares the two readers with each other and with encoding/json
+// (R-JS-15, R-JS-16, R-OP-07):
+//   - the library accepts what the scanner accepts, with the same members;
 //   - ParseObject and the library agree on every document;
-//   - what is accepted, encoding/json reads as the same names, strings and
+//   - encoding/json reads an accepted document as the same names, strings and
 //     arrays, within the limits.
 func FuzzParseObject(f *testing.F) {
 	for _, seed := range seeds {
@@ -67,7 +66,7 @@ func FuzzParseObject(f *testing.F) {
 
 func abs(n int) int { return max(n, -(n + 1)) }
 
-// measure counts levels and members as encoding/json sees them.
+// measure counts levels and members with encoding/json.
 func measure(t *testing.T, doc string) (deepest, members int) {
 	t.Helper()
 	var walk func(v any, depth int)
@@ -96,7 +95,7 @@ func measure(t *testing.T, doc string) (deepest, members int) {
 	return deepest, members
 }
 
-// checkNames sees that no name stands twice and that they are those wanted.
+// checkNames checks that names are unique and are those wanted.
 func checkNames(t *testing.T, members []Member, want []string) {
 	t.Helper()
 	got := make([]string, 0, len(members))
@@ -110,7 +109,7 @@ func checkNames(t *testing.T, members []Member, want []string) {
 	}
 }
 
-// checkValue compares a value, and what is in it, with encoding/json's.
+// checkValue compares a value, and the values in it, with those of encoding/json.
 func checkValue(t *testing.T, v Value, standard json.RawMessage) {
 	t.Helper()
 	if v.Raw() != string(standard) {
@@ -150,8 +149,9 @@ func checkValue(t *testing.T, v Value, standard json.RawMessage) {
 
 func unprintable(r rune) bool { return r < ' ' || r > '~' || r == '\\' }
 
-// FuzzParseShallow: what is accepted, encoding/json reads as the same names
-// and values, and each value that ParseObject takes has the same text there.
+// FuzzParseShallow checks that encoding/json reads an accepted document as the same
+// names and values, and that each value that ParseObject accepts has the same text
+// there.
 func FuzzParseShallow(f *testing.F) {
 	for _, seed := range seeds {
 		f.Add(seed)

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// flat renders members for comparison.
+// flat returns members as text for comparison.
 func flat(members []Member) string {
 	var b strings.Builder
 	for _, m := range members {
@@ -17,7 +17,7 @@ func flat(members []Member) string {
 	return b.String()
 }
 
-// both parses doc by both readers and fails where they differ.
+// both parses doc with both readers and fails the test if they differ.
 func both(t *testing.T, doc string, limits Limits) ([]Member, error) {
 	t.Helper()
 	members, err := ParseObject(doc, limits, nil)
@@ -28,14 +28,14 @@ func both(t *testing.T, doc string, limits Limits) ([]Member, error) {
 	return members, err
 }
 
-// scanned tells whether the scanner alone was sure of doc.
+// scanned reports whether the scanner accepts doc.
 func scanned(doc string) bool {
 	_, sure := scanObject(doc, TokenLimits, nil)
 	return sure
 }
 
-// R-JS-15: what is not one JSON object with unique names. Each document is
-// tried as it stands, and with an escape in front of it: in a name, which the
+// TestParseObjectRefuses covers R-JS-15: documents that are not one JSON object with
+// unique names. Each is also tried with an escape before it: in a name, which the
 // scanner leaves to the library, and in a value.
 func TestParseObjectRefuses(t *testing.T) {
 	tests := []struct {
@@ -226,7 +226,7 @@ func TestParseObjectRefuses(t *testing.T) {
 	}
 }
 
-// names is n members n0 … of an object.
+// names returns n members n0 … of an object.
 func names(n int) string {
 	var b strings.Builder
 	for i := range n {
@@ -235,8 +235,8 @@ func names(n int) string {
 	return strings.TrimSuffix(b.String(), ",")
 }
 
-// groups is 16 members g0 … whose values are objects of 15 members each, 256
-// in all.
+// groups returns 16 members g0 … whose values are objects of 15 members each, 256 in
+// all.
 func groups() string {
 	var b strings.Builder
 	for i := range 16 {
@@ -245,12 +245,13 @@ func groups() string {
 	return strings.TrimSuffix(b.String(), ",")
 }
 
-// nested is an object that is that many levels deep.
+// nested returns an object with that many levels.
 func nested(depth int) string {
 	return strings.Repeat(`{"a":`, depth-1) + "{}" + strings.Repeat("}", depth-1)
 }
 
-// R-OP-07: the limits hold to the last one, for both readers.
+// TestParseObjectLimits covers R-OP-07: both readers accept documents up to the
+// limits and no more.
 func TestParseObjectLimits(t *testing.T) {
 	tests := []struct {
 		name, doc string
@@ -296,7 +297,8 @@ func TestParseObjectLimits(t *testing.T) {
 	}
 }
 
-// R-JS-15, R-JS-16: what is accepted, member by member, and by which reader.
+// TestParseObject covers R-JS-15 and R-JS-16: the members of accepted documents, and
+// the reader that accepts them.
 func TestParseObject(t *testing.T) {
 	tests := []struct {
 		doc     string
@@ -343,7 +345,8 @@ func TestParseObject(t *testing.T) {
 	}
 }
 
-// Members are appended to what the caller gives, and a refusal leaves that.
+// TestParseObjectAppends checks that members are appended to the caller's, and that
+// an error leaves those unchanged.
 func TestParseObjectAppends(t *testing.T) {
 	before := make([]Member, 1, 8)
 	before[0] = Member{Name: "kept", Value: Value{raw: "0"}}
@@ -359,7 +362,8 @@ func TestParseObjectAppends(t *testing.T) {
 	}
 }
 
-// Documents that issuers send are read without an allocation, and so is the text in them.
+// TestParseObjectAllocations checks that usual documents, and the strings in them,
+// are read without an allocation.
 func TestParseObjectAllocations(t *testing.T) {
 	const doc = `{"iss":"https://a.example","sub":"é","aud":["x","y"],"exp":1700000000,"cnf":{"jkt":"z"}}`
 	members := make([]Member, 0, 8)
@@ -435,9 +439,9 @@ func TestParseShallow(t *testing.T) {
 	}
 }
 
-// TestEveryPosition shows that the scanner, which looks at eight bytes at a time,
-// leaves nothing unseen in any of them: what is put in place of a byte gets the
-// library's verdict.
+// TestEveryPosition checks that the scanner, which reads eight bytes at a time,
+// misses no byte: a document with one byte replaced is accepted only if the library
+// accepts it.
 func TestEveryPosition(t *testing.T) {
 	const nested, flat = `{"iss":"https://a.example","n":[1,{"b":null}]}`, `{"iss":"example"}`
 	for length := range 34 {
@@ -458,5 +462,25 @@ func TestEveryPosition(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestDuplicate checks that a name that occurs twice is told from other faults, and is
+// one of the syntax.
+func TestDuplicate(t *testing.T) {
+	for doc, want := range map[string]bool{
+		`{"a":1,"a":2}`: true, `{"a":1,"\u0061":2}`: true, `{"x":{"a":1,"a":2}}`: true, `{"x":[{"a":1,"a":2}]}`: true,
+		`{"a":1,"A":2}`: false, `{"a":1,}`: false, `{"a":"a","b":"a"`: false, `[{"a":1,"a":2}]`: true,
+	} {
+		_, err := ParseObject(doc, TokenLimits, nil)
+		if errors.Is(err, ErrDuplicate) != want || want && !errors.Is(err, ErrSyntax) {
+			t.Errorf("%s: %v", doc, err)
+		}
+	}
+	if _, err := ParseShallow(`{"a":1,"a":2}`); !errors.Is(err, ErrDuplicate) {
+		t.Error(err)
+	}
+	if errors.Is(ErrSyntax, ErrDuplicate) {
+		t.Error("every fault of the syntax is a duplicate")
 	}
 }

@@ -7,37 +7,48 @@ import (
 	"unicode/utf8"
 )
 
-// fastNames is how many members may be open for the scanner's duplicate check.
-// Documents with more go to the library, whose check is a hash table: a linear
-// one over hundreds of names would be an attacker's lever.
-const fastNames = 40
-
-// scanner is the fast reader. It is sure of a document or leaves it alone; it
-// never refuses one.
-//
-// Its methods take the position in the document and answer with the one behind
-// what they have read, or with unsure: a position in a register costs nothing,
-// and one in the structure a trip to memory for every byte.
-type scanner struct {
-	doc     string
-	ascii   bool // and printable, without an escape
-	escapes bool
-	limits  Limits
-	before  int    // members that are not of this document
-	marks   uint64 // of all names seen
-	total   int    // members seen, against the document's limit
+// Limits bounds the work for one document.
+type Limits struct {
+	Depth   int // of nesting; a flat object has depth 1
+	Members int // of all objects together
 }
 
+// TokenLimits are the limits for headers, claims and single keys (R-OP-07).
+var TokenLimits = Limits{Depth: 16, Members: 256}
+
+// fastNames bounds the members of objects that are open at a time in the scanner.
+// Documents with more are left to the library, which finds duplicates with a hash
+// table: the scanner's linear search would cost too much.
+const fastNames = 40
+
+// scanner is the fast reader. It accepts a document or leaves it to the library; it
+// never refuses one.
+//
+// Its methods take a position in the document and return the position after the
+// text that they have read, or unsure. The position is not a field, because the
+// compiler then keeps it in a register.
+type scanner struct {
+	doc     string
+	ascii   bool // doc is printable ASCII without an escape
+	escapes bool // doc has a backslash
+	limits  Limits
+	before  int    // members that the caller had before this document
+	marks   uint64 // the marks of all names so far
+	total   int    // members so far, for the limit
+}
+
+// unsure is returned in place of a position for a document that is left to the
+// library.
 const unsure = -1
 
-// Patterns for looking at eight bytes at once.
+// Patterns for checking eight bytes at once.
 const (
 	ones  = 0x0101010101010101
 	highs = 0x80 * ones
 )
 
-// controlled reports whether doc has a control character. Without one, the only
-// white space is the space.
+// controlled reports whether doc has an ASCII control character. If not, its only
+// white space is the space character.
 func controlled(doc string) bool {
 	for i := range len(doc) {
 		if doc[i] < ' ' {
@@ -49,9 +60,9 @@ func controlled(doc string) bool {
 
 // printable reports whether doc is printable ASCII without a backslash.
 func printable(doc string) bool {
-	// Each term sets the high bit of a byte that must not be: one beyond ASCII,
-	// one below the space, DEL, the backslash. Among others no bit is set, since
-	// then nothing is borrowed and nothing carried.
+	// Each term sets the high bit of bytes that are not allowed: those beyond ASCII,
+	// those below the space, DEL, and the backslash. If all bytes are allowed, there
+	// is no borrow and no carry, and no high bit is set.
 	var wrong uint64
 	i := 0
 	for ; i <= len(doc)-8; i += 8 {
@@ -66,15 +77,16 @@ func printable(doc string) bool {
 	return wrong&highs == 0
 }
 
-// word is the first eight bytes of s, which the compiler loads at once.
+// word returns the first eight bytes of s, little-endian. The compiler makes it one
+// load.
 func word(s string) uint64 {
 	_ = s[7]
 	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
 		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
-// scanObject appends the top-level members of doc to members and reports
-// whether the scanner was sure that the library would accept doc too.
+// scanObject appends the top-level members of doc to members. It reports whether it
+// has accepted doc; if so, the library would accept it too.
 func scanObject(doc string, limits Limits, members []Member) ([]Member, bool) {
 	s := scanner{doc: doc, ascii: printable(doc), limits: limits, before: len(members)}
 	if !s.ascii {
@@ -94,7 +106,8 @@ func scanObject(doc string, limits Limits, members []Member) ([]Member, bool) {
 	return found, true
 }
 
-// at is the byte of doc at pos, or 0, a control character, behind its end.
+// at returns the byte of doc at pos, or 0 after its end. 0 is a control character, so
+// it is not in doc.
 func at(doc string, pos int) byte {
 	if pos < len(doc) {
 		return doc[pos]
@@ -102,6 +115,7 @@ func at(doc string, pos int) byte {
 	return 0
 }
 
+// spaces returns the position of the first byte from pos that is not a space.
 func spaces(doc string, pos int) int {
 	for pos < len(doc) && doc[pos] == ' ' {
 		pos++
@@ -109,8 +123,8 @@ func spaces(doc string, pos int) int {
 	return pos
 }
 
-// object reads what follows an opening brace. members ends with those of the
-// objects around it; what is returned also has its own.
+// object reads an object from the byte after its opening brace. members has the
+// members of the objects around it; object returns them with its own.
 func (s *scanner) object(members []Member, pos, depth int) ([]Member, int) {
 	doc, first := s.doc, len(members)
 	pos = spaces(doc, pos)
@@ -148,14 +162,14 @@ func (s *scanner) object(members []Member, pos, depth int) ([]Member, int) {
 	}
 }
 
-// admits counts a member, and reports whether its name is not yet among those
-// of its object, which are behind first, and it exceeds no limit.
+// admits counts a member and reports whether it is within the limits and its name is
+// new in its object, whose members start at first.
 func (s *scanner) admits(members []Member, first int, name string) bool {
 	s.total++
 	if len(members)-s.before == fastNames || s.total > s.limits.Members {
 		return false
 	}
-	// Most names have a mark of their own and need not be searched for.
+	// A name whose mark is new is a new name.
 	m := mark(name)
 	if s.marks&m != 0 {
 		for _, m := range members[first:] {
@@ -168,7 +182,8 @@ func (s *scanner) admits(members []Member, first int, name string) bool {
 	return true
 }
 
-// mark is one bit chosen by the length and the first and last byte of name.
+// mark returns one bit that depends on the length, the first and the last byte of
+// name.
 func mark(name string) uint64 {
 	n := len(name)
 	if n == 0 {
@@ -177,14 +192,14 @@ func mark(name string) uint64 {
 	return 1 << ((n + 3*int(name[0]) + 5*int(name[n-1])) & 63)
 }
 
-// text reads a string without escapes, quotes included.
+// text reads a string without escapes, with its quotes.
 func text(doc string, pos int) int {
 	if at(doc, pos) != '"' {
 		return unsure
 	}
 	pos++
 	for ; pos <= len(doc)-8; pos += 8 {
-		// A zero byte sets its high bit, and may set those of bytes behind it.
+		// The lowest high bit is that of the first quote; higher ones may be wrong.
 		w := word(doc[pos:pos+8]) ^ '"'*ones
 		if quotes := (w - ones) &^ w & highs; quotes != 0 {
 			return pos + bits.TrailingZeros64(quotes)/8 + 1
@@ -216,8 +231,8 @@ func escapedText(doc string, pos int) int {
 	return unsure
 }
 
-// escape reads what follows a backslash. A surrogate must be one of a pair, the
-// high one first.
+// escape reads an escape from the byte after its backslash. A surrogate must be one
+// of a pair, the high one first.
 func escape(doc string, pos int) int {
 	switch at(doc, pos) {
 	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
@@ -240,7 +255,8 @@ func escape(doc string, pos int) int {
 	}
 }
 
-// codeUnit reads four hexadecimal digits. It is 0 where they are not.
+// codeUnit reads four hexadecimal digits, and returns 0 and unsure if there are
+// others.
 func codeUnit(doc string, pos int) (unit rune, end int) {
 	for range 4 {
 		switch c := at(doc, pos); {
@@ -256,7 +272,7 @@ func codeUnit(doc string, pos int) (unit rune, end int) {
 	return unit, pos
 }
 
-// value passes over one value inside a container that is depth deep.
+// value reads one value inside a container that is at depth.
 func (s *scanner) value(members []Member, pos, depth int) int {
 	switch at(s.doc, pos) {
 	case '"':
@@ -286,7 +302,7 @@ func (s *scanner) value(members []Member, pos, depth int) int {
 	}
 }
 
-// array reads what follows an opening bracket.
+// array reads an array from the byte after its opening bracket.
 func (s *scanner) array(members []Member, pos, depth int) int {
 	doc := s.doc
 	pos = spaces(doc, pos)
@@ -310,6 +326,7 @@ func (s *scanner) array(members []Member, pos, depth int) int {
 	}
 }
 
+// literal reads word.
 func literal(doc string, pos int, word string) int {
 	if !strings.HasPrefix(doc[pos:], word) {
 		return unsure
@@ -317,7 +334,7 @@ func literal(doc string, pos int, word string) int {
 	return pos + len(word)
 }
 
-// number follows the grammar of RFC 8259 §6.
+// number reads a number by the grammar of RFC 8259 §6.
 func number(doc string, pos int) int {
 	if at(doc, pos) == '-' {
 		pos++
@@ -342,7 +359,7 @@ func number(doc string, pos int) int {
 	return digits(doc, pos)
 }
 
-// digits reads at least one.
+// digits reads one digit or more.
 func digits(doc string, pos int) int {
 	end := pos
 	for end < len(doc) && doc[end]-'0' <= 9 {

@@ -21,20 +21,20 @@ const (
 	Object
 )
 
-// Value is one JSON value inside a document that [ParseObject] accepted. The
-// zero Value is an absent one.
+// Value is a JSON value in a document that [ParseObject] accepted. The zero Value is
+// absent.
 type Value struct {
 	raw   string
-	ascii bool // the document is printable ASCII without an escape; false says nothing
+	ascii bool // the document is printable ASCII without an escape; false means unknown
 }
 
-// Member is one name and value of a JSON object.
+// Member is a name and a value of a JSON object.
 type Member struct {
 	Name  string
 	Value Value
 }
 
-// Kind tells the type of v from its first byte.
+// Kind returns the type of v.
 func (v Value) Kind() Kind {
 	if v.raw == "" {
 		return Absent
@@ -55,14 +55,14 @@ func (v Value) Kind() Kind {
 	}
 }
 
-// Raw is the text of v as it stands in the document.
+// Raw returns the text of v in the document.
 func (v Value) Raw() string { return v.raw }
 
-// Printable reports that v is known to be printable ASCII without an escape. If
-// not, nothing is known.
+// Printable reports whether v is known to be printable ASCII without an escape. If it
+// is false, v may be so all the same.
 func (v Value) Printable() bool { return v.ascii }
 
-// Text is the value of a JSON string, or false for any other kind.
+// Text returns the value of a JSON string, or false for any other kind.
 func (v Value) Text() (string, bool) {
 	if v.Kind() != String {
 		return "", false
@@ -70,8 +70,8 @@ func (v Value) Text() (string, bool) {
 	if v.ascii || strings.IndexByte(v.raw, '\\') < 0 {
 		return v.raw[1 : len(v.raw)-1], true
 	}
-	text, err := jsontext.AppendUnquote(nil, v.raw)
-	return string(text), err == nil
+	unquoted, err := jsontext.AppendUnquote(nil, v.raw)
+	return string(unquoted), err == nil
 }
 
 // Elements yields the elements of a JSON array in order, and nothing for any
@@ -91,15 +91,16 @@ func (v Value) Elements() iter.Seq[Value] {
 	}
 }
 
-// elementEnd is the position behind the element that starts at pos.
+// elementEnd returns the position after the element that starts at pos.
 func (v Value) elementEnd(pos int) int {
 	if v.ascii && v.raw[pos] == '"' {
-		return text(v.raw, pos) // without an escape, the next quote ends it
+		return pos + 2 + strings.IndexByte(v.raw[pos+1:], '"') // there is no escape, so the next quote ends it
 	}
 	return valueEnd(v.raw, pos)
 }
 
-// skipFiller passes over white space and commas of a document already checked.
+// skipFiller returns the position of the first byte from pos that is neither white
+// space nor a comma. doc was checked before.
 func skipFiller(doc string, pos int) int {
 	for {
 		switch doc[pos] {
@@ -111,8 +112,8 @@ func skipFiller(doc string, pos int) int {
 	}
 }
 
-// valueEnd is the position behind the value that starts at pos in an array of
-// a document already checked.
+// valueEnd returns the position after the value that starts at pos in an array. doc
+// was checked before.
 func valueEnd(doc string, pos int) int {
 	depth := 0
 	for {
@@ -136,7 +137,7 @@ func valueEnd(doc string, pos int) int {
 	}
 }
 
-// stringEnd is the position behind the string that opens at pos.
+// stringEnd returns the position after the string that starts at pos.
 func stringEnd(doc string, pos int) int {
 	for pos++; doc[pos] != '"'; pos++ {
 		if doc[pos] == '\\' {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// member is the value of the member a of doc.
+// member returns the value of the member a of doc.
 func member(t *testing.T, doc string) Value {
 	t.Helper()
 	members, err := ParseObject(doc, TokenLimits, nil)
@@ -127,7 +127,7 @@ type config struct {
 	} `json:"sub"`
 }
 
-// R-JS-16: a struct is filled by exact names.
+// TestUnmarshal covers R-JS-16: the fields of a struct are filled by exact names.
 func TestUnmarshal(t *testing.T) {
 	var c config
 	if err := Unmarshal(`{"name":"x","NAME":"y","Count":1,"other":[{}],"sub":{"deep":true}}`, &c); err != nil {
@@ -147,8 +147,8 @@ func TestUnmarshal(t *testing.T) {
 	}
 }
 
-// Files that people write: nothing in them is passed over, and the line of the
-// mistake is told.
+// TestUnmarshalKnown checks that files that people write may have no unknown
+// members, and that errors name the line.
 func TestUnmarshalKnown(t *testing.T) {
 	var c config
 	if err := UnmarshalKnown("{\n\"name\": \"x\",\n\"count\": 2,\n\"list\": [\"a\"],\n\"sub\": {\"deep\": true}\n}\n", &c); err != nil {
@@ -180,7 +180,7 @@ func TestUnmarshalKnown(t *testing.T) {
 	}
 }
 
-// TestMarshalLines: the same value is the same text.
+// TestMarshalLines checks that the same value gives the same text.
 func TestMarshalLines(t *testing.T) {
 	want := map[string][]string{"b": {"<&>"}, "a": nil, "c": {}, "d": {"x", "y"}}
 	for range 10 { // maps have no order
@@ -198,7 +198,7 @@ func TestMarshalLines(t *testing.T) {
 	}
 }
 
-// What Marshal writes, UnmarshalKnown reads back.
+// TestMarshal checks that UnmarshalKnown reads what Marshal writes.
 func TestMarshal(t *testing.T) {
 	want := config{Name: "<\"\\\x00\u2028😀", Count: -1, List: []string{"", "é"}}
 	doc, err := Marshal(&want)

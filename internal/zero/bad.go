@@ -2,16 +2,15 @@ package zero
 
 import "context"
 
-// Contexts returns contexts that no call can use: nil, and others whose methods
-// panic.
+// Contexts returns contexts that cannot be used: nil, and some whose methods panic.
 func Contexts() map[string]context.Context {
 	return map[string]context.Context{"nil": nil, "a nil pointer": (*hollow)(nil), "no context inside": hollow{}}
 }
 
-// hollow is a context that embeds none.
-type hollow struct{ context.Context } //nolint:containedctx // it is one itself
+// hollow is a context whose methods panic, because it embeds nil.
+type hollow struct{ context.Context } //nolint:containedctx // hollow is a context itself
 
-// Error returns an error whose methods panic, as those of many nil pointers do.
+// Error returns an error whose methods panic, as methods of a nil pointer often do.
 func Error() error { return (*silent)(nil) }
 
 type silent struct{ text string }

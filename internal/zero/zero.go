@@ -1,5 +1,6 @@
-// Package zero has what careless callers do, for tests: it calls methods of
-// values that no constructor made, and makes contexts and errors that panic.
+// Package zero helps to test what careless callers do. It calls the methods of
+// values that no constructor made, and makes contexts and errors whose methods
+// panic.
 package zero
 
 import (
@@ -9,13 +10,13 @@ import (
 	"slices"
 )
 
-// Panics calls every exported method of each value and returns one line for
-// each that panics. A parameter gets the first of args that is assignable to
-// it, and its zero value if there is none: without a context among args, every
-// context is nil. A [fmt.State] is there in any case.
+// Panics calls every exported method of each value and returns a line for each
+// method that panics. The argument for a parameter is the first of args that is
+// assignable to it, and otherwise its zero value: without a context in args, every
+// context is nil. A [fmt.State] need not be in args.
 //
-// On a nil pointer, methods with a value receiver are not called: those panic
-// before they begin.
+// Panics does not call methods with a value receiver on a nil pointer: such a call
+// panics before the method begins.
 func Panics(args []any, values ...any) []string {
 	var panics []string
 	args = append(slices.Clone(args), state{io.Discard})
@@ -34,7 +35,7 @@ func Panics(args []any, values ...any) []string {
 	return panics
 }
 
-// state is a fmt.State that drops what is written.
+// state is a fmt.State that discards what is written.
 type state struct{ io.Writer }
 
 func (state) Width() (int, bool)     { return 0, false }
@@ -47,7 +48,7 @@ func onValue(pointer reflect.Type, name string) bool {
 	return found
 }
 
-// shown writes a value as Go code for a nil pointer and a zero value would.
+// shown returns the Go code for a nil pointer or a zero value of the type of v.
 func shown(v reflect.Value) string {
 	switch {
 	case v.Kind() == reflect.Pointer && v.IsNil():
@@ -59,7 +60,7 @@ func shown(v reflect.Value) string {
 	}
 }
 
-// call calls a method and returns what it panics with.
+// call calls a method and returns the value of its panic, or nil.
 func call(method reflect.Value, args []any) (cause any) {
 	defer func() { cause = recover() }()
 	t := method.Type()
@@ -75,6 +76,7 @@ func call(method reflect.Value, args []any) (cause any) {
 	return nil
 }
 
+// argument returns the first of args that can be passed, or the zero value.
 func argument(parameter reflect.Type, args []any) reflect.Value {
 	for _, arg := range args {
 		if v := reflect.ValueOf(arg); v.Type().AssignableTo(parameter) {

@@ -9,8 +9,8 @@ import (
 	"github.com/sallyport-auth/sallyport/internal/zero"
 )
 
-// sample has one method of each kind that Panics must tell apart.
-type sample struct{ text *string } //nolint:recvcheck // both kinds of receivers are what it is for
+// sample has a method of each kind that Panics treats differently.
+type sample struct{ text *string } //nolint:recvcheck // Panics treats the two kinds of receivers differently
 
 func (s *sample) Careful() string {
 	if s == nil || s.text == nil {
@@ -28,7 +28,7 @@ func (s *sample) Several(a, b int, more ...string) {
 	}
 }
 
-// TestBad shows that what careless callers pass panics when it is used.
+// TestBad checks that the contexts and the error panic when they are used.
 func TestBad(t *testing.T) {
 	for name, ctx := range zero.Contexts() {
 		func() {
@@ -45,7 +45,7 @@ func TestBad(t *testing.T) {
 	}
 }
 
-// TestPanics shows that every method that panics is told, and no other.
+// TestPanics checks that exactly the methods that panic are reported.
 func TestPanics(t *testing.T) {
 	const nilPointer = ": runtime error: invalid memory address or nil pointer dereference"
 	for _, row := range []struct {

@@ -1,5 +1,5 @@
-// Command compare measures what judging a token costs, with Sallyport and with
-// the other libraries, in pairs with the floor.
+// Command compare measures the cost of validating a token with Sallyport and with
+// other libraries, in pairs with the floor.
 package main
 
 import (
@@ -16,25 +16,25 @@ import (
 
 const usage = `Usage: compare [flags]
 
-Measures what judging a token costs, with Sallyport and with the other libraries,
-in alternating pairs with the standard library's signature check. Prints tables;
-writes latest.json, latest.md, latest.svg and samples.txt (for benchstat), and
-the tables of docs/performance.md.
-Give it an idle machine: whatever else runs widens the quartiles.
+Measures the cost of validating a token with Sallyport and with other libraries,
+in alternating pairs with the signature check of the standard library. Prints
+tables, and writes latest.json, latest.md, latest.svg, samples.txt (for benchstat)
+and the tables of docs/performance.md.
+Run it on an idle machine: other programs widen the quartiles.
 
   go run ./benchmarks/cmd/compare          minutes; writes benchmarks/results
   go run ./benchmarks/cmd/compare -quick   under a minute; prints only
 
 `
 
-// Where a full run writes, seen from the root of the repository.
+// Where a full run writes, from the root of the repository.
 const (
 	results = "benchmarks/results"
 	page    = "docs/performance.md"
 )
 
-// retries is how often what exceeds its gate is measured again: a real loss
-// stays, a busy machine does not.
+// retries is how often a step above its gate is measured again. A real loss shows
+// every time; that of a busy machine does not.
 const retries = 3
 
 func main() {
@@ -55,10 +55,10 @@ func run(args []string) error {
 	quick := flags.Bool("quick", false, "few pairs; writes no files unless -out is given")
 	gate := flags.Bool("gate", false, "fail if Sallyport exceeds a gate, after up to 3 repetitions")
 	out := flags.String("out", "", "`folder` for the files (default benchmarks/results, none with -quick and -only)")
-	render := flags.Bool("render", false, "measure nothing: write the pages anew from latest.json")
-	only := flags.String("only", "", "measure what `regexp` matches of the names that the progress shows; writes no files unless -out is given")
-	pairs := flags.Int("pairs", 0, "pairs of each row at one CPU, instead of what -quick or its absence gives")
-	block := flags.Duration("block", 0, "CPU time of one side of a pair, likewise")
+	render := flags.Bool("render", false, "measure nothing, and write the pages from latest.json")
+	only := flags.String("only", "", "measure the steps whose names match `regexp` (the progress shows the names); writes no files unless -out is given")
+	pairs := flags.Int("pairs", 0, "pairs of each row at one CPU, instead of the default")
+	block := flags.Duration("block", 0, "CPU time of one side of a pair, instead of the default")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func run(args []string) error {
 			return err
 		}
 		if names := measurement.Report.Ungated(); len(names) > 0 && *only == "" {
-			return fmt.Errorf("no row of ours was held against these gates: %q", names)
+			return fmt.Errorf("no row of ours was measured for these gates: %q", names)
 		}
 	}
 	report := &measurement.Report
@@ -115,13 +115,13 @@ func run(args []string) error {
 		fmt.Println("GATE:", excess.What)
 	}
 	if len(excesses) > 0 {
-		return fmt.Errorf("%d gates not held, even when measured %d times more; see the lines above, and whether the machine is busy", len(excesses), retries)
+		return fmt.Errorf("%d rows above their gates in %d further measurements; see the lines above, and whether the machine is busy", len(excesses), retries)
 	}
 	return nil
 }
 
-// write writes the files into dir, and the tables of the documentation if dir is
-// the one that it names; nothing if dir is empty.
+// write writes the files into dir, and the tables of the documentation if dir is the
+// default. It writes nothing if dir is empty.
 func write(report *benchmarks.Report, dir string) error {
 	if dir == "" {
 		return nil
@@ -138,7 +138,7 @@ func writePage(report *benchmarks.Report, dir string) error {
 	}
 	old, err := os.ReadFile(page)
 	if err != nil {
-		return fmt.Errorf("run it from the root of the repository, or name a folder with -out: %w", err)
+		return fmt.Errorf("run it in the root of the repository, or give -out: %w", err)
 	}
 	text, err := report.Refresh(string(old))
 	if err != nil {
@@ -158,7 +158,7 @@ func renderPages(dir string) error {
 	return writePage(report, dir)
 }
 
-// insist measures again what exceeds its gate, and returns what still does.
+// insist repeats the steps above their gates, and returns those that still are.
 func insist(m *benchmarks.Measurement) ([]benchmarks.Excess, error) {
 	excesses := m.Report.Excesses()
 	for range retries {
@@ -177,7 +177,7 @@ func insist(m *benchmarks.Measurement) ([]benchmarks.Excess, error) {
 	return excesses, nil
 }
 
-// progress writes lines with the time that passed.
+// progress writes lines with the time since the start.
 type progress struct{ start time.Time }
 
 func (p progress) Write(line []byte) (int, error) {

@@ -1,6 +1,6 @@
-// Command generate writes the sample keys and tokens of examples/verify anew.
-// It shows what goes into an access token, good and bad, with nothing but the
-// standard library. The private keys are thrown away.
+// Command generate writes new sample keys and tokens for examples/verify. It shows how
+// good and bad access tokens are made with the standard library alone. It does not
+// keep the private keys.
 //
 //	go run ./examples/verify/generate examples/verify
 package main
@@ -25,7 +25,7 @@ import (
 	"strings"
 )
 
-// now is the instant at which the samples are to be judged.
+// now is the time at which the samples are to be verified.
 const now = 1700000000
 
 type object map[string]any
@@ -67,8 +67,8 @@ func newSigners() signers {
 	return signers{rsaKey, ecKey, edKey}
 }
 
-// published is the JWK Set; the last key is one that Sallyport cannot use, and
-// that costs none of the others.
+// published returns the JWK Set. Sallyport cannot use its last key, and uses the others
+// all the same.
 func (s signers) published() []object {
 	point, err := s.ec.PublicKey.Bytes()
 	check(err)
@@ -90,10 +90,10 @@ func (s signers) published() []object {
 	}
 }
 
-// header is the JOSE header of an RFC 9068 access token.
+// header returns the JOSE header of an RFC 9068 access token.
 func header(alg, kid string) object { return object{"alg": alg, "typ": "at+jwt", "kid": kid} }
 
-// claims are those of a good token, with changes; nil takes a claim out.
+// claims returns the claims of a good token after changes; nil removes a claim.
 func claims(changes object) object {
 	c := object{
 		"iss": "https://issuer.example", "aud": "https://api.example", "sub": "user-1", "client_id": "shop",
@@ -129,7 +129,7 @@ func samples(k signers) []sample {
 	}
 }
 
-// token signs claims under the algorithm that the header names.
+// token returns a token that is signed with the algorithm of its header.
 func (s signers) token(header, claims object) string {
 	input := encode(marshal(header)) + "." + encode(marshal(claims))
 	digest := sha256.Sum256([]byte(input))
@@ -142,7 +142,7 @@ func (s signers) token(header, claims object) string {
 		signature, err = signES256(s.ec, digest[:])
 	case "EdDSA":
 		signature = ed25519.Sign(s.ed, []byte(input))
-	case "HS256": // what an attacker tries who knows the public key only
+	case "HS256": // an attack by someone who knows only the public key
 		mac := hmac.New(sha256.New, s.rsa.N.Bytes())
 		mac.Write([]byte(input))
 		signature = mac.Sum(nil)
@@ -151,7 +151,7 @@ func (s signers) token(header, claims object) string {
 	return input + "." + encode(signature)
 }
 
-// signES256 gives R and S in 32 bytes each (RFC 7518 §3.4).
+// signES256 returns R and S, each in 32 bytes (RFC 7518 §3.4).
 func signES256(key *ecdsa.PrivateKey, digest []byte) ([]byte, error) {
 	r, s, err := ecdsa.Sign(rand.Reader, key, digest)
 	if err != nil {
@@ -171,7 +171,7 @@ func marshal(v any) []byte {
 	return b
 }
 
-// write writes one JSON value a line.
+// write writes each value as a line of JSON.
 func write(path string, values ...any) {
 	var b bytes.Buffer
 	for _, v := range values {

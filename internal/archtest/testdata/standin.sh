@@ -1,6 +1,6 @@
 #!/bin/sh
-# Stands in for the programs that the Makefile and .ci/run call: go, gofmt, git, golangci-lint and
-# the programs of this repository. It appends each call to the file $CALLS. A call that starts with
+# Stands in for the programs that the Makefile and .ci/run call: go, gofmt, git, npm,
+# golangci-lint, buf and the programs of this repository. It appends each call to the file $CALLS. A call that starts with
 # $PLANT_CALL prints $PLANT_TEXT and exits with $PLANT_STATUS, the first $PLANT_TIMES times. Other calls
 # do and print what the callers need, and succeed; the call with the number $FAIL_AT fails then.
 name=${0##*/}
@@ -28,9 +28,13 @@ case $call in
 	;;
 "go env CGO_ENABLED") echo 1 ;;
 "go build -o "*) cp "$0" "$3" ;;
+"go list -f "*) echo example.com/m/a ;;
+"go install "*/buf@*) cp "$0" "$GOBIN/buf" ;;
 "go install "*) cp "$0" "$GOBIN/golangci-lint" ;;
 "go test -list "*) printf 'FuzzOne\nFuzzTwo\nok  \texample.com/m/a\t0.1s\n?   \texample.com/m/b\t[no test files]\nFuzzThree\nok  \texample.com/m/c\t0.1s\n' ;;
-"go test -count=1 -v "*) cat "$ROOT/vectors/output" ;;
+"go test -count=1 -v -run "*) cat "$ROOT/vectors/output" ;;
+"go test -count=1 -v ./interop") cat "$ROOT/interop/output" ;;
+"git "*" status "*) ;;
 "git "*) printf 'a.go\0' ;;
 "sallyport verify "*) cat "$ROOT/examples/verify/expected.ndjson" ;;
 esac

@@ -1,0 +1,70 @@
+package introspection
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/sallyport-auth/sallyport/internal/claims"
+	"github.com/sallyport-auth/sallyport/internal/strictjson"
+)
+
+// Causes of answers that count as inactive although they do not say so (RFC 7662 §2.2).
+var (
+	errNoActive = errors.New("the answer has no active: the endpoint does not look like one of RFC 7662; check Client.Endpoint")
+	errMiscased = errors.New("the answer has no active, but a member whose name differs from it in case only, which RFC 7662 §2.2 does not know")
+	errTwice    = errors.New("a member name occurs twice in the answer, so that it can be read in two ways")
+)
+
+// readAnswer reads an introspection response. An error says that document is none. An
+// answer that is neither active nor inactive counts as inactive and has Odd.
+func readAnswer(document string) (Answer, error) {
+	members, err := strictjson.ParseObject(document, strictjson.TokenLimits, nil)
+	if errors.Is(err, strictjson.ErrDuplicate) {
+		return Answer{Odd: errTwice}, nil
+	}
+	if err != nil {
+		return Answer{}, fmt.Errorf("the answer is no introspection response: %w", err)
+	}
+	active := claims.Lookup(members, "active")
+	switch {
+	case active.Raw() == "true":
+		return Answer{Active: true, Document: document, Members: members}, nil
+	case active.Raw() == "false":
+		return Answer{}, nil
+	case active.Kind() == strictjson.Absent:
+		return Answer{Odd: missing(members)}, nil
+	default:
+		return Answer{Odd: fmt.Errorf("active is %s, not true or false (RFC 7662 §2.2)", kindNames[active.Kind()])}, nil
+	}
+}
+
+// missing returns why an answer has no active.
+func missing(members []strictjson.Member) error {
+	for _, m := range members {
+		if strings.EqualFold(m.Name, "active") {
+			return errMiscased
+		}
+	}
+	return errNoActive
+}
+
+// kindNames are the names of JSON types in texts.
+var kindNames = [...]string{
+	strictjson.Absent: "absent", strictjson.Null: "null", strictjson.Boolean: "a boolean", strictjson.Number: "a number",
+	strictjson.String: "a string", strictjson.Array: "an array", strictjson.Object: "an object",
+}
+
+// Withheld returns the names of the standard members of an active answer that are
+// absent, such as "aud scope sub". Servers leave them out for callers that they do not
+// know as an audience of the token, so an operator should see them in the cause of a
+// refusal.
+func Withheld(members []strictjson.Member) string {
+	var absent []string
+	for _, name := range [...]string{"aud", "client_id", "exp", "iss", "scope", "sub"} {
+		if claims.Lookup(members, name).Kind() == strictjson.Absent {
+			absent = append(absent, name)
+		}
+	}
+	return strings.Join(absent, " ")
+}

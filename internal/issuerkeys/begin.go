@@ -1,0 +1,135 @@
+package issuerkeys
+
+import (
+	"context"
+	"time"
+
+	"github.com/sallyport-auth/sallyport/jwkscache"
+)
+
+const (
+	// maxAbandoned bounds the fetches that do not return although their time is
+	// over.
+	maxAbandoned = 4
+	// slowInterval is the least time between the beginnings of two fetches for bad
+	// signatures, and of two fetches for tokens without kid.
+	slowInterval = 30 * time.Second
+	// longestHeld is the longest time until a fetch for which tokens wait.
+	longestHeld = 30 * time.Second
+)
+
+// decision is the answer to a request for a fetch; see [jwkscache.UnknownKid].
+type decision string
+
+const (
+	starts  decision = "starts"
+	joins   decision = "joins"
+	waits   decision = "waits"
+	refuses decision = "refuses"
+
+	unneeded decision = "" // keys arrived since the caller looked; it looks again
+)
+
+// request is a request for a fetch.
+type request struct {
+	cause string
+	kid   string   // for causeUnknownKid
+	tried *version // for causeUnknownKid: the version that does not have the kid
+}
+
+// begin returns the flight to wait for: the one under way, one that it starts, or,
+// for an unknown kid, one that is held until it may begin. It returns nil if none of
+// these is allowed. Reading the store comes before the first fetch.
+func (r *refresher) begin(ctx context.Context, q request) *flight {
+	now := time.Now()
+	r.mu.Lock()
+	var f *flight
+	loaded := r.vault.isLoaded()
+	decision, at := r.decide(q, now, loaded)
+	switch decision {
+	case joins:
+		f = r.flight
+	case starts:
+		f = r.launch(q.cause, q.kid, now)
+	case waits:
+		f = r.hold(ctx, q.kid, now, at)
+	case refuses, unneeded:
+	}
+	interval := r.interval(q.kid, now)
+	r.mu.Unlock()
+
+	if decision == starts { // before the hook, which may ask for keys itself
+		go r.run(ctx, f, loaded)
+	}
+	if q.cause == causeUnknownKid && decision != unneeded {
+		r.trace.unknownKid(jwkscache.UnknownKid{Decision: string(decision), Interval: interval})
+	}
+	return f
+}
+
+// decide returns the answer to a request for a fetch, and when a fetch for that
+// cause is allowed. The caller holds the lock.
+func (r *refresher) decide(q request, now time.Time, loaded bool) (d decision, at time.Time) {
+	switch current := r.lookup.current.Load(); {
+	case q.cause == causeMissing && current.usableAt(now), q.cause == causeUnknownKid && current != q.tried:
+		return unneeded, now
+	}
+	if r.flight != nil {
+		if isSlow(q.cause) { // tokens with bad signatures wait for no fetch of others
+			return refuses, now
+		}
+		return joins, now
+	}
+	if r.abandoned >= maxAbandoned || r.upstream == nil && loaded {
+		return refuses, now
+	}
+	switch q.cause {
+	case causeStale:
+		at = r.schedule.retry
+	case causeMissing:
+		at = r.schedule.urgent
+	case causeUnknownKid:
+		at = later(r.schedule.started.Add(r.interval(q.kid, now)), r.schedule.hold)
+	case causeBadSignature, causeNoKid:
+		at = later(r.slow[q.cause].Add(slowInterval), r.schedule.hold)
+	}
+	switch {
+	case !now.Before(at):
+		return starts, at
+	case q.cause == causeUnknownKid && r.failure == nil && at.Sub(now) <= longestHeld:
+		return waits, at
+	default:
+		return refuses, at
+	}
+}
+
+// hold returns the held flight, which begins no later than at. The caller holds the
+// lock.
+func (r *refresher) hold(ctx context.Context, kid string, now, at time.Time) *flight {
+	h := &r.held
+	if h.flight != nil && !at.Before(h.at) {
+		return h.flight
+	}
+	if h.flight == nil {
+		h.flight = r.newFlight(at.Sub(now)) // later calls can only make it begin earlier
+	} else {
+		h.timer.Stop()
+	}
+	f := h.flight
+	h.kid, h.at = kid, at
+	h.timer = time.AfterFunc(at.Sub(now), func() { r.release(ctx, f) })
+	return f
+}
+
+// release begins a held flight unless it has begun already.
+func (r *refresher) release(ctx context.Context, f *flight) {
+	r.mu.Lock()
+	if r.held.flight != f {
+		r.mu.Unlock()
+		return
+	}
+	r.launch(causeUnknownKid, r.held.kid, time.Now())
+	loaded := r.vault.isLoaded()
+	r.mu.Unlock()
+	r.run(ctx, f, loaded)
+}

@@ -1,0 +1,288 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sallyport-auth/sallyport/internal/detached"
+	"github.com/sallyport-auth/sallyport/internal/fault"
+	"github.com/sallyport-auth/sallyport/internal/hook"
+	"github.com/sallyport-auth/sallyport/internal/validated"
+	"github.com/sallyport-auth/sallyport/scopes"
+	"github.com/sallyport-auth/sallyport/validator"
+)
+
+// Names of the routes of a [Mux] that are not registered.
+const (
+	unlistedName  = "unlisted"
+	ambiguousName = "ambiguous"
+)
+
+// Route is an operation with the policy that guards it. [Guard.Route] makes one
+// for an adapter, [Mux.Add] and [Mux.Match] for a Mux. It is safe for concurrent
+// use. A nil Route and the zero Route refuse every request with 503.
+type Route struct {
+	guard     *Guard
+	name      string
+	policy    scopes.Policy   // under the Guard's Hierarchy
+	bare      *challenge      // for a request without credentials
+	listed    bool            // false: a request with a valid token is refused all the same
+	allowed   func() []string // the methods that an unlisted path has; nil: none
+	ambiguity error           // every request is refused with it; nil: none is
+}
+
+// Route compiles policy for the operation that is called name, such as
+// "GET /orders/{id}" or the full name of a gRPC method: it applies the Guard's
+// Hierarchy and writes the challenges. An adapter does this once for each operation,
+// at start-up.
+//
+// The name is a label of metrics, so it must be one of a fixed set and never a text
+// from a request, such as a path. The error joins all faults: those of the policy,
+// and a name that is empty, longer than 512 bytes or not printable.
+func (g *Guard) Route(name string, policy scopes.Policy) (*Route, error) {
+	if !g.made() {
+		return nil, errUnmade
+	}
+	faults := fault.In("middleware")
+	checkName(name, faults.At("Route"))
+	r, err := g.compile(name, policy)
+	faults.Merge(err)
+	if err := faults.Err(); err != nil {
+		return nil, err
+	}
+	g.note(r.policy)
+	return r, nil
+}
+
+// Unlisted returns the route for requests that match no operation, for adapters that
+// find their routes in a table. It permits nothing: a request without a valid token is
+// refused as on any route, and one with a valid token gets [ClassNotFound]. With methods of
+// HTTP it gets [ClassMethodNotAllowed] and these methods, for an operation that exists
+// under them only. The name of the route is "unlisted".
+func (g *Guard) Unlisted(methods ...string) *Route {
+	if !g.made() {
+		return nil
+	}
+	r, err := g.compile(unlistedName, scopes.Authenticated())
+	if err != nil {
+		return nil // refuses everything
+	}
+	r.listed = false
+	if len(methods) > 0 {
+		methods = slices.Clone(methods)
+		r.allowed = func() []string { return methods }
+	}
+	return r
+}
+
+// checkName adds the fault of a route's name.
+func checkName(name string, faults fault.List) {
+	if !isLabel(name) {
+		faults.Addf("give the pattern, or the full name of the method, in at most 512 printable bytes", "has the name %.64q", name)
+	}
+}
+
+// compile makes a Route. It does not look at the name, which may be empty, and adds
+// no warning.
+func (g *Guard) compile(name string, policy scopes.Policy) (*Route, error) {
+	faults := fault.In("middleware")
+	policy = policy.Under(g.hierarchy)
+	faults.At(name).Merge(policy.Err())
+	if err := faults.Err(); err != nil {
+		return nil, err
+	}
+	return &Route{guard: g, name: name, policy: policy, bare: g.challenger.withoutCredentials(policy), listed: true}, nil
+}
+
+// made reports whether a Guard made r.
+func (r *Route) made() bool { return r != nil && r.guard.made() }
+
+// Name returns the name that the route was made with.
+func (r *Route) Name() string {
+	if r == nil {
+		return ""
+	}
+	return r.name
+}
+
+// Policy returns the policy as the route checks it: under the Guard's Hierarchy.
+// The Operation that Check is given needs values only if its NeedsOperation
+// reports true.
+func (r *Route) Policy() scopes.Policy {
+	if r == nil {
+		return scopes.Policy{}
+	}
+	return r.policy
+}
+
+// Listed reports whether the route was registered. It is false for a Route that
+// [Mux.Match] returns for a request that no pattern matches.
+func (r *Route) Listed() bool { return r != nil && r.listed }
+
+// Check decides whether the request may pass: it validates the token of p under
+// the policy's demands, and then asks the policy about operation. An empty name
+// of operation stands for the name of the route. On a route of [scopes.Public] it
+// does not look at p. On a route of [scopes.Optional] a p without credentials
+// passes without a token: one whose Scheme is zero and that has no Proofs.
+//
+// Check puts no token into ctx and hides none: where an outer Guard put one
+// there, hooks find it by [TokenFrom]. A panic on the way is a Denial.
+func (r *Route) Check(ctx context.Context, p validator.Presentation, operation scopes.Operation) Verdict {
+	return r.check(ctx, &p, operation, r.Name())
+}
+
+// check is Check under the name that the Decision has.
+func (r *Route) check(ctx context.Context, p *validator.Presentation, operation scopes.Operation, name string) Verdict {
+	if !r.made() {
+		return Verdict{denial: denialOf(errUnmade)}
+	}
+	if r.guard.trace.Decided == nil {
+		verdict, _ := r.decide(ctx, p, operation)
+		return verdict
+	}
+	start := time.Now()
+	verdict, done := r.decide(ctx, p, operation)
+	r.report(ctx, name, p.Scheme, verdict, done, start)
+	return verdict
+}
+
+// report calls the hook with a verdict, and with what the validator found.
+func (r *Route) report(ctx context.Context, name string, scheme validator.Scheme, verdict Verdict, done validator.ValidateDone, start time.Time) {
+	r.guard.trace.decided(ctx, Decision{
+		Route: name, Transport: r.guard.transport, Scheme: scheme, Issuer: done.Issuer, Client: done.Token.ClientID(), Token: done.Token,
+		Denial: verdict.Denial(), Source: done.Source, Kind: unansweredKind(verdict.denial), Start: start,
+	})
+}
+
+// Refuse returns the Denial for a request of which the adapter could not read
+// what Check needs. The Reason of err decides on its class; see
+// [validator.Refuse]. One outside the closed set of package validator counts as
+// [validator.Unavailable]. The hooks are called as they are for Check.
+func (r *Route) Refuse(ctx context.Context, err error) *Denial {
+	return r.refuse(ctx, validator.Presentation{}.Scheme, err, r.Name())
+}
+
+// refuse is Refuse under the name and scheme that the Decision has.
+func (r *Route) refuse(ctx context.Context, scheme validator.Scheme, err error, name string) *Denial {
+	if !r.made() {
+		return denialOf(errUnmade)
+	}
+	denial := r.deny(err, nil)
+	if r.guard.trace.Decided != nil {
+		r.guard.trace.decided(ctx, Decision{Route: name, Transport: r.guard.transport, Scheme: scheme, Denial: denial, Kind: unansweredKind(denial), Start: time.Now()})
+	}
+	return denial
+}
+
+// decide is check without hooks. It returns what the validator found, too.
+func (r *Route) decide(ctx context.Context, p *validator.Presentation, operation scopes.Operation) (verdict Verdict, done validator.ValidateDone) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			verdict = Verdict{denial: r.deny(errPanic(cause), nil)}
+		}
+	}()
+	switch {
+	case r.ambiguity != nil:
+		return Verdict{denial: newDenial(validator.ReasonOf(r.ambiguity), r.ambiguity, r.guard.style)}, done
+	case r.policy.IsPublic(), r.policy.IsOptional() && isAnonymous(p):
+		return Verdict{passes: true}, done
+	}
+	if operation.Name == "" {
+		operation.Name = r.name
+	}
+	p.Demands = r.policy.Demands()
+	refusal := r.ask(ctx, p, operation, &done)
+	if refusal != nil && refusal.ActiveWithin != 0 { // the tier of the token demands a fresher answer than the route
+		p.Demands.ActiveWithin = refusal.ActiveWithin
+		refusal = r.ask(ctx, p, operation, &done)
+	}
+	if done.Err != nil {
+		return Verdict{denial: r.deny(ofCaller(ctx, done.Err), nil)}, done
+	}
+	if refusal != nil {
+		return Verdict{denial: r.deny(ofCaller(ctx, validator.Refuse(refusal.Reason, refusal)), refusal)}, done
+	}
+	if !r.listed {
+		return Verdict{denial: r.missing()}, done
+	}
+	return Verdict{passes: true, token: done.Token, within: p.Demands.ActiveWithin}, done
+}
+
+// ask validates the token of p under its Demands, and asks the policy if it is valid. It
+// stores in done what the validator found.
+func (r *Route) ask(ctx context.Context, p *validator.Presentation, operation scopes.Operation, done *validator.ValidateDone) *scopes.Refusal {
+	*done = r.guard.validator.Inspect(ctx, *p)
+	if done.Err == nil {
+		return r.policy.DecideValidated(ctx, done.Token, operation, validated.Now(p.Demands.ActiveWithin))
+	}
+	return nil
+}
+
+// ofCaller returns err with the Reason Canceled, if nothing was determined because the
+// caller gave up waiting. That is no outage. A time limit of the Validator or of a hook
+// is one, also if the caller has left meanwhile.
+func ofCaller(ctx context.Context, err error) error {
+	if errors.Is(err, validator.Unavailable) && errors.Is(err, detached.ErrLeft) && ctx.Err() != nil {
+		return validator.Refuse(validator.Canceled, err)
+	}
+	return err
+}
+
+// isAnonymous reports whether p has no credentials at all.
+func isAnonymous(p *validator.Presentation) bool {
+	return p.Scheme == 0 && p.Token == "" && len(p.Proofs) == 0
+}
+
+// deny returns the Denial for err. refusal is what the policy adds to the
+// challenge and may be nil.
+func (r *Route) deny(err error, refusal *scopes.Refusal) *Denial {
+	err = hook.CheckError(err)
+	if err == nil {
+		err = errNoReason
+	}
+	reason := validator.ReasonOf(err)
+	if _, known := classOf[reason]; !known { // an adapter or a hook made it up
+		reason, err = validator.Unavailable, validator.Refuse(validator.Unavailable, err)
+	}
+	denial := newDenial(reason, err, r.guard.style)
+	if denial.Class == ClassNoCredentials && refusal == nil {
+		denial.challenge(r.bare)
+	} else {
+		denial.challenge(r.guard.challenger.of(denial.Class, refusal))
+	}
+	return denial
+}
+
+// missing returns the Denial for a request with a valid token that no pattern
+// matches: 405 if its path is listed under other methods, 404 otherwise.
+func (r *Route) missing() *Denial {
+	denial := &Denial{Reason: validator.Forbidden, Class: ClassNotFound, cause: errUnlisted, style: r.guard.style}
+	if r.allowed != nil {
+		denial.allow = strings.Join(r.allowed(), ", ")
+	}
+	if denial.allow != "" {
+		denial.Class = ClassMethodNotAllowed
+	}
+	denial.Status = denial.Class.Status()
+	return denial
+}
+
+var (
+	errNoReason = errors.New("middleware: an adapter refused a request without an error")
+	errUnlisted = validator.Refuse(validator.Forbidden, errors.New("middleware: no pattern matches the request"))
+)
+
+// denialOf returns the Denial of ClassUnavailable that has this cause.
+func denialOf(cause error) *Denial {
+	return newDenial(validator.Unavailable, validator.Refuse(validator.Unavailable, cause), responseStyle{})
+}
+
+// errPanic names the type of a panic's value only, because its text may hold what
+// must not be logged.
+func errPanic(cause any) error {
+	return fmt.Errorf("middleware: panic with a %T while checking", cause)
+}

@@ -1,0 +1,123 @@
+package middleware
+
+import (
+	"context"
+	"time"
+
+	"github.com/sallyport-auth/sallyport/internal/hook"
+	"github.com/sallyport-auth/sallyport/introspect"
+	"github.com/sallyport-auth/sallyport/validator"
+)
+
+// Trace is a set of hooks, each optional. Hooks run inside the request that they
+// report and must be quick. A hook changes no decision: its panic is dropped.
+type Trace struct {
+	// Decided is called once for each request, allowed or refused, before the
+	// handler runs or the refusal is written.
+	Decided func(context.Context, Decision)
+	// TokenInURL is called for a request that has an access_token in its URL,
+	// before its Decision. That token may already be in logs and histories.
+	TokenInURL func(context.Context)
+	// HeldEnded is called when the Guard has ended a request that it permitted before
+	// ([Route.Hold]). It runs outside of the request, after its context has ended; the
+	// values of that context are there. Source and Kind of the Decision are empty, and
+	// Start is when the request was held.
+	HeldEnded func(context.Context, Decision)
+}
+
+// Decision is what a [Guard] decided about one request.
+type Decision struct {
+	// Route is the name of the [Route]. It is one of a fixed set of texts and never
+	// taken from the request, so it is safe as a label of metrics:
+	//
+	//   - the pattern on a [Mux], or the name that [Guard.Route] was called with
+	//   - "unlisted" if no pattern of a Mux matches the request
+	//   - "ambiguous" if a Mux or [Guard.RefuseAmbiguous] answers 400 because of the
+	//     path
+	//   - behind [Guard.Require] and [Guard.Middleware], the Pattern that
+	//     [http.ServeMux] or another router set in the request, and "" if none did
+	Route string
+	// Transport is "http", or the name that [Guard.Over] was called with. Like
+	// Route, it is safe as a label.
+	Transport string
+	// Scheme is the scheme of the credentials: zero if there are none, and
+	// [validator.OtherScheme] if the scheme is neither Bearer nor DPoP or cannot be
+	// read, as in two Authorization fields or an empty one. It is also zero where
+	// credentials are not looked at: on public routes, for an ambiguous path and for
+	// [Route.Refuse].
+	Scheme validator.Scheme
+	// Issuer is the issuer whose configuration was selected, as in
+	// [validator.ValidateDone]. "" if none was.
+	Issuer string
+	// Client is the client_id of Token. "" if there is no Token.
+	Client string
+	// Token is the token if it is valid, also where the policy refuses it. nil
+	// on public routes and for anonymous callers.
+	Token *validator.Token
+	// Denial is a copy of the refusal, or nil if the request passes.
+	Denial *Denial
+	// Source is how the facts of the token were come by, as in
+	// [validator.ValidateDone]. "" if there are none.
+	Source validator.Source
+	// Kind is why the issuer gave no verdict on the token, if that is why the request is
+	// refused. "" otherwise. The set is closed, so it is safe as a label.
+	Kind introspect.Kind
+	// Start is when the Guard began to check the request.
+	Start time.Time
+}
+
+// Join returns hooks that call those of t and then those of next. Either may
+// be nil.
+func (t *Trace) Join(next *Trace) *Trace {
+	if t == nil {
+		return next
+	}
+	if next == nil {
+		return t
+	}
+	return &Trace{
+		Decided: func(ctx context.Context, decision Decision) {
+			t.decided(ctx, decision)
+			next.decided(ctx, decision)
+		},
+		TokenInURL: func(ctx context.Context) {
+			t.tokenInURL(ctx)
+			next.tokenInURL(ctx)
+		},
+		HeldEnded: func(ctx context.Context, decision Decision) {
+			t.heldEnded(ctx, decision)
+			next.heldEnded(ctx, decision)
+		},
+	}
+}
+
+// decided calls the hook.
+func (t *Trace) decided(ctx context.Context, decision Decision) { decision.send(ctx, t.Decided) }
+
+// heldEnded calls the hook.
+func (t *Trace) heldEnded(ctx context.Context, decision Decision) { decision.send(ctx, t.HeldEnded) }
+
+// send calls a hook, which may be nil, with a copy of the Denial. Without a context the
+// hook gets context.Background.
+func (decision Decision) send(ctx context.Context, to func(context.Context, Decision)) { //nolint:contextcheck // the hook gets one if the caller has none
+	if to == nil {
+		return
+	}
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	if decision.Denial != nil {
+		decision.Denial = decision.Denial.clone()
+	}
+	defer hook.Recover()
+	to(ctx, decision)
+}
+
+// tokenInURL calls the hook.
+func (t *Trace) tokenInURL(ctx context.Context) {
+	if t.TokenInURL == nil {
+		return
+	}
+	defer hook.Recover()
+	t.TokenInURL(ctx)
+}

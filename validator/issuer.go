@@ -1,0 +1,155 @@
+package validator
+
+import (
+	"net/http"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/sallyport-auth/sallyport/introspect"
+	"github.com/sallyport-auth/sallyport/jose"
+	"github.com/sallyport-auth/sallyport/jwkscache"
+)
+
+// Issuer is one authorization server (RFC 8414) and what its access tokens
+// must be.
+type Issuer struct {
+	// URL is the issuer identifier, compared byte for byte with iss: a
+	// trailing slash matters. It is https without query and fragment, or
+	// http to a loopback host. Required.
+	URL string
+	// Audiences are the identifiers of this API, of which aud must name at
+	// least one, byte for byte (RFC 9068 §4). Required.
+	Audiences []string
+	// Algorithms are those that tokens may be signed with. nil means RS256,
+	// PS256, ES256 and EdDSA; an empty list is refused. The first RSA
+	// algorithm is the one RSA keys without alg are bound to; see package
+	// jose.
+	Algorithms []jose.Algorithm
+	// Keys says where the issuer's keys come from. nil means that they are
+	// discovered from URL (RFC 8414, then OpenID Connect Discovery). With Opaque,
+	// nil means that JWTs are not validated, and discovery has to be set as
+	// [jwkscache.Discovered].
+	Keys jwkscache.Source
+	// KeyLimits bound how keys are fetched, and how long they serve while the
+	// issuer is down. The zero value has the defaults.
+	KeyLimits jwkscache.Limits
+	// ForbiddenKeys are never used, wherever they are published; see
+	// [Validator.ForbidKey].
+	ForbiddenKeys []jwkscache.KeyName
+	// HTTPClient replaces the transport of fetches, for TLS roots, a client
+	// certificate or a proxy; redirects stay off and the bounds stay on. nil
+	// means one without environment proxy that refuses link-local and cloud
+	// metadata addresses.
+	HTTPClient *http.Client
+	// InsecureAllowHTTP permits plain http to hosts other than loopback, for
+	// URL and for the keys. Anyone on the path can then substitute their own
+	// keys and mint tokens. For isolated test networks only.
+	InsecureAllowHTTP bool
+	// Profile says how an access token is told from the other JWTs that the
+	// issuer signs. The zero value is strict RFC 9068.
+	Profile Profile
+	// Marker is what only access tokens of a [ProfileLegacy] issuer carry.
+	// Required there, refused elsewhere.
+	Marker []ClaimRule
+	// Claims are further claims that every token must carry.
+	Claims []ClaimRule
+	// Grants are the scopes that this issuer may grant: its tokens have no
+	// others, whatever they say. nil means all, for an issuer that is the only
+	// one. With several Issuers, or with ResolveIssuer, each needs a list, so that
+	// none grants what only another may; [AllScopes] as its only member says
+	// all. An empty list grants none.
+	Grants []string
+	// Mappings make scopes or roles of other claims. nil: none does. There are
+	// presets, such as [EntraMappings].
+	Mappings []Mapping
+	// Roles are the roles that this issuer may give: its tokens have no
+	// others, whatever Mappings make of them. nil means all, for an issuer
+	// that is the only one. With several Issuers, or with ResolveIssuer, an issuer
+	// needs a list if a Mapping to roles has no Values; [AllRoles] as its only
+	// member says all. An empty list gives none.
+	Roles []string
+	// ACRs are the values of acr that count of this issuer's tokens; the
+	// others are absent from [Token.ACR], so that a policy that asks for them
+	// refuses with a step-up challenge. nil means all, for an issuer that is
+	// the only one, and none with several Issuers or with ResolveIssuer, since two
+	// issuers may mean different things by one value.
+	ACRs []string
+	// Tenant says which tenant the tokens speak for. The zero rule: there are
+	// no tenants.
+	Tenant TenantRule
+	// ClientClaim is the claim at the top level of the token that names the
+	// client: client_id, cid (Okta), azp (Auth0, Entra ID version 2, Keycloak),
+	// appid (Entra ID version 1, AD FS) or one of the issuer's own. A token in
+	// which it is not a string, or empty, is refused ([BadClaims]).
+	//
+	// "" means client_id. Under [ProfileLegacy] a token without client_id then
+	// names its client in the one of cid, azp and appid that it has; if it has
+	// several that differ, the client cannot be told. [ProfileRFC9068]
+	// requires client_id in tokens, so that [New] refuses any other claim.
+	//
+	// Set it, or ClientOnly, where routes ask for users: see [Token.HasUser].
+	// With another ClientClaim than client_id and without ClientOnly, a
+	// subject that is not the client's counts as a user, unless the token also
+	// has client_id.
+	ClientClaim string
+	// ClientOnly is a marker of tokens that a client got for itself, without
+	// a user: such as gty equal to client-credentials of Auth0, or idtyp equal
+	// to app of Entra ID, where it has to be switched on. Tokens whose subject
+	// is the client itself are such tokens in any case. The zero ClaimRule
+	// adds no marker. With a rule, every other token whose client is known
+	// counts as a user's. See [Token.ClientOnly].
+	ClientOnly ClaimRule
+	// Opaque says how the issuer is asked about tokens (RFC 7662). nil means that it is
+	// never asked. Without Keys, all tokens that are selected for the issuer are opaque,
+	// also those that look like JWTs. With Keys, JWTs of the issuer are validated
+	// locally. A JWT that fails is refused, and the issuer is not asked about it. The
+	// Client must not be changed. Config.ResolveIssuer must return the same one every
+	// time, as with HTTPClient: another one counts as a changed configuration.
+	Opaque *introspect.Client
+	// Answers says what an answer about an opaque token must have, besides what the
+	// rest of the configuration demands. It is allowed only with Opaque.
+	Answers AnswerRules
+	// ActiveWithin demands that the issuer said within that time that a JWT is active,
+	// in addition to local validation. [EachRequest] asks for every request. 0 means
+	// that JWTs are not asked about, unless a route demands it. It is allowed only with
+	// Opaque and Keys.
+	ActiveWithin time.Duration
+	// MultiFactor are the values of amr by which this issuer tells that the
+	// user authenticated by several factors, such as mfa (RFC 8176 §2). nil:
+	// none does.
+	MultiFactor []string
+}
+
+// clone returns a copy of c that shares nothing that the caller may change. The
+// values behind Keys and HTTPClient are not copied: a Source cannot be changed, and a
+// client is in use.
+func (c *Issuer) clone() Issuer {
+	clone := *c
+	clone.Audiences = slices.Clone(c.Audiences)
+	clone.Algorithms = slices.Clone(c.Algorithms)
+	clone.ForbiddenKeys = slices.Clone(c.ForbiddenKeys)
+	clone.Marker = slices.Clone(c.Marker)
+	clone.Claims = slices.Clone(c.Claims)
+	clone.Grants = slices.Clone(c.Grants)
+	clone.Mappings = slices.Clone(c.Mappings)
+	for i := range clone.Mappings {
+		clone.Mappings[i] = c.Mappings[i].clone()
+	}
+	clone.Roles = slices.Clone(c.Roles)
+	clone.ACRs = slices.Clone(c.ACRs)
+	clone.Tenant = c.Tenant.clone()
+	clone.Answers = c.Answers.clone()
+	clone.MultiFactor = slices.Clone(c.MultiFactor)
+	return clone
+}
+
+// equal reports whether two configurations are the same. Clients are compared by
+// address: the fields of an HTTPClient may change while it is in use, and secrets
+// cannot be compared.
+func (c *Issuer) equal(other *Issuer) bool {
+	a, b := *c, *other
+	a.HTTPClient, b.HTTPClient = nil, nil
+	a.Opaque, b.Opaque = nil, nil
+	return c.HTTPClient == other.HTTPClient && c.Opaque == other.Opaque && reflect.DeepEqual(a, b)
+}

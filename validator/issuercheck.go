@@ -1,0 +1,135 @@
+package validator
+
+import (
+	"slices"
+	"strings"
+
+	jwtclaims "github.com/sallyport-auth/sallyport/internal/claims"
+	"github.com/sallyport-auth/sallyport/internal/fault"
+	"github.com/sallyport-auth/sallyport/internal/fetch"
+	"github.com/sallyport-auth/sallyport/jose"
+)
+
+var defaultAlgorithms = []jose.Algorithm{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA}
+
+// check adds the faults of c. sole reports whether there is no other issuer. The
+// faults of Keys, KeyLimits and ForbiddenKeys are found when the keys are opened.
+func (c *Issuer) check(sole bool, f fault.List) {
+	if !sole {
+		c.checkBounded(f)
+	}
+	checkIssuerURL(c.URL, c.InsecureAllowHTTP, f.At("URL"))
+	c.checkAudiences(f.At("Audiences"))
+	c.checkAlgorithms(f.At("Algorithms"))
+	c.checkProfile(f)
+	checkRules(c.Claims, f.At("Claims"))
+	for i := range c.Mappings {
+		c.Mappings[i].check(f.At("Mappings").Atf("[%d]", i))
+	}
+	c.Tenant.check(f.At("Tenant"))
+	if c.ClientOnly != (ClaimRule{}) {
+		c.ClientOnly.check(f.At("ClientOnly"))
+	}
+	checkClientClaim(c.ClientClaim, c.Profile, f.At("ClientClaim"))
+	c.checkMultiFactor(f.At("MultiFactor"))
+	grantList(c.Grants).check(f.At("Grants"))
+	roleList(c.Roles).check(f.At("Roles"))
+	acrList(c.ACRs).check(f.At("ACRs"))
+	c.checkOpaque(f)
+}
+
+func checkIssuerURL(text string, insecureAllowHTTP bool, f fault.List) {
+	switch {
+	case text == "":
+		f.Add("is empty", "give the exact iss of the tokens")
+	case !isIssuerURL(text, insecureAllowHTTP):
+		f.Addf("give the issuer identifier (RFC 8414 §2); http is for loopback hosts only",
+			"%q is not an https URL with a host and without user, query and fragment", text)
+	}
+}
+
+// isIssuerURL reports whether text can be an issuer identifier (RFC 8414 §2).
+func isIssuerURL(text string, insecureAllowHTTP bool) bool {
+	_, err := fetch.CheckURL(text, insecureAllowHTTP)
+	return err == nil && !strings.ContainsAny(text, "?#") && !jwtclaims.HasControl(text)
+}
+
+func (c *Issuer) checkAudiences(f fault.List) {
+	if len(c.Audiences) == 0 {
+		f.Add("is empty", "list the identifiers this API answers to")
+	}
+	checkNames(c.Audiences, f)
+}
+
+func (c *Issuer) checkAlgorithms(f fault.List) {
+	if c.Algorithms != nil && len(c.Algorithms) == 0 {
+		f.Add("is empty, which allows none", "leave it nil for the default")
+	}
+	for i, a := range c.Algorithms {
+		at := f.Atf("[%d]", i)
+		if !a.Valid() {
+			at.Addf("take one of package jose's constants", "%d is not an algorithm", a)
+		}
+		if slices.Contains(c.Algorithms[:i], a) {
+			at.Addf("remove it; Ed25519 and EdDSA are one algorithm", "%s is listed twice", a)
+		}
+	}
+}
+
+// idTokenClaims also occur in ID tokens, by OpenID Connect Core §2 and §5.1 or
+// because a large issuer adds them, so that their mere presence marks nothing.
+var idTokenClaims = []string{
+	"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "auth_time", "nonce", "acr", "amr", "azp", "sid",
+	"at_hash", "c_hash", "s_hash", "name", "given_name", "family_name", "middle_name", "nickname",
+	"preferred_username", "profile", "picture", "website", "email", "email_verified", "gender",
+	"birthdate", "zoneinfo", "locale", "phone_number", "phone_number_verified", "address", "updated_at",
+	"typ", "token_use", "ver", "tid", "oid", "uti", "rh", "aio", "upn", "unique_name", "idp", "hd", "groups", "roles",
+	"session_state", "sub_jwk", "vot", "vtm", "_claim_names", "_claim_sources", "events", "cnf",
+}
+
+func (c *Issuer) checkProfile(f fault.List) {
+	marker := f.At("Marker")
+	switch c.Profile {
+	case ProfileRFC9068:
+		if len(c.Marker) > 0 {
+			marker.Add("is for the legacy profile only", "declare it as a further claim")
+		}
+	case ProfileLegacy:
+		if len(c.Marker) == 0 {
+			marker.Add("is empty, and the legacy profile needs one", "name a claim that access tokens have and ID tokens have not")
+		}
+		for i, rule := range c.Marker {
+			if rule.Equals == "" && slices.Contains(idTokenClaims, rule.Name) {
+				marker.Atf("[%d]", i).Addf("name another claim, or set Equals",
+					"is satisfied by the presence of %q, which ID tokens have too", rule.Name)
+			}
+		}
+		checkRules(c.Marker, marker)
+	default:
+		f.At("Profile").Addf("take ProfileRFC9068 or ProfileLegacy", "%d does not exist", c.Profile)
+	}
+}
+
+func (c *Issuer) checkMultiFactor(f fault.List) {
+	if c.MultiFactor != nil && len(c.MultiFactor) == 0 {
+		f.Add("is empty", "leave it nil if no value of amr counts")
+	}
+	checkNames(c.MultiFactor, f)
+}
+
+// checkBounded adds the bounds that an issuer beside others lacks: Grants, and Roles
+// if a Mapping makes a role of every value.
+func (c *Issuer) checkBounded(f fault.List) {
+	if c.Grants == nil {
+		f.At("Grants").Add("is missing, and this issuer is not the only one", "list the scopes that this issuer may grant, or AllScopes")
+	}
+	if c.Roles != nil {
+		return
+	}
+	for i := range c.Mappings {
+		if m := &c.Mappings[i]; m.To == ToRole && m.Values == nil {
+			f.At("Mappings").Atf("[%d]", i).Add("makes a role of every value, and there are other issuers or ResolveIssuer",
+				"list the roles that this issuer may give in Roles, or AllRoles, or give the mapping Values")
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package validator
+
+import (
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/sallyport-auth/sallyport/internal/fault"
+	"github.com/sallyport-auth/sallyport/internal/fetch"
+	"github.com/sallyport-auth/sallyport/internal/introspection"
+	"github.com/sallyport-auth/sallyport/internal/issuerkeys"
+	"github.com/sallyport-auth/sallyport/jose"
+	"github.com/sallyport-auth/sallyport/jwkscache"
+)
+
+// opener opens the issuers of a Validator. Its fields are what they have in common.
+type opener struct {
+	snapshotDir    string
+	trace          *Trace
+	shared         *issuerkeys.Shared
+	leeway         Leeway
+	start          time.Time // of the Validator
+	introspections *introspection.Shared
+	identity       *identity
+	sole           bool                // there is one issuer, and no Config.ResolveIssuer
+	resolved       bool                // the issuer was found by Config.ResolveIssuer
+	accepted       bool                // a token of the issuer was accepted before
+	forbidden      []jwkscache.KeyName // keys that are forbidden beside Issuer.ForbiddenKeys
+}
+
+// open checks the configuration of an issuer and opens its keys. Its faults are added
+// to f.
+func (c *Issuer) open(common opener, f fault.List) *checkedIssuer {
+	c.check(common.sole, f)
+	if common.resolved {
+		c.checkResolvedOpaque(f)
+	}
+	is := &checkedIssuer{
+		Issuer:   c.clone(),
+		resolved: common.resolved,
+		grants:   grantList(c.Grants).set(),
+		roles:    roleList(c.Roles).set(),
+		acrs:     acrList(c.ACRs).set(),
+	}
+	if c.ACRs == nil && !common.sole {
+		is.acrs = nameSet{} // none: with several issuers, only listed values count
+	}
+	is.derivesNothing = is.grants == nil && len(is.Mappings) == 0 && is.acrs == nil && is.Tenant.isZero() && len(is.MultiFactor) == 0
+	algorithms := is.Algorithms
+	if algorithms == nil {
+		algorithms = defaultAlgorithms
+	}
+	for _, a := range algorithms {
+		is.allowed[a] = true
+	}
+	is.openLocation(common.trace)
+	source := is.Keys
+	if source == nil {
+		source = jwkscache.Discovered()
+	}
+	is.keys = is.openKeysOf(source, algorithms, common, f)
+	is.terms = &terms{validator: common.identity, audiences: is.Audiences, leeway: common.leeway, start: common.start}
+	if !is.resolved {
+		is.terms.keys = is.keys
+	}
+	if is.Opaque != nil {
+		is.openOpaque(common, algorithms, f.At("Opaque"))
+	}
+	return is
+}
+
+// openLocation sets the client for metadata and keys, which share their connections.
+func (is *checkedIssuer) openLocation(trace *Trace) {
+	is.client = is.HTTPClient
+	if is.client == nil || is.client.Transport == nil {
+		is.client = &http.Client{Transport: fetch.NewTransport()}
+	}
+	is.location = newLocation(&is.Issuer, is.client, trace)
+}
+
+// openKeysOf opens the keys of the issuer that source has.
+func (is *checkedIssuer) openKeysOf(source jwkscache.Source, algorithms []jose.Algorithm, common opener, f fault.List) *issuerkeys.Keys {
+	keys, err := issuerkeys.Open(source, issuerkeys.Binding{
+		Issuer:            is.URL,
+		Algorithms:        algorithms,
+		Locate:            is.location.keyURL,
+		Relocate:          is.location.keyURLAgain,
+		HTTPClient:        is.client,
+		InsecureAllowHTTP: is.InsecureAllowHTTP,
+		Limits:            is.KeyLimits,
+		SnapshotDir:       common.snapshotDir,
+		Forbidden:         slices.Concat(is.ForbiddenKeys, common.forbidden),
+		Shared:            common.shared,
+		Accepted:          common.accepted,
+		Configured:        !common.resolved,
+		Trace:             common.trace.keys(),
+	})
+	f.Merge(err)
+	return keys
+}

@@ -1,0 +1,262 @@
+package validator
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	jwtclaims "github.com/sallyport-auth/sallyport/internal/claims"
+	"github.com/sallyport-auth/sallyport/internal/clock"
+	"github.com/sallyport-auth/sallyport/internal/strictjson"
+)
+
+var (
+	errNoCredentials = refusal(NoCredentials, "no Authorization field of a known scheme")
+	errSchemeDPoP    = refusal(BindingMismatch, "DPoP is not configured, so that the binding cannot be checked")
+	errGrammar       = refusal(MalformedRequest, "the token is not a token68 (RFC 6750 §2.1)")
+	errNoJWT         = refusal(UnknownIssuer, "the token is no JWT of a configured issuer") // never returned: an issuer is asked then
+	errTooLarge      = refusal(TooLarge, "the token is longer than MaxTokenBytes")
+	errPayload       = refusal(MalformedToken, "the payload is not one JSON object with unique member names, or exceeds its limits")
+)
+
+// Validate checks the token of p and returns a Token or an [*Error]. The package
+// comment lists what is checked, in which order, and what is not. Validate does
+// not check scopes; see package scopes.
+//
+// The error is [Unavailable] if ctx is nil, if [New] did not make v, and if
+// anything panics during the call.
+func (v *Validator) Validate(ctx context.Context, p Presentation) (*Token, error) {
+	result := v.observe(ctx, &p)
+	if result.refused != nil {
+		return nil, result.refused
+	}
+	return result.token, nil
+}
+
+// Inspect is [Validator.Validate] with all that is known of the verdict. It is
+// for adapters, which report it.
+func (v *Validator) Inspect(ctx context.Context, p Presentation) ValidateDone {
+	return v.observe(ctx, &p).done()
+}
+
+// outcome is a verdict. It fits into registers, unlike a ValidateDone: every call
+// passes it through several functions.
+type outcome struct {
+	token   *Token         // nil unless accepted, or accepted but for an answer of its issuer
+	refused *Error         // nil if accepted
+	issuer  *checkedIssuer // nil if none was selected
+	source  uint8          // where the facts came from: an index of sources
+}
+
+// sources are the Sources of outcomes.
+var sources = [...]Source{fromNowhere: "", fromSignature: Verified, fromCache: Cached, fromIssuer: Introspected}
+
+const (
+	fromNowhere uint8 = iota
+	fromSignature
+	fromCache
+	fromIssuer
+)
+
+// done returns the verdict as hooks get it.
+func (o outcome) done() ValidateDone {
+	done := ValidateDone{Source: sources[o.source]}
+	switch {
+	case o.issuer == nil:
+	case o.issuer.resolved:
+		done.Issuer = "resolved"
+	default:
+		done.Issuer = o.issuer.URL
+	}
+	if o.refused != nil {
+		done.Reason, done.Err = o.refused.reason, o.refused
+	} else {
+		done.Token = o.token
+	}
+	return done
+}
+
+// observe calls decideSafely, and the hooks before and after it.
+func (v *Validator) observe(ctx context.Context, p *Presentation) outcome {
+	if !v.initialized() {
+		return outcome{refused: errNotMade}
+	}
+	if ctx == nil {
+		result := outcome{refused: errContext}
+		v.trace.validateDone(v.trace.validateStart(context.Background()), result.done()) //nolint:contextcheck // there is none
+		return result
+	}
+	if v.trace == nil {
+		return v.decideSafely(ctx, p)
+	}
+	ctx = v.trace.validateStart(ctx)
+	result := v.decideSafely(ctx, p)
+	v.trace.validateDone(ctx, result.done())
+	return result
+}
+
+// decideSafely calls decide, and calls it again if the issuer's configuration changed
+// meanwhile. If decide panics, in a method of ctx for example, the token is refused.
+func (v *Validator) decideSafely(ctx context.Context, p *Presentation) (result outcome) {
+	defer func() {
+		if cause := recover(); cause != nil { // only its type is reported: its text may have bytes of the token
+			result = outcome{refused: &Error{Unavailable, fmt.Errorf("validator: panic with a %T while validating", cause)}}
+		}
+	}()
+	if result = v.decide(ctx, p); result.refused == errIssuerGone {
+		result = v.decide(ctx, p)
+	}
+	return result
+}
+
+// decide is Inspect without hooks.
+func (v *Validator) decide(ctx context.Context, p *Presentation) outcome {
+	if refused := v.checkPresentation(p); refused != nil {
+		return outcome{refused: refused}
+	}
+	now := time.Now()
+	if v.opaque.isAsked(p.Token) {
+		return v.decideSelected(ctx, now, nil, p)
+	}
+	result := v.decideJWT(ctx, now, p)
+	switch result.refused {
+	case errOutdated: // accepted, but for an answer of the issuer
+		return v.decideOpaque(ctx, now, result.issuer, *result.token.facts, p)
+	case errNoJWT:
+		return v.decideSelected(ctx, now, result.issuer, p)
+	default:
+		return result
+	}
+}
+
+// decideSelected decides about a token that is no JWT of an issuer with Keys. named is the
+// issuer that the token names in iss, if it has that form and the issuer is configured: no
+// other issuer may learn the token.
+func (v *Validator) decideSelected(ctx context.Context, now time.Time, named *checkedIssuer, p *Presentation) outcome {
+	is, refused := v.selectOpaque(ctx, p)
+	if refused == nil && named != nil && named != is {
+		refused = errForeignIss
+	}
+	if refused != nil {
+		if !isToken68(p.Token) {
+			refused = errGrammar
+		}
+		return outcome{refused: refused}
+	}
+	if is.resolved { // Config.ResolveIssuer may have taken time
+		now = time.Now()
+	}
+	return v.decideOpaque(ctx, now, is, nil, p)
+}
+
+// decideJWT decides about a token that has the form of a JWT, or that no issuer can be
+// asked about. The refusal is errNoJWT if the token is selected for an issuer that is
+// asked.
+func (v *Validator) decideJWT(ctx context.Context, now time.Time, p *Presentation) outcome {
+	var d digest
+	if v.cache != nil {
+		d = v.jwts.digest(p.Token)
+		if result, known := v.decideCached(ctx, now, d, p); known {
+			return result
+		}
+	}
+	return v.decideNew(ctx, now, d, p)
+}
+
+// checkPresentation checks what can be known without reading the token.
+func (v *Validator) checkPresentation(p *Presentation) *Error {
+	switch {
+	case p.Scheme == DPoP:
+		return errSchemeDPoP
+	case p.Scheme != Bearer:
+		return errNoCredentials
+	case len(p.Token) > v.maxBytes:
+		return errTooLarge
+	default:
+		return nil
+	}
+}
+
+// decideCached decides about a token whose facts are in the cache. known is false
+// if there are none, or if the token has to be verified again.
+func (v *Validator) decideCached(ctx context.Context, now time.Time, d digest, p *Presentation) (result outcome, known bool) {
+	e := v.cache.get(d)
+	if e == nil || e.isOutdated(clock.MomentAt(now, v.start)) {
+		return outcome{}, false // the new entry replaces an old one
+	}
+	at := clocks{now: now, instant: clock.Or(ctx, now)}
+	token, is := e.minted(), e.facts.issuer
+	if is == nil {
+		is = v.resolved.fresh(ctx, e.facts.claims.issuer, now) // nil if Config.ResolveIssuer has to be waited for
+	}
+	if token == nil || is == nil || e.isOver(at.instant) {
+		v.cache.drop(e)
+		return outcome{}, false
+	}
+	refused := v.checks.hold(ctx, &at, is, &e.facts, &p.Demands, p)
+	if mayPass(refused) && !isOfAnswers(refused) {
+		v.cache.drop(e)
+		return outcome{}, false
+	}
+	return outcome{token: token, refused: refused, issuer: is, source: fromCache}, true
+}
+
+// decideNew verifies a token and decides about it.
+func (v *Validator) decideNew(ctx context.Context, now time.Time, d digest, p *Presentation) outcome {
+	unverified, err := v.headers.ParseCompact(p.Token)
+	if err != nil {
+		if !isToken68(p.Token) {
+			return outcome{refused: errGrammar}
+		}
+		if v.maySelectOpaque(p) && !v.isForJWTs(p.Token) {
+			return outcome{refused: errNoJWT}
+		}
+		return outcome{refused: refusalFor(err)}
+	}
+	var stack [24]strictjson.Member
+	members, err := strictjson.ParseObject(unverified.UnverifiedPayload(), strictjson.TokenLimits, stack[:0])
+	if err != nil {
+		if v.maySelectOpaque(p) && !v.isForJWTs(p.Token) {
+			return outcome{refused: errNoJWT}
+		}
+		return outcome{refused: errPayload}
+	}
+	// The only claim that is used before the signature verifies: it selects
+	// the configuration by exact match and goes nowhere else.
+	is, refused := v.selectIssuer(ctx, unverifiedIss(members))
+	if v.maySelectOpaque(p) && refused == errIssuer {
+		return outcome{refused: errNoJWT}
+	}
+	if refused == nil && !is.acceptsJWTs() {
+		return outcome{refused: errNoJWT, issuer: is}
+	}
+	if refused != nil {
+		return outcome{refused: refused}
+	}
+	if is.resolved { // Config.ResolveIssuer may have taken time
+		now = time.Now()
+	}
+	verified, refused := is.verify(ctx, now, &unverified, members)
+	if refused != nil {
+		return outcome{refused: refused, issuer: is}
+	}
+	at := readClocks(ctx) // the keys may have taken time
+	refused = v.checks.hold(ctx, &at, is, &verified.facts, &p.Demands, p)
+	token := verified.minted() // before another caller can have it
+	if refused == nil || isOfAnswers(refused) || isOfDemands(refused) {
+		v.headers.Remember(&unverified)
+		if v.cache != nil && at.instant.Unix() < verified.facts.until { // a token that is accepted only by the leeway is not cached
+			v.cache.add(d, &entry{
+				draft: verified, since: clock.MomentAt(now, v.start), lasts: v.cacheTTL, until: verified.facts.until,
+				textBytes: int32(is.textBytes(&verified.facts, &unverified)), //nolint:gosec // MaxTokenBytes is far below
+			})
+		}
+	}
+	return outcome{token: token, refused: refused, issuer: is, source: fromSignature}
+}
+
+// unverifiedIss returns iss, or "" if it is absent or not a string.
+func unverifiedIss(members []strictjson.Member) string {
+	text, _ := jwtclaims.Lookup(members, "iss").Text()
+	return text
+}

@@ -1,0 +1,128 @@
+package validator
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	jwtclaims "github.com/sallyport-auth/sallyport/internal/claims"
+	"github.com/sallyport-auth/sallyport/internal/clock"
+	"github.com/sallyport-auth/sallyport/internal/issuerkeys"
+	"github.com/sallyport-auth/sallyport/internal/strictjson"
+	"github.com/sallyport-auth/sallyport/jose"
+)
+
+var (
+	errReplicated = refusal(BadClaims, "the header replicates iss, sub or aud with another value (RFC 7519 §5.3)")
+	errAlgorithm  = refusal(AlgorithmNotAllowed, "alg is not in the issuer's list")
+	errAudience   = refusal(WrongAudience, "aud is missing or names none of the configured audiences")
+)
+
+// verify returns the facts about a token of the issuer, or a refusal. It checks
+// everything that does not change: the signature, the type and the claims. members
+// are the claims. What can change is checked by [checks.hold].
+//
+// The times can change, and are checked here all the same: a token that expired
+// and has another fault, such as the audience, is refused as expired.
+func (is *checkedIssuer) verify(
+	ctx context.Context, now time.Time, unverified *jose.Unverified, members []strictjson.Member,
+) (*draft, *Error) {
+	key, handle, refused := is.authenticate(ctx, now, unverified)
+	if refused != nil {
+		return nil, refused
+	}
+	d := &draft{facts: facts{payload: unverified.UnverifiedPayload(), key: handle}}
+	f := &d.facts
+	f.signed = true
+	f.keyID, _ = key.ID()
+	f.thumbprint = key.Thumbprint()
+	f.setIssuer(is)
+	if refused := is.readClaims(ctx, &f.claims, unverified.UnverifiedHeader(), members); refused != nil {
+		return nil, refused
+	}
+	f.from, f.until = f.claims.span()
+	f.isBound = f.claims.isBound
+	d.mint()
+	return d, nil
+}
+
+// authenticate returns the key with which the issuer signed the token as an access
+// token.
+func (is *checkedIssuer) authenticate(ctx context.Context, now time.Time, unverified *jose.Unverified) (*jose.Key, issuerkeys.Handle, *Error) {
+	header := unverified.UnverifiedHeader()
+	if !is.allowed[header.Algorithm()] {
+		return nil, issuerkeys.Handle{}, errAlgorithm
+	}
+	if refused := is.checkType(header); refused != nil {
+		return nil, issuerkeys.Handle{}, refused
+	}
+	found, err := is.keys.Find(ctx, now, header)
+	if err != nil {
+		return nil, issuerkeys.Handle{}, keyRefusal(is.URL, err)
+	}
+	key, err := jwtclaims.VerifyWith(found.Keys, unverified)
+	if errors.Is(err, jose.ErrSignature) { // the issuer may have changed the key
+		if again, ok := is.keys.FindAgain(ctx, header, found); ok {
+			found = again
+			key, err = jwtclaims.VerifyWith(found.Keys, unverified)
+		}
+	}
+	if err != nil {
+		return nil, issuerkeys.Handle{}, refusalFor(err)
+	}
+	return key, found.Handle(key), nil
+}
+
+// readClaims reads and checks the claims that the signature vouches for.
+func (is *checkedIssuer) readClaims(ctx context.Context, c *tokenClaims, header jose.Header, members []strictjson.Member) *Error {
+	if refused := c.readAll(members); refused != nil {
+		return refused
+	}
+	c.algorithm = header.Algorithm()
+	if jwtclaims.CheckReplicated(header, members) != nil {
+		return errReplicated
+	}
+	if refused := is.checkLegacy(c, members); refused != nil {
+		return refused
+	}
+	if refused := c.checkRequired(is.Profile); refused != nil {
+		return is.hinted(refused)
+	}
+	if refused := c.checkTimes(clock.Now(ctx), is.terms.leeway); refused != nil { // the keys may have taken time
+		return refused
+	}
+	if !c.namesAny(is.Audiences) {
+		if c.audience.Kind() == strictjson.Absent {
+			return is.hinted(errAudience)
+		}
+		return errAudience
+	}
+	if refused := is.checkDeclared(members); refused != nil {
+		return refused
+	}
+	return is.derive(c, members)
+}
+
+// textBytes returns how many bytes of the token, of its claims and of what was
+// derived from them stay in memory with the facts.
+func (is *checkedIssuer) textBytes(f *facts, token *jose.Unverified) int {
+	n := token.Retained()
+	if strings.IndexByte(f.payload, '\\') >= 0 {
+		n += len(f.payload) // strings with escapes are copies
+	}
+	return n + is.derivedBytes(&f.claims)
+}
+
+var errRule = refusal(BadClaims, "a claim that the issuer's configuration declares is missing or not as declared")
+
+// checkDeclared returns the refusal of a token without a claim that the configuration
+// declares (R-CL-14).
+func (is *checkedIssuer) checkDeclared(members []strictjson.Member) *Error {
+	for i := range is.Claims {
+		if !is.Claims[i].holds(members) {
+			return errRule
+		}
+	}
+	return nil
+}

@@ -1,0 +1,62 @@
+package validator
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Warnings returns what in the configuration works and may still be a mistake:
+// legacy profiles, published keys that are not used. It is for start-up logs.
+func (v *Validator) Warnings() []string {
+	if v == nil {
+		return nil
+	}
+	var all []string
+	for _, is := range v.issuers {
+		all = append(all, is.warnings()...)
+	}
+	return all
+}
+
+// warnings returns what in the configuration works and may still be a mistake.
+func (is *checkedIssuer) warnings() []string {
+	var all []string
+	if is.Profile == ProfileLegacy {
+		all = append(all, fmt.Sprintf("issuer %q: ProfileLegacy tells access tokens by their claims only; "+
+			"prefer at+jwt (RFC 9068) as soon as the issuer can send it", is.URL))
+	}
+	if (is.ClientClaim == claimAuthorizedParty || is.ClientClaim == claimApplication) && is.ClientOnly.Name == "" {
+		all = append(all, fmt.Sprintf("issuer %q: ClientClaim is %s and there is no ClientOnly: tokens that a client got for itself "+
+			"count as a user's if their subject is not the client; name in ClientOnly what only they have", is.URL, is.ClientClaim))
+	}
+	all = append(all, is.opaqueWarnings()...)
+	for _, key := range is.keys.Ignored() {
+		all = append(all, fmt.Sprintf("issuer %q: keys[%d] (kid %q) is not used: %v", is.URL, key.Index, key.KeyID, key.Reason))
+	}
+	if !is.location.listsAudience() {
+		all = append(all, fmt.Sprintf("issuer %q: its metadata lists protected_resources, and none of Audiences is one (RFC 9728 §4); "+
+			"the issuer may not know this API", is.URL))
+	}
+	return all
+}
+
+// opaqueWarnings returns what in the configuration of introspection works and may still be
+// a mistake.
+func (is *checkedIssuer) opaqueWarnings() []string {
+	if is.opaque == nil {
+		return nil
+	}
+	var all []string
+	if slices.Contains(is.Audiences, is.Opaque.ID) {
+		all = append(all, fmt.Sprintf("issuer %q: %q is in Audiences and is the Opaque.ID of this API: a server that fills aud with the client that asks "+
+			"makes every one of its tokens pass; list the identifier of the API, or set Answers.FiltersAudience if the server filters", is.URL, is.Opaque.ID))
+	}
+	if n := is.opaque.jwts.neverActive(); n > 0 {
+		all = append(all, fmt.Sprintf("issuer %q: it was asked about %d JWTs that are valid and called none of them active: some servers do not introspect "+
+			"their own JWTs; see how this API is registered there, or ask for no answers about JWTs", is.URL, n))
+	}
+	for _, warning := range is.opaque.asker.Warnings() {
+		all = append(all, fmt.Sprintf("issuer %q: %s", is.URL, warning))
+	}
+	return all
+}
