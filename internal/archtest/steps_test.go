@@ -286,7 +286,7 @@ func TestRaceOnceMore(t *testing.T) {
 	text := crash + "FAIL\texample.com/m/a\t0.1s\nok  \texample.com/m/b\t0.1s\n" + crash + "exit status 66\nFAIL\texample.com/m/c\t0.1s\nFAIL"
 	status, output, calls := newWorkshop(t).run(plant{call: "go test -race work", text: text, status: 1}, "make", "race")
 	const again = "example.com/m/a example.com/m/c"
-	if want := []string{"go test -race work", "go test -race " + again}; status != 0 || !slices.Equal(calls, want) {
+	if want := []string{"go test -race work", "go test -race -cpu 1 " + again}; status != 0 || !slices.Equal(calls, want) {
 		t.Errorf("exits with %d after the calls %q, want %q\n%s", status, calls, want, output)
 	}
 	if !strings.Contains(output, "once more, since the race detector crashed: "+again+"\n") {
