@@ -57,6 +57,10 @@ var Rooms = []Room{
 		Why: "visits of many values by one timer, so that no held request costs a goroutine",
 	},
 	{
+		Dir: "internal/recordqueue", Leaf: true,
+		Why: "log records on their way to a handler, so that no room waits for one that is slow",
+	},
+	{
 		Dir: "internal/fault", Leaf: true,
 		Why: "faults of configurations as values, so that every constructor reports them alike",
 	},
