@@ -81,7 +81,7 @@ func (h *Headers) ParseCompact(token string) (Unverified, error) {
 	a := &allocation{parts: p}
 	a.pointer = &a.parts
 	if a.parts.signature, err = appendDecoded(a.signature[:0], signature); err != nil {
-		return Unverified{}, err
+		return Unverified{}, notBase64("the signature", signature)
 	}
 	return Unverified{&a.pointer}, nil
 }
@@ -104,12 +104,12 @@ func (p *parts) decode(payload string) (err error) {
 	decoded := stack[:0]
 	if !p.known {
 		if decoded, err = appendDecoded(decoded, p.protected); err != nil {
-			return err
+			return notBase64("the header", p.protected)
 		}
 	}
 	header := len(decoded)
 	if decoded, err = appendDecoded(decoded, payload); err != nil {
-		return err
+		return notBase64("the payload", payload)
 	}
 	// The header and the payload share one string, which all values alias.
 	text := string(decoded)
@@ -146,19 +146,23 @@ func (u Unverified) UnverifiedPayload() string { return u.read().payload }
 
 // split returns the three segments of token.
 func split(token string) (protected, payload, signature string, err error) {
-	protected, rest, _ := strings.Cut(token, ".")
-	payload, signature, found := strings.Cut(rest, ".")
+	protected, rest, found := strings.Cut(token, ".")
+	payload, signature, whole := strings.Cut(rest, ".")
 	switch {
-	case !found:
-		return "", "", "", errSegments
+	case !whole:
+		segments := 1
+		if found {
+			segments = 2
+		}
+		return "", "", "", wrongSegments(errSegments, segments)
 	case strings.IndexByte(signature, '.') < 0:
 		if protected == "" || payload == "" || signature == "" {
-			return "", "", "", errEmpty
+			return "", "", "", emptySegment(protected, payload, signature)
 		}
 		return protected, payload, signature, nil
 	case strings.Count(signature, ".") == jweDots-jwsDots:
-		return "", "", "", errJWE
+		return "", "", "", wrongSegments(errJWE, jweDots+1)
 	default:
-		return "", "", "", errSegments
+		return "", "", "", wrongSegments(errSegments, strings.Count(token, ".")+1)
 	}
 }

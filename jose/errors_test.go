@@ -27,9 +27,13 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestErrorsAllocateNothing checks that a token that is refused costs no memory
-// for its error.
-func TestErrorsAllocateNothing(t *testing.T) {
+// causeAllocations is how often a refusal may allocate: for the error, and for what its
+// text is made of if it is printed.
+const causeAllocations = 3
+
+// TestErrorsAreWrittenLate checks that the text of a refusal is made only if it is
+// printed: a token that is refused costs a few small allocations.
+func TestErrorsAreWrittenLate(t *testing.T) {
 	var set *jose.Set
 	header := parse(t, unsigned(`{"alg":"ES256","kid":"a"}`)).UnverifiedHeader()
 	if n := testing.AllocsPerRun(100, func() {
@@ -38,7 +42,7 @@ func TestErrorsAllocateNothing(t *testing.T) {
 		if !errors.Is(err, jose.ErrMalformed) || !errors.Is(unknown, jose.ErrUnknownKey) {
 			t.Error(err, unknown)
 		}
-	}); n != 0 {
+	}); n > 2*causeAllocations {
 		t.Errorf("%v allocations", n)
 	}
 }

@@ -18,7 +18,8 @@ var (
 // Header is an unverified JOSE header (RFC 7515 §4). It keeps the members that
 // Sallyport reads. No URL in it is ever fetched.
 type Header struct {
-	algorithm Algorithm // 0: absent, not a string, or not supported
+	algorithm Algorithm        // 0: absent, not a string, or not supported
+	named     strictjson.Value // alg as received
 	keyID     string
 	hasKeyID  bool
 	mediaType string
@@ -35,17 +36,18 @@ func parseHeader(text string) (Header, error) {
 	var stack [8]strictjson.Member
 	members, err := strictjson.ParseObject(text, strictjson.TokenLimits, stack[:0])
 	if err != nil {
-		return Header{}, errHeader
+		return Header{}, notHeader(text)
 	}
 	var h Header
 	for _, m := range members {
 		switch m.Name {
 		case "alg":
+			h.named = m.Value
 			name, _ := m.Value.Text()
 			h.algorithm = algorithmNamed(name)
 		case "kid":
 			if h.keyID, h.hasKeyID = m.Value.Text(); !h.hasKeyID {
-				return Header{}, errKeyID
+				return Header{}, wrongMember(errKeyID, "kid", m.Value, "a string")
 			}
 		case "typ":
 			h.hasType = true
@@ -53,9 +55,9 @@ func parseHeader(text string) (Header, error) {
 		case "jwk":
 			h.key = m.Value.Raw()
 		case "crit":
-			return Header{}, errCritical
+			return Header{}, wrongMember(errCritical, "crit", m.Value, "no crit")
 		case "b64":
-			return Header{}, errUnencoded
+			return Header{}, wrongMember(errUnencoded, "b64", m.Value, "no b64")
 		case "iss":
 			h.issuer = m.Value.Raw()
 		case "sub":
@@ -78,6 +80,11 @@ func (h Header) LogValue() slog.Value { return slog.StringValue(h.algorithm.Stri
 // Algorithm returns the header's alg, or 0 if alg is absent, is not a string, or
 // is not supported.
 func (h Header) Algorithm() Algorithm { return h.algorithm }
+
+// AlgorithmName returns the header's alg as received, and whether it is present and a
+// string. It may be the name of no algorithm. It is for texts that people read, and
+// never selects anything.
+func (h Header) AlgorithmName() (string, bool) { return h.named.Text() }
 
 // KeyID returns the header's kid, and whether it is present.
 func (h Header) KeyID() (string, bool) { return h.keyID, h.hasKeyID }

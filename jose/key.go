@@ -9,8 +9,9 @@ type Key struct {
 	hasID      bool
 	thumbprint string
 	verifier   verifier
-	cost       int // of a signature check; see costES256
-	index      int // in the document's keys
+	cost       int  // of a signature check; see costES256
+	index      int  // in the document's keys
+	pinned     bool // the JWK has no alg and could have another: the issuer's configuration chose
 }
 
 // noKey is read in place of a nil Key.
@@ -49,10 +50,10 @@ func (k *Key) Verify(u *Unverified) error {
 	}
 	p := u.read()
 	if p.header.algorithm != k.algorithm { // alg is compared; it never selects the algorithm
-		return ErrAlgorithm
+		return k.notOf(p.header)
 	}
 	if !k.verifier.verify(p.signingInput, p.signature) {
-		return ErrSignature
+		return k.notVerified(len(p.signature))
 	}
 	return nil
 }

@@ -99,6 +99,7 @@ func (k *jwk) importKey(algorithms []Algorithm, limits Limits) (*Key, error) {
 		thumbprint: material.thumbprint,
 		verifier:   newVerifier(algorithm, material.public),
 		cost:       material.cost,
+		pinned:     !k.hasAlg && material.only == 0,
 	}, nil
 }
 

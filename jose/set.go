@@ -221,19 +221,19 @@ func (s *Set) Without(drop func(*Key) bool) *Set {
 func (s *Set) Find(h Header) ([]*Key, error) {
 	s = s.read()
 	if !h.algorithm.Valid() {
-		return nil, ErrAlgorithm
+		return nil, h.unsupported()
 	}
 	if !h.hasKeyID {
 		if same := s.byAlg[h.algorithm]; len(same) == 1 {
 			return same, nil
 		}
-		return nil, ErrUnknownKey
+		return nil, s.unknownKey(h)
 	}
 	if keys := s.candidates(h.keyID, h.algorithm); keys != nil {
 		return keys, nil
 	}
 	if len(s.byID[h.keyID]) > 0 {
-		return nil, ErrAlgorithm
+		return nil, s.otherAlgorithm(h)
 	}
-	return nil, ErrUnknownKey
+	return nil, s.unknownKey(h)
 }

@@ -2,10 +2,10 @@ package validator
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/sallyport-auth/sallyport/internal/cause"
 	jwtclaims "github.com/sallyport-auth/sallyport/internal/claims"
 	"github.com/sallyport-auth/sallyport/internal/clock"
 	"github.com/sallyport-auth/sallyport/internal/introspection"
@@ -21,7 +21,9 @@ type answerFacts struct {
 }
 
 var (
-	errInactive   = refusal(Inactive, "the issuer says that the token is not active (RFC 7662 §2.2)")
+	errInactive = refusal(Inactive, "the issuer says that the token is not active (RFC 7662 §2.2)").with(cause.Details{
+		Found: "active false", Wanted: "active true", Mend: "let the client get a new token; check that the token is of this issuer, and that the server lets this API introspect it",
+	})
 	errAnswerIss  = refusal(UnknownIssuer, "iss in the answer about the token is not the issuer that was asked")
 	errScopeArray = refusal(BadClaims, "scope in the answer about the token is an array; it is a string in RFC 7662 §2.2, and Issuer.Answers.ScopeLists allows arrays")
 )
@@ -39,7 +41,10 @@ func (is *checkedIssuer) readAnswer(ctx context.Context, a *introspection.Answer
 		return nil, refused
 	}
 	if c.issuer != "" && c.issuer != is.URL {
-		return nil, errAnswerIss
+		found := c.issuer
+		return nil, errAnswerIss.because(func() cause.Details {
+			return cause.Details{Found: "iss " + cause.Quote(found), Wanted: cause.Quote(is.URL)}
+		})
 	}
 	c.issuer = is.URL
 	if refused := is.checkTokenType(c, a.Members); refused != nil {
@@ -89,13 +94,13 @@ func (is *checkedIssuer) readMembers(c *tokenClaims, members []strictjson.Member
 // readScopeArray reads a scope that is an array, which is only allowed by Answers.
 func (is *checkedIssuer) readScopeArray(c *tokenClaims, v strictjson.Value) *Error {
 	if !is.Answers.ScopeLists {
-		return errScopeArray
+		return errScopeArray.with(cause.Details{Found: "scope, which is an array", Wanted: "a string"})
 	}
 	var all []string
 	for element := range v.Elements() {
 		scope, _ := element.Text() // "" if it is no string, which is no scope
 		if !jwtclaims.IsScopeToken(scope) {
-			return errScopeSyntax
+			return claimRefused(jwtclaims.ErrScope, "scope", v)
 		}
 		all = append(all, scope)
 	}
@@ -109,14 +114,16 @@ func (is *checkedIssuer) checkAnswerAudience(c *tokenClaims, members []strictjso
 	switch {
 	case hasClaim(members, "aud"):
 		if !c.namesAny(is.Audiences) {
-			return errAudience
+			return refuseAudience(errAudience, c, is.Audiences)
 		}
 		return nil
 	case is.Answers.FiltersAudience:
 		return nil
 	default:
-		return &Error{WrongAudience, fmt.Errorf("validator: the answer about the token lacks %s; servers leave members out for a client that they do not "+
-			"know as an audience, and Issuer.Answers.FiltersAudience is for issuers that call only tokens for this API active", introspection.Withheld(members))}
+		return errWithheld.with(cause.Details{
+			Found: "none of " + introspection.Withheld(members), Wanted: "aud with " + cause.OneOf(is.Audiences),
+			Mend: "register this API as an audience at the server; Issuer.Answers.FiltersAudience is for issuers that call only tokens for this API active",
+		})
 	}
 }
 
@@ -169,16 +176,18 @@ func (is *checkedIssuer) narrow(ctx context.Context, jwt *facts, a *introspectio
 	return d, nil
 }
 
+var errWithheld = refusal(WrongAudience, "the answer about the token has no aud; servers leave members out for a client that they do not know as an audience")
+
 var errAnswerAudience = refusal(BadClaims, "the answer about the JWT has an aud that the JWT does not have")
 
 // narrowAudience replaces the audiences of a JWT by those that the answer names, which
 // must be among them and include this API.
 func (is *checkedIssuer) narrowAudience(jwt, said *tokenClaims) *Error {
 	if !said.namesAny(is.Audiences) {
-		return errAudience
+		return refuseAudience(errAudience, said, is.Audiences)
 	}
-	if said.namesOther(slices.Collect(jwt.audiences())) {
-		return errAnswerAudience
+	if own := slices.Collect(jwt.audiences()); said.namesOther(own) {
+		return refuseAudience(errAnswerAudience, said, own)
 	}
 	jwt.audience = said.audience
 	return nil
@@ -221,7 +230,7 @@ func checkSameParties(jwt, said *tokenClaims, members []strictjson.Member) *Erro
 		{"iss", jwt.issuer, said.issuer}, {"sub", jwt.subject, said.subject}, {"client_id", jwt.clientID, said.clientID},
 	} {
 		if hasClaim(members, party.name) && party.said != party.jwt {
-			return &Error{BadClaims, fmt.Errorf("validator: the answer about the JWT has another %s than the JWT", party.name)}
+			return errAnswerParty.with(cause.Details{Found: "another " + party.name, Wanted: "that of the JWT"})
 		}
 	}
 	if said.isBound && !sameConfirmation(jwt.confirmation, said.confirmation) {
@@ -229,6 +238,8 @@ func checkSameParties(jwt, said *tokenClaims, members []strictjson.Member) *Erro
 	}
 	return nil
 }
+
+var errAnswerParty = refusal(BadClaims, "the answer about the JWT has another iss, sub or client_id than the JWT")
 
 var errAnswerBinding = refusal(BadClaims, "the answer about the JWT has another cnf than the JWT")
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/cause"
 	jwtclaims "github.com/sallyport-auth/sallyport/internal/claims"
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
 	"github.com/sallyport-auth/sallyport/jose"
@@ -65,27 +66,27 @@ func (c *tokenClaims) readAll(members []strictjson.Member) *Error {
 func (c *tokenClaims) read(m *strictjson.Member) *Error {
 	switch m.Name {
 	case "iss":
-		return readText(&c.issuer, m.Value)
+		return readText(&c.issuer, m.Name, m.Value)
 	case "sub":
-		return readText(&c.subject, m.Value)
+		return readText(&c.subject, m.Name, m.Value)
 	case "client_id":
-		return readText(&c.clientID, m.Value)
+		return readText(&c.clientID, m.Name, m.Value)
 	case "azp":
-		return readText(&c.authorizedParty, m.Value)
+		return readText(&c.authorizedParty, m.Name, m.Value)
 	case "jti":
-		return readText(&c.id, m.Value)
+		return readText(&c.id, m.Name, m.Value)
 	case "acr":
-		return readText(&c.acr, m.Value)
+		return readText(&c.acr, m.Name, m.Value)
 	case "sid":
 		c.readSession(m.Value)
 	case "exp":
-		return readDate(&c.expiry, m.Value)
+		return readDate(&c.expiry, m.Name, m.Value)
 	case "iat":
-		return readDate(&c.issuedAt, m.Value)
+		return readDate(&c.issuedAt, m.Name, m.Value)
 	case "nbf":
-		return readDate(&c.notBefore, m.Value)
+		return readDate(&c.notBefore, m.Name, m.Value)
 	case "auth_time":
-		return readDate(&c.authTime, m.Value)
+		return readDate(&c.authTime, m.Name, m.Value)
 	case "aud":
 		return c.readAudience(m.Value)
 	case "amr":
@@ -102,28 +103,33 @@ func (c *tokenClaims) read(m *strictjson.Member) *Error {
 	return nil
 }
 
-// readText reads an identifier.
-func readText(dst *string, v strictjson.Value) *Error {
+// readText reads the claim called name as an identifier.
+func readText(dst *string, name string, v strictjson.Value) *Error {
 	text, err := jwtclaims.Text(v)
 	if err != nil {
-		return claimRefused(err)
+		return claimRefused(err, name, v)
 	}
 	*dst = text
 	return nil
 }
 
-// readDate reads a NumericDate.
-func readDate(dst *time.Time, v strictjson.Value) *Error {
+// readDate reads the claim called name as a NumericDate.
+func readDate(dst *time.Time, name string, v strictjson.Value) *Error {
 	date, err := jwtclaims.Date(v)
 	if err != nil {
-		return claimRefused(err)
+		return claimRefused(err, name, v)
 	}
 	*dst = date
 	return nil
 }
 
-// claimRefused returns the refusal for an error of the readers of package claims.
-func claimRefused(err error) *Error {
+// claimRefused returns the refusal for an error of the readers of package claims about v,
+// the claim called name.
+func claimRefused(err error, name string, v strictjson.Value) *Error {
+	return claimKind(err).because(func() cause.Details { return jwtclaims.Unreadable(err, name, v) })
+}
+
+func claimKind(err error) *Error {
 	switch {
 	case errors.Is(err, jwtclaims.ErrControl):
 		return errClaimControl
@@ -141,7 +147,7 @@ func claimRefused(err error) *Error {
 // readAudience reads aud.
 func (c *tokenClaims) readAudience(v strictjson.Value) *Error {
 	if err := jwtclaims.CheckAudience(v); err != nil {
-		return claimRefused(err)
+		return claimRefused(err, "aud", v)
 	}
 	c.audience = v
 	return nil
@@ -150,7 +156,7 @@ func (c *tokenClaims) readAudience(v strictjson.Value) *Error {
 // readMethods reads amr.
 func (c *tokenClaims) readMethods(v strictjson.Value) *Error {
 	if err := jwtclaims.CheckTexts(v); err != nil {
-		return claimRefused(err)
+		return claimRefused(err, "amr", v)
 	}
 	c.amr = v
 	return nil
@@ -160,7 +166,7 @@ func (c *tokenClaims) readMethods(v strictjson.Value) *Error {
 func (c *tokenClaims) readScope(v strictjson.Value) *Error {
 	text, err := jwtclaims.Scope(v)
 	if err != nil {
-		return claimRefused(err)
+		return claimRefused(err, "scope", v)
 	}
 	c.scope = text
 	return nil
@@ -180,24 +186,31 @@ func (c *tokenClaims) readActor(v strictjson.Value) *Error {
 	var stack [8]strictjson.Member
 	members, err := jwtclaims.Object(v, stack[:0])
 	if err != nil {
-		return errActor
+		return actorRefused("act", v)
 	}
 	for _, m := range members {
 		var refused *Error
 		switch m.Name {
 		case "iss":
-			refused = readText(&c.actor.Issuer, m.Value)
+			refused = readText(&c.actor.Issuer, m.Name, m.Value)
 		case "sub":
-			refused = readText(&c.actor.Subject, m.Value)
+			refused = readText(&c.actor.Subject, m.Name, m.Value)
 		case "client_id":
-			refused = readText(&c.actor.ClientID, m.Value)
+			refused = readText(&c.actor.ClientID, m.Name, m.Value)
 		}
 		if refused != nil {
-			return errActor
+			return actorRefused("act."+m.Name, m.Value)
 		}
 	}
 	c.hasActor = true
 	return nil
+}
+
+// actorRefused returns the refusal of a token whose act has v under that name.
+func actorRefused(name string, v strictjson.Value) *Error {
+	return errActor.because(func() cause.Details {
+		return cause.Details{Found: describedType(name, v), Wanted: "an object with strings that are not empty"}
+	})
 }
 
 // caller says for whom a token was issued, as far as that is known.

@@ -18,7 +18,7 @@ func (is *checkedIssuer) legacyClient(members []strictjson.Member) (clientName, 
 	if is.ClientClaim != "" {
 		named := clientName{claim: is.ClientClaim}
 		if v := jwtclaims.Lookup(members, is.ClientClaim); v.Kind() != strictjson.Absent {
-			if refused := readText(&named.id, v); refused != nil {
+			if refused := readText(&named.id, is.ClientClaim, v); refused != nil {
 				return named, refused
 			}
 		}

@@ -49,7 +49,7 @@ func (v *Validator) decideOpaque(ctx context.Context, now time.Time, is *checked
 		}
 	}
 	if !isToken68(p.Token) { // what is in the cache has passed this check
-		return outcome{refused: errGrammar}
+		return outcome{refused: notToken68(p.Token)}
 	}
 	return c.ask(ctx, inquiry{v: v, is: is, digest: c.digest, token: p.Token, jwt: jwt, known: e != nil || v.active.has(c.digest), once: once}, p)
 }

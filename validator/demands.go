@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/cause"
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
 )
 
@@ -58,19 +59,19 @@ var (
 // OpaqueIssuer is no demand on the token.
 func (d *Demands) check(instant time.Time, c *tokenClaims, own []string) *Error {
 	if len(d.Audiences) > 0 && !c.namesOneOfBoth(d.Audiences, own) {
-		return errRouteAudience
+		return refuseRouteAudience(c, d.Audiences, own)
 	}
 	if d.SoleAudience && (c.audience.Kind() == strictjson.Absent || c.namesOther(own)) {
-		return errSoleAudience
+		return refuseAudience(errSoleAudience, c, own)
 	}
 	if d.MaxLifetime != 0 && (c.issuedAt.IsZero() || c.expiry.IsZero() || c.expiry.Sub(c.issuedAt) > d.MaxLifetime) {
-		return errLifetime
+		return refuseLifetime(c, d.MaxLifetime)
 	}
 	if d.MaxTokenAge != 0 && (c.issuedAt.IsZero() || instant.Sub(c.issuedAt) > d.MaxTokenAge) {
-		return errAge
+		return refuseAge(c, instant, d.MaxTokenAge)
 	}
 	if d.SenderConstrained && !c.isBound { // a bound token got here only if its sender was checked
-		return errUnbound
+		return c.refuseBinding(errUnbound)
 	}
 	return nil
 }
@@ -78,5 +79,43 @@ func (d *Demands) check(instant time.Time, c *tokenClaims, own []string) *Error 
 // isOfDemands reports whether refused is a refusal of [Demands.check]: another
 // route may accept the token.
 func isOfDemands(refused *Error) bool {
-	return slices.Contains([]*Error{errRouteAudience, errSoleAudience, errLifetime, errAge, errUnbound}, refused)
+	return slices.ContainsFunc([]*Error{errRouteAudience, errSoleAudience, errLifetime, errAge, errUnbound}, refused.isA)
+}
+
+// refuseRouteAudience returns the refusal of a token for none of the audiences that the
+// route demands and that the issuer is configured for.
+func refuseRouteAudience(c *tokenClaims, demanded, own []string) *Error {
+	return errRouteAudience.because(func() cause.Details {
+		common := slices.DeleteFunc(slices.Clone(demanded), func(audience string) bool { return !slices.Contains(own, audience) })
+		d := seenAudience(c, common)
+		d.Mend = "let the client ask for a token for this route"
+		if len(common) == 0 {
+			d.Wanted = cause.OneOf(demanded)
+			d.Mend = "add the audience of the route to Issuer.Audiences, if the issuer may speak for it"
+		}
+		return d
+	})
+}
+
+// refuseLifetime returns the refusal of a token that lives longer than the route allows.
+func refuseLifetime(c *tokenClaims, limit time.Duration) *Error {
+	return errLifetime.because(func() cause.Details {
+		found := "exp − iat " + cause.Seconds(c.expiry.Sub(c.issuedAt))
+		if c.issuedAt.IsZero() || c.expiry.IsZero() {
+			found = "no exp or no iat"
+		}
+		return cause.Details{Found: found, Wanted: "at most " + cause.Seconds(limit)}
+	})
+}
+
+// refuseAge returns the refusal of a token that was issued longer ago than the route
+// allows.
+func refuseAge(c *tokenClaims, instant time.Time, limit time.Duration) *Error {
+	return errAge.because(func() cause.Details {
+		found := "iat " + cause.Seconds(instant.Sub(c.issuedAt)) + " ago"
+		if c.issuedAt.IsZero() {
+			found = "no iat"
+		}
+		return cause.Details{Found: found, Wanted: "at most " + cause.Seconds(limit) + " ago"}
+	})
 }

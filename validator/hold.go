@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/cause"
 	"github.com/sallyport-auth/sallyport/internal/clock"
 )
 
@@ -29,7 +30,8 @@ func readClocks(ctx context.Context) clocks {
 var (
 	errIssuerGone = refusal(Unavailable, "the configuration of the token's issuer changed or was forgotten since the token was verified")
 	errBound      = refusal(BindingMismatch, "the token has cnf, and the binding cannot be checked")
-	errDPoPOnly   = refusal(BindingMismatch, "token_type in the answer about the token is DPoP, and the token was presented as a bearer token (RFC 9449 §7.2)")
+	errDPoPOnly   = refusal(BindingMismatch, "token_type in the answer about the token is DPoP, and the token was presented as a bearer token (RFC 9449 §7.2)").
+			with(cause.Details{Found: "Authorization: Bearer", Wanted: "Authorization: DPoP"})
 )
 
 // hold returns nil if a token with these facts is accepted now, and the refusal
@@ -103,7 +105,7 @@ func (f *facts) checkSender(sender *Presentation) *Error {
 	case f.isDPoP && sender.Scheme == Bearer:
 		return errDPoPOnly
 	case f.isBound:
-		return errBound
+		return f.claims.refuseBinding(errBound)
 	default:
 		return nil
 	}

@@ -111,6 +111,7 @@ func (q *inquiry) judge(ctx context.Context, a *introspection.Answer) *answered 
 	default:
 		result.draft, result.refused = q.is.readAnswer(ctx, a)
 	}
+	result.refused = result.refused.settled(q.token)
 	return result
 }
 

@@ -2,9 +2,9 @@ package validator
 
 import (
 	"errors"
-	"fmt"
 	"sync/atomic"
 
+	"github.com/sallyport-auth/sallyport/internal/cause"
 	"github.com/sallyport-auth/sallyport/internal/introspection"
 )
 
@@ -39,23 +39,14 @@ func (a *jwtAnswers) neverActive() int64 {
 
 // lightweight is what an operator has to know if claims are missing in a JWT of an issuer
 // that can be asked.
-const lightweight = "; if the issuer leaves claims out of its JWTs and gives them in the answer about a token, " +
+const lightweight = "if the issuer leaves claims out of its JWTs and gives them in the answer about a token, " +
 	"set no Issuer.Keys: all its tokens are then asked about as opaque ones"
-
-// hints are the refusals of JWTs without a claim, with lightweight in the cause.
-var hints = func() map[*Error]*Error {
-	all := map[*Error]*Error{}
-	for _, refused := range []*Error{errNoExpiry, errNoSubject, errNoClient, errNoIssuedAt, errNoID, errAudience} {
-		all[refused] = &Error{refused.reason, fmt.Errorf("%w%s", refused.cause, lightweight)}
-	}
-	return all
-}()
 
 // hinted returns refused, the refusal of a JWT without a claim, and names the setting for
 // opaque tokens in its cause if the issuer can be asked.
 func (is *checkedIssuer) hinted(refused *Error) *Error {
-	if hint := hints[refused]; hint != nil && is.Opaque != nil {
-		return hint
+	if is.Opaque == nil {
+		return refused
 	}
-	return refused
+	return &Error{refused.reason, cause.Amend(refused.cause, lightweight)}
 }

@@ -1,8 +1,10 @@
 package validator
 
 import (
+	"fmt"
 	"strings"
 
+	"github.com/sallyport-auth/sallyport/internal/cause"
 	jwtclaims "github.com/sallyport-auth/sallyport/internal/claims"
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
 )
@@ -41,7 +43,7 @@ func (into *mappedNames) read(m *Mapping, members []strictjson.Member) *Error {
 		for element := range v.Elements() {
 			value, ok := element.Text()
 			if !ok {
-				return errMappedType
+				return m.refuseType(v)
 			}
 			if refused := into.add(m, value); refused != nil {
 				return refused
@@ -49,7 +51,7 @@ func (into *mappedNames) read(m *Mapping, members []strictjson.Member) *Error {
 		}
 		return nil
 	default:
-		return errMappedType
+		return m.refuseType(v)
 	}
 }
 
@@ -58,7 +60,7 @@ func (into *mappedNames) add(m *Mapping, value string) *Error {
 	meanings := m.Values[value]
 	if m.Values == nil {
 		if !m.To.admits(value) {
-			return errMappedValue
+			return m.refuseValue(value)
 		}
 		meanings = []string{value}
 	}
@@ -70,6 +72,31 @@ func (into *mappedNames) add(m *Mapping, value string) *Error {
 	return nil
 }
 
+// refuseType returns the refusal of a token whose claim, or what leads to it, is v.
+func (m *Mapping) refuseType(v strictjson.Value) *Error {
+	path := strings.Join(m.Claim, ".")
+	return errMappedType.because(func() cause.Details {
+		d := cause.Details{Found: describedType(path, v), Wanted: "a string or an array of strings"}
+		if v.Kind() == strictjson.Array {
+			d.Found = path + ", an array with something else than strings"
+		}
+		return d
+	})
+}
+
+// refuseValue returns the refusal of a token with that value in the claim. Scopes are
+// shown, roles are not.
+func (m *Mapping) refuseValue(value string) *Error {
+	path, to := strings.Join(m.Claim, "."), m.To
+	return errMappedValue.because(func() cause.Details {
+		d := cause.Details{Found: fmt.Sprintf("%s with a value of %d bytes", path, len(value)), Wanted: to.kind(), Mend: "list the values that count in Mapping.Values"}
+		if to == ToScope {
+			d.Found = path + " with " + cause.Quote(value)
+		}
+		return d
+	})
+}
+
 // find returns the claim of m, or an absent value.
 func (m *Mapping) find(members []strictjson.Member) (strictjson.Value, *Error) {
 	v := jwtclaims.Lookup(members, m.Claim[0])
@@ -79,7 +106,7 @@ func (m *Mapping) find(members []strictjson.Member) (strictjson.Value, *Error) {
 		}
 		inner, err := strictjson.ParseObject(v.Raw(), strictjson.TokenLimits, nil)
 		if err != nil {
-			return v, errMappedType
+			return v, m.refuseType(v)
 		}
 		v = jwtclaims.Lookup(inner, name)
 	}

@@ -141,7 +141,7 @@ func TestMeetsNothing(t *testing.T) {
 	}
 }
 
-// TestMeetsAllocatesNothing, whatever it answers.
+// TestMeetsAllocatesNothing, unless it refuses: then the error and what its text is made of.
 func TestMeetsAllocatesNothing(t *testing.T) {
 	token := expect(t, issuertest.Validator(t, baseConfig()), bearer(testKey.token(baseClaims)), 0, "", "")
 	for _, demands := range []validator.Demands{
@@ -151,7 +151,11 @@ func TestMeetsAllocatesNothing(t *testing.T) {
 	} {
 		for _, offset := range []time.Duration{0, 2 * time.Hour} {
 			ctx := at(offset)
-			if n := testing.AllocsPerRun(100, func() { _ = token.Meets(ctx, demands) }); n != 0 {
+			most := 0.0
+			if token.Meets(ctx, demands) != nil {
+				most = 3
+			}
+			if n := testing.AllocsPerRun(100, func() { _ = token.Meets(ctx, demands) }); n > most {
 				t.Errorf("%+v after %s: %v allocations", demands, offset, n)
 			}
 		}

@@ -138,7 +138,7 @@ func TestAnswerFaults(t *testing.T) {
 		{"an issuer that filters: aud a number", testissuer.AudienceNumber, filters, validator.BadClaims, ""},
 		{"an issuer that filters: aud of another API", testissuer.AudienceOther, filters, validator.WrongAudience, ""},
 		{"an issuer that filters: aud missing", testissuer.AudienceMissing, filters, "", ""},
-		{"an answer for a stranger", testissuer.Stripped, none, validator.WrongAudience, "lacks aud client_id exp scope sub"},
+		{"an answer for a stranger", testissuer.Stripped, none, validator.WrongAudience, "found none of aud client_id exp scope sub"},
 
 		{"iss of another issuer", testissuer.IssuerOther, none, validator.UnknownIssuer, "iss"},
 		{"iss missing", testissuer.IssuerMissing, none, "", ""},

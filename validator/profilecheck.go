@@ -1,6 +1,9 @@
 package validator
 
 import (
+	"strings"
+
+	"github.com/sallyport-auth/sallyport/internal/cause"
 	jwtclaims "github.com/sallyport-auth/sallyport/internal/claims"
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
 	"github.com/sallyport-auth/sallyport/jose"
@@ -22,12 +25,31 @@ func (is *checkedIssuer) checkType(h jose.Header) *Error {
 		return nil
 	}
 	if is.Profile != ProfileLegacy {
-		return errType
+		return is.refuseType(errType, h)
 	}
 	if !h.HasType() || jwtclaims.IsType(h, "JWT") {
 		return nil
 	}
-	return errLegacyType
+	return is.refuseType(errLegacyType, h)
+}
+
+// refuseType returns constant with the typ of the token.
+func (is *checkedIssuer) refuseType(constant *Error, h jose.Header) *Error {
+	return constant.because(func() cause.Details { return is.seenType(h) })
+}
+
+// otherTokenClaims are the claims that no access token has.
+var otherTokenClaims = []string{"nonce", "at_hash", "c_hash", "s_hash", "events"}
+
+// refuseIDToken returns the refusal of a token that has one of them.
+func refuseIDToken(members []strictjson.Member) *Error {
+	var found []string
+	for _, name := range otherTokenClaims {
+		if hasClaim(members, name) {
+			found = append(found, name)
+		}
+	}
+	return errIDToken.with(cause.Details{Found: "the claims " + strings.Join(found, ", "), Wanted: "an access token", Mend: "let the client send its access token and not its ID token"})
 }
 
 // checkLegacy tells an access token from the issuer's other tokens by its claims
@@ -37,14 +59,14 @@ func (is *checkedIssuer) checkLegacy(c *tokenClaims, members []strictjson.Member
 		return nil
 	}
 	if c.idTokenOnly {
-		return errIDToken
+		return refuseIDToken(members)
 	}
 	if sole, ok := c.soleAudience(); ok && (sole == c.clientID || sole == c.authorizedParty || sole == textOf(members, is.ClientClaim)) {
-		return errOwnClient
+		return refuseAudience(errOwnClient, c, is.Audiences)
 	}
 	for i := range is.Marker {
 		if !is.Marker[i].holds(members) {
-			return errMarker
+			return is.Marker[i].refuse(errMarker, members)
 		}
 	}
 	return nil
@@ -64,15 +86,15 @@ func (c *tokenClaims) checkRequired(profile Profile) *Error {
 	strict := profile != ProfileLegacy
 	switch {
 	case c.expiry.IsZero():
-		return errNoExpiry
+		return c.refuseMissing(errNoExpiry, profile)
 	case c.subject == "":
-		return errNoSubject
+		return c.refuseMissing(errNoSubject, profile)
 	case strict && c.clientID == "":
-		return errNoClient
+		return c.refuseMissing(errNoClient, profile)
 	case strict && c.issuedAt.IsZero():
-		return errNoIssuedAt
+		return c.refuseMissing(errNoIssuedAt, profile)
 	case strict && c.id == "":
-		return errNoID
+		return c.refuseMissing(errNoID, profile)
 	default:
 		return nil
 	}

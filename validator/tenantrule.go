@@ -3,6 +3,7 @@ package validator
 import (
 	"slices"
 
+	"github.com/sallyport-auth/sallyport/internal/cause"
 	jwtclaims "github.com/sallyport-auth/sallyport/internal/claims"
 	"github.com/sallyport-auth/sallyport/internal/fault"
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
@@ -47,6 +48,17 @@ func (r *TenantRule) check(f fault.List) {
 	checkNames(r.Owned, f.At("Owned"))
 }
 
+// refuse returns the refusal of a token that names no tenant of the issuer.
+func (r *TenantRule) refuse(members []strictjson.Member) *Error {
+	v, claim, owned := jwtclaims.Lookup(members, r.Claim), r.Claim, r.Owned
+	return errTenantClaim.because(func() cause.Details {
+		return cause.Details{
+			Found: jwtclaims.DescribeText(claim, v), Wanted: cause.OneOf(owned),
+			Mend: "if the issuer owns that tenant, add it to Issuer.Tenant.Owned",
+		}
+	})
+}
+
 var errTenantClaim = refusal(BadClaims, "the claim of the tenant is missing, no string, or names a tenant that the issuer does not own")
 
 // tenantOf returns the tenant that the token speaks for.
@@ -58,5 +70,5 @@ func (r *TenantRule) tenantOf(members []strictjson.Member) (string, *Error) {
 	if i := slices.Index(r.Owned, text); i >= 0 { // "" is not among them
 		return r.Owned[i], nil
 	}
-	return "", errTenantClaim
+	return "", r.refuse(members)
 }

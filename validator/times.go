@@ -17,17 +17,17 @@ var (
 // opaque token is used for a bounded time in any case.
 func (c *tokenClaims) checkTimes(now time.Time, leeway Leeway) *Error {
 	if !c.expiry.IsZero() && !now.Before(c.expiry.Add(leeway.Expiry)) {
-		return errExpired
+		return refuseExpiry(now, c.expiry, leeway)
 	}
 	latest := now.Add(leeway.Future)
 	if c.notBefore.After(latest) {
-		return errNotBefore
+		return refuseTime(errNotBefore, now, c.notBefore, "nbf", leeway)
 	}
 	if c.issuedAt.After(latest) {
-		return errIssuedAt
+		return refuseTime(errIssuedAt, now, c.issuedAt, "iat", leeway)
 	}
 	if c.authTime.After(latest) {
-		return errAuthTime
+		return refuseTime(errAuthTime, now, c.authTime, "auth_time", leeway)
 	}
 	return nil
 }

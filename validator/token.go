@@ -298,8 +298,8 @@ const meetsGrace = time.Minute
 // EachRequest, and for an opaque token a minute after its answer is used no more;
 // [NoCredentials] for a nil or zero Token.
 //
-// Meets is for code that asks more of a Token than its route did. It allocates
-// nothing and never waits. It does not check whether the issuer is still
+// Meets is for code that asks more of a Token than its route did. It never waits, and
+// allocates nothing unless it returns an error. It does not check whether the issuer is still
 // configured as it was, nor how old the last known keys of the issuer are. Code
 // that holds a Token for long asks [Validator.Recheck], which does.
 func (t *Token) Meets(ctx context.Context, demands Demands) (err error) {

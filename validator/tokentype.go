@@ -33,7 +33,7 @@ var errNoEvidence = refusal(WrongType, "nothing in the answer says that the toke
 // token.
 func (is *checkedIssuer) checkTokenType(c *tokenClaims, members []strictjson.Member) *Error {
 	if c.idTokenOnly {
-		return errIDToken
+		return refuseIDToken(members)
 	}
 	if refused := is.checkSaidType(members); refused != nil {
 		return refused
@@ -45,7 +45,7 @@ func (is *checkedIssuer) checkTokenType(c *tokenClaims, members []strictjson.Mem
 	if len(is.Answers.Marker) > 0 {
 		for i := range is.Answers.Marker {
 			if !is.Answers.Marker[i].holds(members) {
-				return errAnswerMarker
+				return is.Answers.Marker[i].refuse(errAnswerMarker, members)
 			}
 		}
 		return nil

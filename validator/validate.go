@@ -5,14 +5,16 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/cause"
 	jwtclaims "github.com/sallyport-auth/sallyport/internal/claims"
 	"github.com/sallyport-auth/sallyport/internal/clock"
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
 )
 
 var (
-	errNoCredentials = refusal(NoCredentials, "no Authorization field of a known scheme")
-	errSchemeDPoP    = refusal(BindingMismatch, "DPoP is not configured, so that the binding cannot be checked")
+	errNoCredentials = refusal(NoCredentials, "no Authorization field of a known scheme").with(cause.Details{Found: "no credentials", Wanted: "Authorization: Bearer"})
+	errOtherScheme   = refusal(NoCredentials, "no Authorization field of a known scheme").with(cause.Details{Found: "credentials of another scheme", Wanted: "Authorization: Bearer"})
+	errSchemeDPoP    = refusal(BindingMismatch, "DPoP is not configured, so that the binding cannot be checked").with(cause.Details{Found: "Authorization: DPoP", Wanted: "Authorization: Bearer"})
 	errGrammar       = refusal(MalformedRequest, "the token is not a token68 (RFC 6750 §2.1)")
 	errNoJWT         = refusal(UnknownIssuer, "the token is no JWT of a configured issuer") // never returned: an issuer is asked then
 	errTooLarge      = refusal(TooLarge, "the token is longer than MaxTokenBytes")
@@ -139,7 +141,7 @@ func (v *Validator) decideSelected(ctx context.Context, now time.Time, named *ch
 	}
 	if refused != nil {
 		if !isToken68(p.Token) {
-			refused = errGrammar
+			refused = notToken68(p.Token)
 		}
 		return outcome{refused: refused}
 	}
@@ -168,10 +170,12 @@ func (v *Validator) checkPresentation(p *Presentation) *Error {
 	switch {
 	case p.Scheme == DPoP:
 		return errSchemeDPoP
+	case p.Scheme == OtherScheme:
+		return errOtherScheme
 	case p.Scheme != Bearer:
 		return errNoCredentials
 	case len(p.Token) > v.maxBytes:
-		return errTooLarge
+		return tooLarge(len(p.Token), v.maxBytes)
 	default:
 		return nil
 	}
@@ -206,7 +210,7 @@ func (v *Validator) decideNew(ctx context.Context, now time.Time, d digest, p *P
 	unverified, err := v.headers.ParseCompact(p.Token)
 	if err != nil {
 		if !isToken68(p.Token) {
-			return outcome{refused: errGrammar}
+			return outcome{refused: notToken68(p.Token)}
 		}
 		if v.maySelectOpaque(p) && !v.isForJWTs(p.Token) {
 			return outcome{refused: errNoJWT}
@@ -219,13 +223,17 @@ func (v *Validator) decideNew(ctx context.Context, now time.Time, d digest, p *P
 		if v.maySelectOpaque(p) && !v.isForJWTs(p.Token) {
 			return outcome{refused: errNoJWT}
 		}
-		return outcome{refused: errPayload}
+		return outcome{refused: notPayload(unverified.UnverifiedPayload())}
 	}
 	// The only claim that is used before the signature verifies: it selects
 	// the configuration by exact match and goes nowhere else.
+	iss := jwtclaims.Lookup(members, "iss")
 	is, refused := v.selectIssuer(ctx, unverifiedIss(members))
 	if v.maySelectOpaque(p) && refused == errIssuer {
 		return outcome{refused: errNoJWT}
+	}
+	if refused == errIssuer {
+		refused = v.refuseIssuer(iss)
 	}
 	if refused == nil && !is.acceptsJWTs() {
 		return outcome{refused: errNoJWT, issuer: is}
@@ -253,6 +261,28 @@ func (v *Validator) decideNew(ctx context.Context, now time.Time, d digest, p *P
 		}
 	}
 	return outcome{token: token, refused: refused, issuer: is, source: fromSignature}
+}
+
+// refuseIssuer returns the refusal of a token whose iss is not configured.
+func (v *Validator) refuseIssuer(iss strictjson.Value) *Error {
+	return errIssuer.because(func() cause.Details { return v.seenIssuer(iss) })
+}
+
+// notPayload returns the refusal of a token whose payload is not as it must be.
+func notPayload(payload string) *Error {
+	return errPayload.because(func() cause.Details {
+		return cause.Details{Found: strictjson.Describe(payload, strictjson.TokenLimits, jwtclaims.KnownNames...), Wanted: "one JSON object with unique member names"}
+	})
+}
+
+// tooLarge returns the refusal of a token of that length.
+func tooLarge(length, limit int) *Error {
+	return errTooLarge.because(func() cause.Details {
+		return cause.Details{
+			Found: fmt.Sprintf("%d bytes", length), Wanted: fmt.Sprintf("at most %d", limit),
+			Mend: "let the issuer leave claims out, such as groups, or raise Config.MaxTokenBytes",
+		}
+	})
 }
 
 // unverifiedIss returns iss, or "" if it is absent or not a string.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/cause"
 	jwtclaims "github.com/sallyport-auth/sallyport/internal/claims"
 	"github.com/sallyport-auth/sallyport/internal/clock"
 	"github.com/sallyport-auth/sallyport/internal/issuerkeys"
@@ -51,8 +52,8 @@ func (is *checkedIssuer) verify(
 // token.
 func (is *checkedIssuer) authenticate(ctx context.Context, now time.Time, unverified *jose.Unverified) (*jose.Key, issuerkeys.Handle, *Error) {
 	header := unverified.UnverifiedHeader()
-	if !is.allowed[header.Algorithm()] {
-		return nil, issuerkeys.Handle{}, errAlgorithm
+	if refused := is.checkAlgorithm(header); refused != nil {
+		return nil, issuerkeys.Handle{}, refused
 	}
 	if refused := is.checkType(header); refused != nil {
 		return nil, issuerkeys.Handle{}, refused
@@ -74,6 +75,18 @@ func (is *checkedIssuer) authenticate(ctx context.Context, now time.Time, unveri
 	return key, found.Handle(key), nil
 }
 
+// checkAlgorithm returns the refusal of a token whose alg is not in the issuer's list.
+func (is *checkedIssuer) checkAlgorithm(header jose.Header) *Error {
+	if is.allowed[header.Algorithm()] {
+		return nil
+	}
+	return is.refuseAlgorithm(header)
+}
+
+func (is *checkedIssuer) refuseAlgorithm(header jose.Header) *Error {
+	return errAlgorithm.because(func() cause.Details { return is.seenAlgorithm(header) })
+}
+
 // readClaims reads and checks the claims that the signature vouches for.
 func (is *checkedIssuer) readClaims(ctx context.Context, c *tokenClaims, header jose.Header, members []strictjson.Member) *Error {
 	if refused := c.readAll(members); refused != nil {
@@ -81,7 +94,7 @@ func (is *checkedIssuer) readClaims(ctx context.Context, c *tokenClaims, header 
 	}
 	c.algorithm = header.Algorithm()
 	if jwtclaims.CheckReplicated(header, members) != nil {
-		return errReplicated
+		return errReplicated.with(jwtclaims.DescribeReplica(header, members))
 	}
 	if refused := is.checkLegacy(c, members); refused != nil {
 		return refused
@@ -93,10 +106,11 @@ func (is *checkedIssuer) readClaims(ctx context.Context, c *tokenClaims, header 
 		return refused
 	}
 	if !c.namesAny(is.Audiences) {
+		refused := refuseAudience(errAudience, c, is.Audiences)
 		if c.audience.Kind() == strictjson.Absent {
-			return is.hinted(errAudience)
+			return is.hinted(refused)
 		}
-		return errAudience
+		return refused
 	}
 	if refused := is.checkDeclared(members); refused != nil {
 		return refused
@@ -121,7 +135,7 @@ var errRule = refusal(BadClaims, "a claim that the issuer's configuration declar
 func (is *checkedIssuer) checkDeclared(members []strictjson.Member) *Error {
 	for i := range is.Claims {
 		if !is.Claims[i].holds(members) {
-			return errRule
+			return is.Claims[i].refuse(errRule, members)
 		}
 	}
 	return nil

@@ -41,6 +41,10 @@ var Rooms = []Room{
 		Why: "the clock that verify --at and tests set",
 	},
 	{
+		Dir: "internal/cause", Leaf: true,
+		Why: "why something was refused, for operators, so that every room shows the same fields and quotes them alike",
+	},
+	{
 		Dir: "internal/fetch", Leaf: true,
 		Why: "bounded, address-guarded HTTP, so that no room opens a connection of its own",
 	},

@@ -26,8 +26,8 @@ func IsType(header jose.Header, name string) bool {
 // ways is refused.
 func CheckReplicated(header jose.Header, members []strictjson.Member) error {
 	issuer, subject, audience := header.ReplicatedClaims()
-	for _, replica := range [...]struct{ name, raw string }{{"iss", issuer}, {"sub", subject}, {"aud", audience}} {
-		if replica.raw != "" && Lookup(members, replica.name).Raw() != replica.raw {
+	for i, raw := range [...]string{issuer, subject, audience} {
+		if raw != "" && Lookup(members, replicatedNames[i]).Raw() != raw {
 			return ErrReplicated
 		}
 	}

@@ -2,9 +2,11 @@ package claims
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/cause"
 	"github.com/sallyport-auth/sallyport/internal/clock"
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
 	"github.com/sallyport-auth/sallyport/jose"
@@ -62,11 +64,13 @@ func (j *JWT) Verify(ctx context.Context, token string) (Verified, error) {
 	}
 	members, err := strictjson.ParseObject(unverified.UnverifiedPayload(), strictjson.TokenLimits, nil)
 	if err != nil {
-		return Verified{}, ErrPayload
+		return Verified{}, cause.New(ErrPayload, func() cause.Details {
+			return cause.Details{Found: strictjson.Describe(unverified.UnverifiedPayload(), strictjson.TokenLimits, KnownNames...)}
+		})
 	}
 	verified := Verified{Members: members, Key: key}
 	if err := CheckReplicated(unverified.UnverifiedHeader(), members); err != nil {
-		return Verified{}, err
+		return Verified{}, cause.New(err, func() cause.Details { return DescribeReplica(unverified.UnverifiedHeader(), members) })
 	}
 	if err := j.checkParties(members); err != nil {
 		return Verified{}, err
@@ -81,10 +85,14 @@ func (j *JWT) Verify(ctx context.Context, token string) (Verified, error) {
 func (j *JWT) verifySignature(ctx context.Context, unverified *jose.Unverified) (*jose.Key, error) {
 	header := unverified.UnverifiedHeader()
 	if !slices.Contains(j.Algorithms, header.Algorithm()) {
-		return nil, jose.ErrAlgorithm
+		return nil, cause.New(jose.ErrAlgorithm, func() cause.Details {
+			return cause.Details{Found: DescribeAlgorithm(header), Wanted: DescribeAlgorithms(j.Algorithms)}
+		})
 	}
 	if !IsType(header, j.Type) {
-		return nil, ErrTokenType
+		return nil, cause.New(ErrTokenType, func() cause.Details {
+			return cause.Details{Found: DescribeType(header), Wanted: cause.Quote(j.Type)}
+		})
 	}
 	if j.Keys == nil {
 		return nil, jose.ErrUnknownKey
@@ -98,23 +106,28 @@ func (j *JWT) verifySignature(ctx context.Context, unverified *jose.Unverified) 
 
 // checkParties checks iss and aud.
 func (j *JWT) checkParties(members []strictjson.Member) error {
-	issuer, err := Text(Lookup(members, "iss"))
-	if err != nil || issuer != j.Issuer {
-		return ErrIssuer
+	iss := Lookup(members, "iss")
+	if issuer, err := Text(iss); err != nil || issuer != j.Issuer {
+		return cause.New(ErrIssuer, func() cause.Details {
+			return cause.Details{Found: DescribeText("iss", iss), Wanted: cause.Quote(j.Issuer)}
+		})
 	}
 	audience := Lookup(members, "aud")
+	foreign := func() cause.Details {
+		return cause.Details{Found: DescribeAudience(audience), Wanted: cause.OneOf(j.Audiences)}
+	}
 	if audience.Kind() == strictjson.Absent {
-		return ErrAudience
+		return cause.New(ErrAudience, foreign)
 	}
 	if err := CheckAudience(audience); err != nil {
-		return err
+		return cause.New(err, func() cause.Details { return Unreadable(err, "aud", audience) })
 	}
 	for name := range Each(audience) {
 		if slices.Contains(j.Audiences, name) {
 			return nil
 		}
 	}
-	return ErrAudience
+	return cause.New(ErrAudience, foreign)
 }
 
 // checkTimes reads iat, exp and nbf, and compares them with now.
@@ -130,7 +143,7 @@ func (v *Verified) checkTimes(now time.Time, j *JWT) error {
 		}
 		var err error
 		if *claim.date, err = Date(value); err != nil {
-			return err
+			return cause.New(err, func() cause.Details { return Unreadable(err, claim.name, value) })
 		}
 	}
 	switch {
@@ -139,11 +152,15 @@ func (v *Verified) checkTimes(now time.Time, j *JWT) error {
 	case v.Expiry.IsZero() && !j.NoExpiry:
 		return ErrNoExpiry
 	case !v.Expiry.IsZero() && j.Leeway.Expired(now, v.Expiry):
-		return ErrExpired
-	case j.Leeway.Ahead(now, v.IssuedAt), j.Leeway.Ahead(now, notBefore):
-		return ErrNotYetValid
+		return cause.New(ErrExpired, func() cause.Details { return j.Leeway.Passed(now, v.Expiry) })
+	case j.Leeway.Ahead(now, v.IssuedAt):
+		return cause.New(ErrNotYetValid, func() cause.Details { return j.Leeway.TooEarly(now, v.IssuedAt, "iat") })
+	case j.Leeway.Ahead(now, notBefore):
+		return cause.New(ErrNotYetValid, func() cause.Details { return j.Leeway.TooEarly(now, notBefore, "nbf") })
 	case j.MaxAge > 0 && now.After(v.IssuedAt.Add(j.MaxAge)):
-		return ErrTooOld
+		return cause.New(ErrTooOld, func() cause.Details {
+			return cause.Details{Found: fmt.Sprintf("iat %d, %s", v.IssuedAt.Unix(), ago(now.Sub(v.IssuedAt))), Wanted: "at most " + cause.Seconds(j.MaxAge) + " ago"}
+		})
 	default:
 		return nil
 	}

@@ -252,17 +252,29 @@ func TestZeroJWT(t *testing.T) {
 	check(t, "before iat", 0, err, 0, claims.ErrNotYetValid, same)
 }
 
-// TestErrorsHoldNoToken checks that no error quotes what the sender chose.
-func TestErrorsHoldNoToken(t *testing.T) {
+// TestErrorsShowNamedFields checks that an error quotes iss and aud, which are no
+// secrets, and nothing else that the sender chose (R-OB-07).
+func TestErrorsShowNamedFields(t *testing.T) {
 	s := newSigner("s")
 	accepted := accepting(s.set(t))
 	const mark = "MARK"
-	for _, changes := range []map[string]string{
-		{"iss": `"MARK"`}, {"aud": `"MARK"`}, {"iat": `"MARK"`}, {"exp": `"MARK"`}, {"aud": `["MARK",""]`},
+	for _, row := range []struct {
+		changes map[string]string
+		found   string
+	}{
+		{map[string]string{"iss": `"MARK"`}, `found iss "MARK"; wanted "https://issuer.test"`},
+		{map[string]string{"aud": `"MARK"`}, `found aud "MARK"; wanted one of "other", "https://api.test"`},
+		{map[string]string{"iat": `"MARK"`}, "found iat, which is a string; wanted a number"},
+		{map[string]string{"exp": `"MARK"`}, "found exp, which is a string; wanted a number"},
+		{map[string]string{"aud": `["MARK",""]`}, "found aud with an empty string as element 1"},
+		{map[string]string{"x": `{"MARK":1,"MARK":2}`}, "found a member name that occurs twice, at byte "},
 	} {
-		_, err := accepted.Verify(at(now), s.Sign(header, payload(changes)))
-		if err == nil || strings.Contains(err.Error(), mark) || !strings.HasPrefix(err.Error(), "claims: ") {
-			t.Errorf("%v: %v", changes, err)
+		_, err := accepted.Verify(at(now), s.Sign(header, payload(row.changes)))
+		if err == nil || !strings.HasPrefix(err.Error(), "claims: ") || !strings.Contains(err.Error(), row.found) {
+			t.Errorf("%v: %v, want %s", row.changes, err, row.found)
+		}
+		if err != nil && strings.Contains(err.Error(), mark) != strings.Contains(row.found, mark) {
+			t.Errorf("%v: %v shows another field", row.changes, err)
 		}
 	}
 }

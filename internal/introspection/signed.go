@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/cause"
 	"github.com/sallyport-auth/sallyport/internal/claims"
 	"github.com/sallyport-auth/sallyport/internal/fetch"
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
@@ -78,7 +79,7 @@ func (s *signedAnswers) read(ctx context.Context, d *fetch.Document) (Answer, in
 		return Answer{}, introspect.AnswerKeysMissing, fmt.Errorf("the keys of signed answers cannot be had: %w", keys)
 	}
 	if err != nil {
-		return Answer{}, introspect.UntrustedAnswer, fmt.Errorf("the signed answer is not trusted: %w", err)
+		return Answer{}, introspect.UntrustedAnswer, fmt.Errorf("the signed answer is not trusted: %w", cause.Settled(err))
 	}
 	inner := claims.Lookup(verified.Members, "token_introspection")
 	if inner.Kind() != strictjson.Object {
