@@ -206,6 +206,7 @@ func (c *tokenClaims) seenBinding() cause.Details {
 	if !c.isBound {
 		return d
 	}
+	d.Wanted += ", because no binding can be checked yet"
 	var names []string
 	for _, m := range c.confirmation {
 		if slices.Contains(confirmationNames, m.Name) {

@@ -51,7 +51,8 @@ var (
 	errSoleAudience  = refusal(WrongAudience, "aud also names a foreign audience, or there is none, and the route demands a sole one")
 	errLifetime      = refusal(BadClaims, "exp − iat is longer than the route allows, or there is no iat or no exp")
 	errAge           = refusal(BadClaims, "now − iat is longer than the route allows, or there is no iat")
-	errUnbound       = refusal(BindingMismatch, "the token has no cnf, and the route demands one that is bound to its sender")
+	errUnbound       = refusal(BindingMismatch, "the token has no cnf, and the route demands one that is bound to its sender").
+				with(cause.Details{Found: "no cnf", Wanted: "cnf", Mend: "let the issuer bind the tokens of this client to a key or certificate"})
 )
 
 // check returns the refusal of a token that does not meet d at instant. own are
@@ -71,7 +72,7 @@ func (d *Demands) check(instant time.Time, c *tokenClaims, own []string) *Error 
 		return refuseAge(c, instant, d.MaxTokenAge)
 	}
 	if d.SenderConstrained && !c.isBound { // a bound token got here only if its sender was checked
-		return c.refuseBinding(errUnbound)
+		return errUnbound
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ func TestBoundFacts(t *testing.T) {
 		}
 		f.isBound = f.claims.isBound
 		for _, scheme := range []Scheme{Bearer, DPoP, 0} {
-			if refused := f.checkSender(&Presentation{Scheme: scheme}); refused != errBound {
+			if refused := f.checkSender(&Presentation{Scheme: scheme}); !refused.isA(errBound) {
 				t.Errorf("%s as %s: %v", doc, scheme, refused)
 			}
 		}
@@ -49,7 +49,7 @@ func TestMayPass(t *testing.T) {
 // without cnf, and leaves one with cnf to the check of its sender.
 func TestDemandedBinding(t *testing.T) {
 	demands := &Demands{SenderConstrained: true}
-	if refused := demands.check(time.Now(), &tokenClaims{}, nil); refused != errUnbound {
+	if refused := demands.check(time.Now(), &tokenClaims{}, nil); !refused.isA(errUnbound) {
 		t.Errorf("without cnf: %v", refused)
 	}
 	if refused := demands.check(time.Now(), &tokenClaims{isBound: true}, nil); refused != nil {
