@@ -28,8 +28,8 @@ func (e *Error) isA(constant *Error) bool {
 	if e == nil || e == constant {
 		return e == constant
 	}
-	c, ok := e.cause.(*cause.Cause) //nolint:errorlint // the kind of the cause itself
-	return ok && c.Unwrap() == constant.cause
+	c, ok := e.cause.(*cause.Cause)           //nolint:errorlint // the kind of the cause itself
+	return ok && c.Unwrap() == constant.cause //nolint:errorlint // as above
 }
 
 // settled returns e with the details of its cause written, for refusals that are kept.
@@ -130,8 +130,11 @@ func (c *tokenClaims) seenRequired(profile Profile) cause.Details {
 	strict := profile != ProfileLegacy
 	var missing, wanted []string
 	for _, claim := range [...]claimPresence{
-		{"exp", c.expiry.IsZero()}, {"sub", c.subject == ""}, {"client_id", strict && c.clientID == ""},
-		{"iat", strict && c.issuedAt.IsZero()}, {"jti", strict && c.id == ""},
+		{"exp", c.expiry.IsZero()},
+		{"sub", c.subject == ""},
+		{"client_id", strict && c.clientID == ""},
+		{"iat", strict && c.issuedAt.IsZero()},
+		{"jti", strict && c.id == ""},
 	} {
 		if claim.missing {
 			missing = append(missing, claim.name)

@@ -55,7 +55,7 @@ func TestAmend(t *testing.T) {
 			}
 		}
 	}
-	if cause.Amend(errKind, "b") != errKind {
+	if cause.Amend(errKind, "b") != errKind { //nolint:errorlint // the value itself
 		t.Error("an error without details was changed")
 	}
 }
@@ -77,7 +77,7 @@ func TestSettled(t *testing.T) {
 			t.Errorf("%s: %v, %d calls", found, err, calls)
 		}
 	}
-	if cause.Settled(errKind, secret) != errKind || cause.Settled(nil) != nil {
+	if cause.Settled(errKind, secret) != errKind || cause.Settled(nil) != nil { //nolint:errorlint // the value itself
 		t.Error("an error without details was changed")
 	}
 }

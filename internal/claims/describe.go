@@ -14,7 +14,7 @@ import (
 // readers refused with err. Only dates and scopes are shown.
 func Unreadable(err error, name string, v strictjson.Value) cause.Details {
 	d := cause.Details{Found: name + ", which is " + v.Kind().String()}
-	switch err {
+	switch err { //nolint:errorlint // the readers return these values themselves
 	case ErrDate:
 		d.Wanted = "a number from 0 to 2^53"
 		if v.Kind() == strictjson.Number {
