@@ -108,7 +108,7 @@ func (h *Held) tell(denial *Denial) {
 		token := h.token.Load()
 		h.route.guard.trace.heldEnded(&h.ctx, Decision{
 			Route: h.name, Transport: h.route.guard.transport, Scheme: scheme, Issuer: h.route.guard.issuerLabel(token), Client: token.ClientID(), Token: token,
-			Denial: denial, Start: h.began,
+			Privileged: h.route.privileged, Denial: denial, Start: h.began,
 		})
 	}
 }

@@ -26,13 +26,14 @@ const (
 // for an adapter, [Mux.Add] and [Mux.Match] for a Mux. It is safe for concurrent
 // use. A nil Route and the zero Route refuse every request with 503.
 type Route struct {
-	guard     *Guard
-	name      string
-	policy    scopes.Policy   // under the Guard's Hierarchy
-	bare      *challenge      // for a request without credentials
-	listed    bool            // false: a request with a valid token is refused all the same
-	allowed   func() []string // the methods that an unlisted path has; nil: none
-	ambiguity error           // every request is refused with it; nil: none is
+	guard      *Guard
+	name       string
+	policy     scopes.Policy   // under the Guard's Hierarchy
+	privileged bool            // the policy is marked Privileged or Sensitive
+	bare       *challenge      // for a request without credentials
+	listed     bool            // false: a request with a valid token is refused all the same
+	allowed    func() []string // the methods that an unlisted path has; nil: none
+	ambiguity  error           // every request is refused with it; nil: none is
 }
 
 // Route compiles policy for the operation that is called name, such as
@@ -95,7 +96,10 @@ func (g *Guard) compile(name string, policy scopes.Policy) (*Route, error) {
 	if err := faults.Err(); err != nil {
 		return nil, err
 	}
-	return &Route{guard: g, name: name, policy: policy, bare: g.challenger.withoutCredentials(policy), listed: true}, nil
+	return &Route{
+		guard: g, name: name, policy: policy, privileged: policy.IsPrivileged() || policy.IsSensitive(),
+		bare: g.challenger.withoutCredentials(policy), listed: true,
+	}, nil
 }
 
 // made reports whether a Guard made r.
@@ -146,16 +150,20 @@ func (r *Route) check(ctx context.Context, p *validator.Presentation, operation 
 	}
 	start := time.Now()
 	verdict, done := r.decide(ctx, p, operation)
-	r.report(ctx, name, p.Scheme, verdict, done, start)
+	r.report(ctx, name, p, verdict, done, start)
 	return verdict
 }
 
-// report calls the hook with a verdict, and with what the validator found.
-func (r *Route) report(ctx context.Context, name string, scheme validator.Scheme, verdict Verdict, done validator.ValidateDone, start time.Time) {
-	r.guard.trace.decided(ctx, Decision{
-		Route: name, Transport: r.guard.transport, Scheme: scheme, Issuer: done.Issuer, Client: done.Token.ClientID(), Token: done.Token,
+// report calls the hook with a verdict on p, and with what the validator found.
+func (r *Route) report(ctx context.Context, name string, p *validator.Presentation, verdict Verdict, done validator.ValidateDone, start time.Time) {
+	decision := Decision{
+		Route: name, Transport: r.guard.transport, Scheme: p.Scheme, Issuer: done.Issuer, Client: done.Token.ClientID(), Token: done.Token, Privileged: r.privileged,
 		Denial: verdict.Denial(), Source: done.Source, Kind: unansweredKind(verdict.denial), Start: start,
-	})
+	}
+	if r.privileged || decision.Denial != nil {
+		decision.presented = hashed(p.Token)
+	}
+	r.guard.trace.decided(ctx, decision)
 }
 
 // Refuse returns the Denial for a request of which the adapter could not read
@@ -173,7 +181,7 @@ func (r *Route) refuse(ctx context.Context, scheme validator.Scheme, err error, 
 	}
 	denial := r.deny(err, nil)
 	if r.guard.trace.Decided != nil {
-		r.guard.trace.decided(ctx, Decision{Route: name, Transport: r.guard.transport, Scheme: scheme, Denial: denial, Kind: unansweredKind(denial), Start: time.Now()})
+		r.guard.trace.decided(ctx, Decision{Route: name, Transport: r.guard.transport, Scheme: scheme, Privileged: r.privileged, Denial: denial, Kind: unansweredKind(denial), Start: time.Now()})
 	}
 	return denial
 }

@@ -2,6 +2,9 @@ package middleware
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"io"
 	"time"
 
 	"github.com/sallyport-auth/sallyport/internal/hook"
@@ -54,6 +57,9 @@ type Decision struct {
 	// Token is the token if it is valid, also where the policy refuses it. nil
 	// on public routes and for anonymous callers.
 	Token *validator.Token
+	// Privileged is true if the policy of the Route is marked by [scopes.Privileged] or
+	// [scopes.Sensitive].
+	Privileged bool
 	// Denial is a copy of the refusal, or nil if the request passes.
 	Denial *Denial
 	// Source is how the facts of the token were come by, as in
@@ -64,6 +70,39 @@ type Decision struct {
 	Kind introspect.Kind
 	// Start is when the Guard began to check the request.
 	Start time.Time
+
+	presented *presentedToken // nil: TokenHash returns nothing
+}
+
+// presentedToken is a token that can be hashed and not read. It is in a function, because
+// printers that use reflection follow every pointer.
+type presentedToken struct{ hash func(key []byte) []byte }
+
+// hashed returns token as a presentedToken, or nil if it is empty.
+func hashed(token string) *presentedToken {
+	if token == "" {
+		return nil
+	}
+	return &presentedToken{func(key []byte) []byte {
+		mac := hmac.New(sha256.New, key)
+		_, _ = io.WriteString(mac, token)
+		return mac.Sum(nil)
+	}}
+}
+
+// TokenHash returns the HMAC-SHA-256 of the token as it was presented, valid or not, so
+// that records about the same token can be found without it. key should be secret and of 32
+// random bytes, or whoever reads the hash can tell whether a token that they know was
+// presented. Tokens with the same content may have several spellings, and so several
+// hashes.
+//
+// It returns nil unless the request was refused or Privileged is true, if the adapter found
+// no token that it could read, and for HeldEnded.
+func (decision Decision) TokenHash(key []byte) []byte {
+	if decision.presented == nil {
+		return nil
+	}
+	return decision.presented.hash(key)
 }
 
 // Join returns hooks that call those of t and then those of next. Either may

@@ -1,7 +1,11 @@
 package middleware_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"reflect"
@@ -78,9 +82,68 @@ func TestDecided(t *testing.T) {
 			got.Start.Before(before) || got.Start.After(time.Now()) {
 			t.Errorf("%s: %d, %+v", row.name, response.StatusCode, got)
 		}
-		got.Token, got.Denial, got.Start = nil, nil, time.Time{}
+		got = middleware.Decision{
+			Route: got.Route, Transport: got.Transport, Scheme: got.Scheme, Issuer: got.Issuer, Client: got.Client, Source: got.Source,
+			Kind: got.Kind, Privileged: got.Privileged,
+		}
 		if row.want.Transport = "http"; got != row.want {
 			t.Errorf("%s: %+v, want %+v", row.name, got, row.want)
+		}
+	}
+}
+
+// TestDecisionPrivileged: a Decision says whether the policy is marked, and has a keyed hash of the token for refusals and for marked policies (R-OB-05). The
+// Decision does not print the token.
+func TestDecisionPrivileged(t *testing.T) {
+	issuer := issuertest.New(t)
+	var got middleware.Decision
+	guard := issuer.Guard(t, middleware.Config{Trace: &middleware.Trace{Decided: func(_ context.Context, d middleware.Decision) { got = d }}})
+	mux := guard.NewMux()
+	for path, policy := range map[string]scopes.Policy{
+		"/plain": scopes.All("read"), "/privileged": scopes.Privileged(scopes.ACR("urn:mfa")), "/sensitive": scopes.Sensitive(scopes.MaxAuthAge(time.Hour)),
+		"/public": scopes.Public(),
+	} {
+		mux.Handle(path, policy, new(handler))
+	}
+	good := issuer.Sign(testissuer.Token{Scope: "read", Claims: map[string]any{"acr": "urn:mfa", "auth_time": time.Now().Unix()}})
+	weak := issuer.Sign(testissuer.Token{})
+	for _, row := range []struct {
+		path, authorization string
+		privileged          bool
+		hashed              string // the token whose hash the Decision has
+		allowed             bool
+	}{
+		{"/plain", "Bearer " + good, false, "", true},
+		{"/plain", "Bearer " + weak, false, weak, false},
+		{"/plain", "Bearer unreadable", false, "unreadable", false},
+		{"/plain", "", false, "", false},
+		{"/plain", "Bearer", false, "", false},
+		{"/privileged", "Bearer " + good, true, good, true},
+		{"/privileged", "Bearer " + weak, true, weak, false},
+		{"/privileged", "Bearer", true, "", false},
+		{"/sensitive", "Bearer " + good, true, good, true},
+		{"/public", "Bearer " + good, false, "", true},
+	} {
+		r := request(row.authorization)
+		r.URL.Path = row.path
+		if row.authorization == "" {
+			r.Header.Del("Authorization")
+		}
+		serve(mux, r)
+		if got.Privileged != row.privileged || (got.Denial == nil) != row.allowed {
+			t.Errorf("%s, %.20s: %+v", row.path, row.authorization, got)
+		}
+		want := []byte(nil)
+		if row.hashed != "" {
+			mac := hmac.New(sha256.New, []byte("key"))
+			mac.Write([]byte(row.hashed))
+			want = mac.Sum(nil)
+		}
+		if hash := got.TokenHash([]byte("key")); !bytes.Equal(hash, want) {
+			t.Errorf("%s, %.20s: hash %x, want %x", row.path, row.authorization, hash, want)
+		}
+		if row.hashed != "" && (bytes.Equal(got.TokenHash([]byte("other")), want) || strings.Contains(fmt.Sprintf("%+v %#v", got, got), row.hashed[:8])) {
+			t.Errorf("%s: the hash has no key, or the Decision prints the token", row.path)
 		}
 	}
 }
