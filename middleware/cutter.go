@@ -75,7 +75,7 @@ func (c *cutter) release() {
 // connection by itself, after the answer. It is called when reads fail, so it does not
 // wait.
 func (c *cutter) hasUnreadBody() bool {
-	if c.body == nil || c.body == http.NoBody {
+	if c.body == nil {
 		return false
 	}
 	_, err := c.body.Read(make([]byte, 1))

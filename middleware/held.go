@@ -84,9 +84,6 @@ func (c *heldContext) Value(key any) any {
 // and renew its token. It returns nil if there is none, and for a ctx that is nil or
 // panics.
 func HeldFrom(ctx context.Context) *Held {
-	if ctx == nil {
-		return nil
-	}
 	defer hook.Recover()
 	held, _ := ctx.Value(heldKey{}).(*Held)
 	return held

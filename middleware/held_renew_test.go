@@ -2,6 +2,7 @@ package middleware_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"runtime"
@@ -132,7 +133,9 @@ func TestHeldRenewRefused(t *testing.T) {
 // TestHeldRenewNothing checks that a request without a token cannot get one, and that
 // nothing is renewed that is over or was never held.
 func TestHeldRenewNothing(t *testing.T) {
-	api := newHeldAPI(t, scopes.Optional(scopes.Authenticated()), middleware.Config{}, local)
+	var last *middleware.Decision
+	trace := &middleware.Trace{Decided: func(_ context.Context, d middleware.Decision) { last = &d }}
+	api := newHeldAPI(t, scopes.Optional(scopes.Authenticated()), middleware.Config{Trace: trace}, local)
 	p := api.Bearer(nil)
 	anonymous := api.holdWith(t.Context(), validator.Presentation{})
 	api.route = routeOf(t, api.guard, scopes.Public())
@@ -142,22 +145,37 @@ func TestHeldRenewNothing(t *testing.T) {
 	released.Release()
 	var none *middleware.Held
 	for name, row := range map[string]struct {
-		held  *middleware.Held
-		class middleware.Class
+		held    *middleware.Held
+		class   middleware.Class
+		cause   string
+		decided bool // the new token was checked
 	}{
-		"anonymous": {anonymous.Held, middleware.ClassForbidden},
-		"public":    {public.Held, middleware.ClassForbidden},
-		"released":  {released.Held, middleware.ClassUnavailable},
-		"nil":       {none, middleware.ClassUnavailable},
-		"zero":      {new(middleware.Held), middleware.ClassUnavailable},
+		"anonymous": {anonymous.Held, middleware.ClassForbidden, "began without a token", true},
+		"public":    {public.Held, middleware.ClassForbidden, "began without a token", true},
+		"released":  {released.Held, middleware.ClassUnavailable, "is over", false},
+		"nil":       {none, middleware.ClassUnavailable, "no held request", false},
+		"zero":      {new(middleware.Held), middleware.ClassUnavailable, "no held request", false},
 	} {
-		if denial := row.held.Renew(t.Context(), p, scopes.Operation{}); denial == nil || denial.Class != row.class {
-			t.Errorf("%s: %v, want %s", name, denial, row.class)
+		last = nil
+		denial := row.held.Renew(t.Context(), p, scopes.Operation{})
+		if denial == nil || denial.Class != row.class || !strings.Contains(innermost(denial.Cause()), row.cause) {
+			t.Errorf("%s: %v because of %q, want %s because of %q", name, denial, innermost(denial.Cause()), row.class, row.cause)
+		}
+		if decided := last != nil; decided != row.decided {
+			t.Errorf("%s: the token was checked: %v, want %v", name, decided, row.decided)
 		}
 	}
 	if anonymous.Token() != nil || public.Token() != nil {
 		t.Error("a request without a token has one")
 	}
+}
+
+// innermost returns the text of the error that an error was made of.
+func innermost(err error) string {
+	for errors.Unwrap(err) != nil {
+		err = errors.Unwrap(err)
+	}
+	return fmt.Sprint(err)
 }
 
 // TestHeldRenewUnknownSubject checks that an opaque token without sub replaces none, since

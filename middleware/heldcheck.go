@@ -63,7 +63,7 @@ func (h *Held) tolerated(token *validator.Token, err error, now time.Time) error
 		return nil
 	case token == nil:
 		return err
-	case errors.Is(err, validator.Expired) && h.grace > 0 && now.Before(h.endOf(token)):
+	case errors.Is(err, validator.Expired) && now.Before(h.endOf(token)):
 		return nil
 	case !errors.Is(err, validator.Unavailable):
 		return err
@@ -146,7 +146,7 @@ func (h *Held) ask() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.asking = false
-	if p == nil || h.over || h.released || h.token.Load() != token {
+	if h.over || h.released || h.token.Load() != token {
 		return
 	}
 	denial := verdict.Denial()

@@ -41,18 +41,18 @@ type publicCase struct {
 
 // notYet names the part that will run a case, for those that cannot run now.
 var notYet = map[string]string{
-	"http-072": "part 12: DPoP",
-	"http-075": "part 12: DPoP",
-	"http-081": "part 12: DPoP",
-	"http-084": "part 12: DPoP",
-	"http-085": "part 12: DPoP",
-	"http-086": "part 12: DPoP",
-	"http-088": "part 12: DPoP",
-	"http-089": "part 12: DPoP",
-	"http-090": "part 12: DPoP",
-	"http-094": "part 12: mutual TLS",
-	"http-099": "part 12: mutual TLS",
-	"http-106": "part 12: mutual TLS",
+	"http-072": "waits for dpop",
+	"http-075": "waits for dpop",
+	"http-081": "waits for dpop",
+	"http-084": "waits for dpop",
+	"http-085": "waits for dpop",
+	"http-086": "waits for dpop",
+	"http-088": "waits for dpop",
+	"http-089": "waits for dpop",
+	"http-090": "waits for dpop",
+	"http-094": "waits for certificate-bound tokens in validator",
+	"http-099": "waits for certificate-bound tokens in validator",
+	"http-106": "waits for certificate-bound tokens in validator",
 }
 
 // elsewhere names the test that runs a case of another transport.

@@ -85,6 +85,9 @@ func TestZeroValues(t *testing.T) {
 		}
 	}
 	for name, guard := range map[string]*middleware.Guard{"nil": nil, "zero": {}} {
+		if !panics(func() { guard.NewMux() }) {
+			t.Errorf("%s Guard: NewMux makes a Mux", name)
+		}
 		route, compiled := guard.Route("GET /", scopes.Public())
 		_, arrival := guard.Arrival(request())
 		for call, err := range map[string]error{
@@ -223,4 +226,11 @@ func TestCauseOfBareRefusal(t *testing.T) {
 			t.Errorf("%s: the cause is nil", name)
 		}
 	}
+}
+
+// panics reports whether f panics.
+func panics(f func()) (panicked bool) {
+	defer func() { panicked = recover() != nil }()
+	f()
+	return false
 }

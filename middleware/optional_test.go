@@ -1,6 +1,7 @@
 package middleware_test
 
 import (
+	"net/http"
 	"net/netip"
 	"testing"
 
@@ -8,6 +9,21 @@ import (
 	"github.com/sallyport-auth/sallyport/middleware"
 	"github.com/sallyport-auth/sallyport/scopes"
 )
+
+// TestOptionalWithoutValue checks that a field without a value, which other middleware may
+// leave in a request, does not make it anonymous.
+func TestOptionalWithoutValue(t *testing.T) {
+	h := issuertest.New(t).Guard(t, middleware.Config{}).Require(scopes.Optional(scopes.Authenticated()), new(handler))
+	for _, name := range []string{"Authorization", "Dpop"} {
+		for _, values := range [][]string{nil, {}} {
+			r := request()
+			r.Header[name] = values
+			if got := serve(h, r).StatusCode; got == http.StatusOK {
+				t.Errorf("%s with %#v: the request is anonymous", name, values)
+			}
+		}
+	}
+}
 
 // TestOptionalBehindProxy checks that a token on an Optional route needs readable
 // fields of the proxy, as on any other route, and that an anonymous request does not.

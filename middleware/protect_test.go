@@ -75,6 +75,14 @@ func TestProtect(t *testing.T) {
 		}
 	}
 
+	bare := request("Bearer " + token)
+	bare.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{certificate}}} // of a transport of its own
+	p.permitted = nil
+	serve(h, bare)
+	if len(p.permitted) != 1 || p.permitted[0].Presentation.Certificate != nil {
+		t.Errorf("a chain without certificates of the peer: certificate %v", p.permitted)
+	}
+
 	inURL := request("Bearer " + token)
 	inURL.URL.RawQuery = "access_token=x"
 	noURL := request("Bearer " + token)

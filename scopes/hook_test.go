@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/detached"
 	"github.com/sallyport-auth/sallyport/scopes"
 	"github.com/sallyport-auth/sallyport/validator"
 )
@@ -109,7 +110,11 @@ func TestHookTimeout(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()
-			same(t, test.policy.String(), "a slow hook", test.policy.Decide(at(0), token, scopes.Operation{}), refused(test.want))
+			refusal := test.policy.Decide(at(0), token, scopes.Operation{})
+			same(t, test.policy.String(), "a slow hook", refusal, refused(test.want))
+			if refusal != nil && errors.Is(refusal, detached.ErrLeft) {
+				t.Errorf("%v: the timeout of the hook counts as the caller's", test.policy)
+			}
 			if took := time.Since(start); took != test.after {
 				t.Errorf("%v took %s, want %s", test.policy, took, test.after)
 			}

@@ -59,12 +59,20 @@ func TestLeewayKeepsNothing(t *testing.T) {
 	}
 }
 
-// TestForgetLeavesJWTs (R-IN-15): what was verified of a JWT without an answer is not forgotten, and a JWT that was asked about is.
+// TestForgetLeavesJWTs (R-IN-15): what was verified of a JWT without an answer is not forgotten, and a JWT that was asked about is. Only
+// the latter is Introspected.
 func TestForgetLeavesJWTs(t *testing.T) {
 	is := newHybridIssuer(t)
 	local, asked := is.Bearer(nil), within(is.Bearer(nil), time.Minute)
-	wantVerdict(t, "local", is.v, local, "", validator.Verified, "")
-	wantVerdict(t, "asked about", is.v, asked, "", validator.Introspected, "")
+	for token, introspected := range map[*validator.Token]bool{
+		nil: false, new(validator.Token): false,
+		wantVerdict(t, "local", is.v, local, "", validator.Verified, ""):           false,
+		wantVerdict(t, "asked about", is.v, asked, "", validator.Introspected, ""): true,
+	} {
+		if token.Introspected() != introspected {
+			t.Errorf("Introspected is %v of %v", !introspected, token)
+		}
+	}
 	if n := is.v.ForgetAnswers(validator.AnswersAbout{Issuer: is.URL()}); n != 1 {
 		t.Errorf("%d answers were forgotten, want 1", n)
 	}

@@ -17,10 +17,10 @@ import (
 // notYet names the part that will produce a Reason, or says why no client sees it.
 var notYet = map[validator.Reason]string{
 	validator.Canceled:      "nobody: the caller has left; each adapter tests it by itself",
-	validator.Revoked:       "part 10: revocation",
-	validator.BadProof:      "part 12: DPoP",
-	validator.ProofReplayed: "part 12: DPoP",
-	validator.NonceRequired: "part 12: DPoP",
+	validator.Revoked:       "waits for revocation",
+	validator.BadProof:      "waits for dpop",
+	validator.ProofReplayed: "waits for dpop",
+	validator.NonceRequired: "waits for dpop",
 }
 
 // elsewhere says why a form of policy is in no row.
