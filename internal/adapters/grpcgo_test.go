@@ -42,10 +42,12 @@ func dialConnect(t *testing.T, guard *middleware.Guard, rows []row) *grpc.Client
 
 // TestStreamOfConnect covers R-GR-07: a client of grpc-go gets the class when a stream of a
 // Connect handler ends with its token, whether the handler waits in Receive, on its
-// context, or sends.
+// context, sends, or ignores its context.
 func TestStreamOfConnect(t *testing.T) {
 	const procedure = "/adapters.v1.Streams/Chat"
 	type bidi = connect.BidiStream[wrapperspb.StringValue, wrapperspb.StringValue]
+	resume := make(chan struct{})
+	defer close(resume)
 	for name, handler := range map[string]func(context.Context, *bidi) error{
 		"in Receive": func(_ context.Context, stream *bidi) error {
 			for {
@@ -55,6 +57,7 @@ func TestStreamOfConnect(t *testing.T) {
 			}
 		},
 		"on the context": func(ctx context.Context, _ *bidi) error { <-ctx.Done(); return ctx.Err() },
+		"on nothing":     func(context.Context, *bidi) error { <-resume; return nil },
 		"in Send": func(_ context.Context, stream *bidi) error {
 			for {
 				if err := stream.Send(wrapperspb.String(strings.Repeat("x", 1<<10))); err != nil {

@@ -57,6 +57,10 @@ var Rooms = []Room{
 		Why: "guards against users' hooks, contexts and errors that panic, so that every room does it alike",
 	},
 	{
+		Dir: "internal/apart", Leaf: true,
+		Why: "handlers in goroutines of their own, so that every adapter passes their panics on alike",
+	},
+	{
 		Dir: "internal/periodic", Leaf: true,
 		Why: "visits of many values by one timer, so that no held request costs a goroutine",
 	},

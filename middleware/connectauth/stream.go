@@ -10,6 +10,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"github.com/sallyport-auth/sallyport/internal/apart"
 	"github.com/sallyport-auth/sallyport/internal/hook"
 	"github.com/sallyport-auth/sallyport/middleware"
 )
@@ -18,60 +19,72 @@ import (
 // final error to be written. Together with two periods of checks it stays below a second.
 const cutDelay = 300 * time.Millisecond
 
-// stream is a stream that ends when its token does.
+// stream is a stream that ends when its token does. Its handler runs in a goroutine of its
+// own and may go on after the stream has ended, so it must not reach the connection then.
 type stream struct {
 	connect.StreamingHandlerConn
 
 	call       *call
 	held       *middleware.Held
 	controller *http.ResponseController
+	ended      chan struct{} // closed when the guard has ended the stream
 
-	mu    sync.Mutex
-	over  bool // the handler has returned; the connection may serve another request
-	timer *time.Timer
+	sending   sync.Mutex // held during Send of the connection
+	receiving sync.Mutex // held during Receive of the connection
+
+	fields streamFields
 }
 
 // stream calls next for a stream, and ends it when the token ends.
 func (c *call) stream(ctx context.Context, conn connect.StreamingHandlerConn, next connect.StreamingHandlerFunc) error {
 	c.body.watched.Store(true)
-	s := &stream{StreamingHandlerConn: conn, call: c, controller: http.NewResponseController(c.writer)}
+	s := &stream{StreamingHandlerConn: conn, call: c, controller: http.NewResponseController(c.writer), ended: make(chan struct{})}
 	s.held = c.route.Hold(ctx, c.permitted.Verdict, middleware.Holding{
-		Presentation: c.permitted.Presentation, Operation: c.permitted.Operation, Ended: s.ended,
+		Presentation: c.permitted.Presentation, Operation: c.permitted.Operation,
+		Ended: func(*middleware.Denial) { close(s.ended) },
 	})
-	defer s.release()
-	err := next(s.held.Context(), s)         //nolint:contextcheck // it is a child of ctx
-	if denied := s.denied(); denied != nil { //nolint:contextcheck // as above
-		s.challenge()
-		s.limitWrites(time.Now().Add(cutDelay))
-		s.linger()
-		return denied
+	done := apart.Go(func() error { return next(s.held.Context(), s) }, s.held.Release) //nolint:contextcheck // it is a child of ctx
+	select {
+	case outcome := <-done:
+		return s.settle(outcome) //nolint:contextcheck // as above
+	case <-s.ended:
 	}
-	return err
-}
-
-// ended makes reads of the request fail, so that a handler that waits in Receive returns
-// and the final error is written. Soon it cuts the stream of one that does not return.
-func (s *stream) ended(*middleware.Denial) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.over {
-		return
-	}
+	// A handler that waits in Receive returns, and the final error is written.
 	_ = s.controller.SetReadDeadline(longAgo) // an error means that a middleware hides the method
-	s.timer = time.AfterFunc(cutDelay, s.cut)
+	timer := time.NewTimer(cutDelay)
+	defer timer.Stop()
+	select {
+	case outcome := <-done:
+		return s.settle(outcome) //nolint:contextcheck // as above
+	case <-timer.C:
+		s.leave()
+		return s.final(s.denied()) //nolint:contextcheck // as above
+	}
 }
 
-// cut makes writes fail, in case the handler waits in Send for a client that does not
-// read. Over HTTP/2 this resets the stream, so that the client of a handler that ignores
-// its context is told, too. Over HTTP/1.1 such a client reads the final error when the
-// handler returns: there is a new deadline then.
-func (s *stream) cut() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.over {
-		return
+// settle ends the call as the handler did, unless the guard has ended the stream.
+func (s *stream) settle(outcome apart.Outcome) error {
+	err := outcome.Settle()
+	s.fields.write(s.StreamingHandlerConn)
+	if denied := s.denied(); denied != nil {
+		return s.final(denied)
 	}
-	s.limitWrites(longAgo)
+	return err //nolint:wrapcheck // connect reads the code of an *Error
+}
+
+// leave waits until the handler has left the connection, which it does not use again then.
+// It makes writes fail if the handler waits in Send for a client that does not read. Over
+// HTTP/2 this resets the stream, so that the client is told, too.
+func (s *stream) leave() {
+	if !s.sending.TryLock() {
+		s.limitWrites(longAgo)
+		s.sending.Lock()
+	}
+	s.sending.Unlock()
+	for _, lock := range []*sync.Mutex{&s.receiving, &s.fields.mu} {
+		lock.Lock()
+		lock.Unlock() //nolint:staticcheck // the section is empty: it only waits
+	}
 }
 
 // longAgo is a deadline that has passed.
@@ -82,22 +95,20 @@ func (s *stream) limitWrites(then time.Time) {
 	_ = s.controller.SetWriteDeadline(then) // an error means that a middleware hides the method
 }
 
+// final prepares the connection for the final error, which connect-go writes when the
+// call returns.
+func (s *stream) final(denied error) error {
+	s.challenge()
+	s.limitWrites(time.Now().Add(cutDelay))
+	s.linger()
+	return denied
+}
+
 // linger makes net/http wait a little before it closes a connection of HTTP/1.1, so that a
 // client that is still sending can read the answer. MaxBytesReader asks for that.
 func (s *stream) linger() {
 	if s.call.request.ProtoMajor == 1 {
 		_, _ = io.Copy(io.Discard, http.MaxBytesReader(s.call.writer, io.NopCloser(strings.NewReader("--")), 1)) // fails by design
-	}
-}
-
-// release ends the watch, before the handler returns to the server.
-func (s *stream) release() {
-	s.held.Release()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.over = true
-	if s.timer != nil {
-		s.timer.Stop()
 	}
 }
 
@@ -117,7 +128,7 @@ func (s *stream) challenge() {
 		return
 	}
 	for _, challenge := range s.held.Denial().Challenges {
-		s.ResponseHeader().Add(challengeField, challenge)
+		s.StreamingHandlerConn.ResponseHeader().Add(challengeField, challenge)
 	}
 }
 
@@ -125,17 +136,43 @@ func (s *stream) challenge() {
 // with new tokens from the handler.
 func (s *stream) Receive(message any) error {
 	for {
-		if denied := s.denied(); denied != nil {
-			return denied
-		}
-		err := s.StreamingHandlerConn.Receive(message)
+		err := s.use(&s.receiving, func() error { return s.StreamingHandlerConn.Receive(message) })
 		if denied := s.denied(); denied != nil {
 			return denied
 		}
 		if err != nil || !s.renew(message) {
-			return err //nolint:wrapcheck // handlers compare with io.EOF
+			return err
 		}
 	}
+}
+
+// Send returns the refusal if the guard has ended the stream, and sends nothing then.
+func (s *stream) Send(message any) error {
+	err := s.use(&s.sending, func() error {
+		s.fields.writeHeader(s.StreamingHandlerConn)
+		return s.StreamingHandlerConn.Send(message)
+	})
+	if err == nil {
+		return nil
+	}
+	if denied := s.denied(); denied != nil {
+		return denied
+	}
+	return err
+}
+
+// use calls a method of the connection with lock locked, unless the guard has ended the
+// stream. It asks before it locks, too: leave resets the stream if it finds a lock locked.
+func (s *stream) use(lock *sync.Mutex, method func() error) error {
+	if denied := s.denied(); denied != nil {
+		return denied
+	}
+	lock.Lock()
+	defer lock.Unlock()
+	if denied := s.denied(); denied != nil {
+		return denied
+	}
+	return method()
 }
 
 // renew reports whether message has a new token, and gives that to the guard. If it is
@@ -163,19 +200,4 @@ func (g *Gate) renewal(procedure string, message any) (authorization string, ok 
 	}
 	defer hook.Recover()
 	return g.renewToken(procedure, message)
-}
-
-// Send returns the refusal if the guard has ended the stream, and sends nothing then.
-func (s *stream) Send(message any) error {
-	if denied := s.denied(); denied != nil {
-		return denied
-	}
-	err := s.StreamingHandlerConn.Send(message)
-	if err == nil {
-		return nil
-	}
-	if denied := s.denied(); denied != nil {
-		return denied
-	}
-	return err //nolint:wrapcheck // as in Receive
 }

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -487,50 +486,6 @@ func TestStreamRenews(t *testing.T) {
 				t.Errorf("it ended after %v", took)
 			}
 			_ = stream.CloseResponse()
-		})
-	}
-}
-
-// TestStreamIgnored covers R-GR-07: the client of a handler that ignores its context is told
-// within a second over HTTP/2, where the stream is reset, and when the handler returns
-// over HTTP/1.1. What the handler sends later does not arrive.
-func TestStreamIgnored(t *testing.T) {
-	t.Parallel()
-	for _, d := range dialects() {
-		t.Run(d.name, func(t *testing.T) {
-			t.Parallel()
-			s := newStreaming(t)
-			resume := make(chan struct{})
-			release := sync.OnceFunc(func() { close(resume) })
-			defer release()
-			var sent error
-			s.handle(func(_ context.Context, _, send func() error) error {
-				if err := send(); err != nil {
-					return err
-				}
-				<-resume
-				sent = send()
-				return nil
-			})
-			result := s.open(t.Context(), d, watch)
-			began := s.end()
-			if d.http == 2 {
-				if err := s.failure(result); connect.CodeOf(err) != connect.CodeInternal || time.Since(began) > within {
-					t.Errorf("the client got %v after %v", err, time.Since(began))
-				}
-			} else {
-				<-time.After(within) // of the real clock: the deadlines are those of sockets
-			}
-			if long := s.guard.LongRequests(); long.Overdue != 1 {
-				t.Errorf("%+v", long)
-			}
-			release()
-			if _ = s.returned(); connect.CodeOf(sent) != connect.CodeUnauthenticated {
-				t.Errorf("the handler sent: %v", sent)
-			}
-			if d.http == 1 {
-				s.wantEnd(result, time.Now(), "INVALID_TOKEN")
-			}
 		})
 	}
 }
