@@ -214,3 +214,10 @@ func (k *Key) signatureLength() int {
 		return 64 // Ed25519 (RFC 8032 §5.1.6)
 	}
 }
+
+// notJWKS returns the cause for a document of that length that is no JWK Set. It refers to
+// nothing of the document.
+func notJWKS(found string, length int) error {
+	found += fmt.Sprintf(" (%d bytes)", length)
+	return cause.New(ErrNotJWKS, func() cause.Details { return cause.Details{Found: found} })
+}

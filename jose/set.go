@@ -59,7 +59,7 @@ func ParseSet(document []byte, algorithms []Algorithm) (*Set, error) {
 func (l Limits) ParseSet(document []byte, algorithms []Algorithm) (*Set, error) {
 	members, err := strictjson.ParseShallow(string(document))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNotJWKS, err)
+		return nil, notJWKS(strictjson.DescribeShallow(string(document)), len(document))
 	}
 	set := &Set{byID: make(map[string][]group)}
 	for _, m := range members {
@@ -67,7 +67,7 @@ func (l Limits) ParseSet(document []byte, algorithms []Algorithm) (*Set, error) 
 			continue
 		}
 		if m.Value.Kind() != strictjson.Array {
-			return nil, fmt.Errorf("%w: the member keys is not an array", ErrNotJWKS)
+			return nil, notJWKS("keys, which is "+m.Value.Kind().String(), len(document))
 		}
 		if err := set.addAll(m.Value, algorithms, l.withDefaults()); err != nil {
 			return nil, err
@@ -75,7 +75,10 @@ func (l Limits) ParseSet(document []byte, algorithms []Algorithm) (*Set, error) 
 		set.limitCost()
 		return set, nil
 	}
-	return nil, fmt.Errorf("%w: the object has no member keys", ErrNotJWKS)
+	if slices.ContainsFunc(members, func(m strictjson.Member) bool { return m.Name == "jwks_uri" }) {
+		return nil, notJWKS("the metadata of an issuer, whose jwks_uri names the key set", len(document))
+	}
+	return nil, notJWKS("an object with no member keys", len(document))
 }
 
 // addAll imports the elements of keys. limits must have its defaults.
@@ -84,7 +87,7 @@ func (s *Set) addAll(keys strictjson.Value, algorithms []Algorithm, limits Limit
 	index := 0
 	for v := range keys.Elements() {
 		if index == maxKeys {
-			return fmt.Errorf("%w: more than %d keys", ErrNotJWKS, maxKeys)
+			return notJWKS(fmt.Sprintf("more than %d keys", maxKeys), len(keys.Raw()))
 		}
 		jwk, err := parseJWK(v.Raw())
 		var key *Key

@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -14,7 +15,8 @@ import (
 // readers refused with err. Only dates and scopes are shown.
 func Unreadable(err error, name string, v strictjson.Value) cause.Details {
 	d := cause.Details{Found: name + ", which is " + v.Kind().String()}
-	switch err { //nolint:errorlint // the readers return these values themselves
+	kind, _ := errors.AsType[Error](err)
+	switch kind {
 	case ErrDate:
 		d.Wanted = "a number from 0 to 2^53"
 		if v.Kind() == strictjson.Number {

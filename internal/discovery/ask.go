@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/cause"
 	"github.com/sallyport-auth/sallyport/internal/fetch"
 )
 
@@ -114,8 +115,8 @@ func agreed(answers []answer, at int) (*document, error) {
 		}
 		l, other := first.document.links()[at], a.document.links()[at]
 		if *l.url != *other.url {
-			return nil, fmt.Errorf("%w: %s names %.100q as %s, and %s names %.100q",
-				ErrDisagree, first.location, WithoutQuery(*l.url), l.name, a.location, WithoutQuery(*other.url))
+			return nil, fmt.Errorf("%w: %s names %s as %s, and %s names %s",
+				ErrDisagree, first.location, cause.Quote(WithoutQuery(*l.url)), l.name, a.location, cause.Quote(WithoutQuery(*other.url)))
 		}
 	}
 	return first.document, nil

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/sallyport-auth/sallyport/internal/cause"
 	"github.com/sallyport-auth/sallyport/internal/fetch"
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
 )
@@ -105,7 +106,7 @@ func (c *Client) get(ctx context.Context, issuer, location string) (*document, e
 	}
 	members, err := strictjson.ParseObject(string(fetched.Body), metadataLimits, nil)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDocument, err)
+		return nil, fmt.Errorf("%w: %w; found %s (%d bytes)", ErrDocument, err, strictjson.Describe(string(fetched.Body), metadataLimits), len(fetched.Body))
 	}
 	var d document // of copies, because a substring would keep the document in memory
 	listed := true
@@ -128,7 +129,7 @@ func (c *Client) get(ctx context.Context, issuer, location string) (*document, e
 		}
 	}
 	if d.Issuer != issuer {
-		return nil, fmt.Errorf("%w: its issuer is %.100q and not %q, byte for byte (RFC 8414 §3.3)", ErrDocument, d.Issuer, issuer)
+		return nil, fmt.Errorf("%w: its issuer is %s and not %s, byte for byte (RFC 8414 §3.3)", ErrDocument, cause.Quote(d.Issuer), cause.Quote(issuer))
 	}
 	if !listed {
 		return nil, fmt.Errorf("%w: protected_resources is not an array of strings (RFC 9728 §4)", ErrDocument)

@@ -66,10 +66,11 @@ func (k *Keys) findSlowly(ctx context.Context, now time.Time, h jose.Header) (Fo
 func (k *Keys) findUnknown(ctx context.Context, h jose.Header, v *version, seen uint64) (Found, error) {
 	kid, _ := h.KeyID()
 	if k.vault.forbidsID(kid) {
-		return Found{}, errForbidden
+		return Found{}, aboutKeyID(errForbidden, h, mendForbidden)
 	}
 	if v.number > seen {
-		return Found{}, jose.ErrUnknownKey
+		_, err := v.set.Find(h) // the same error, with the kids of v
+		return Found{}, err
 	}
 	const rounds = 3 // for keys that arrived meanwhile, for the fetch that was under way, and for the one after it
 	for range rounds {
@@ -87,10 +88,10 @@ func (k *Keys) findUnknown(ctx context.Context, h jose.Header, v *version, seen 
 		case !v.set.MightGain(h) || v.number > seen:
 			return Found{}, err
 		case v == tried: // no fetch is allowed
-			return Found{}, k.refresher.failedOr(errNotYet)
+			return Found{}, k.refresher.failedOr(aboutKeyID(errNotYet, h, mendNotYet))
 		}
 	}
-	return Found{}, k.refresher.failedOr(errNotYet)
+	return Found{}, k.refresher.failedOr(aboutKeyID(errNotYet, h, mendNotYet))
 }
 
 // findChanged looks up a token that the set has no key for, with refused as the

@@ -36,7 +36,7 @@ func (f Found) Handle(key *jose.Key) Handle {
 func (h Handle) Check(ctx context.Context, now time.Time) error {
 	keys, err := h.live()
 	if err != nil {
-		return err
+		return h.aboutKey(err)
 	}
 	if v := keys.lookup.current.Load(); v == nil || v.fresh.passedWall(now) || v.fresh.passedClock(now) {
 		return keys.checkStale(ctx, now, v)
@@ -110,7 +110,8 @@ func (h Handle) Again(ctx context.Context, now time.Time) (Handle, error) {
 	if err != nil {
 		return Handle{}, err
 	}
-	return h.in(v)
+	again, err := h.in(v)
+	return again, h.aboutKey(err)
 }
 
 // checkStale is Handle.Check for keys that are not fresh.

@@ -26,8 +26,31 @@ func Describe(doc string, limits Limits, known ...string) string {
 	}
 }
 
+// DescribeShallow says why [ParseShallow] refuses doc, as [Describe] does.
+func DescribeShallow(doc string) string {
+	_, err := ParseShallow(doc)
+	switch {
+	case err == nil:
+		return "an object"
+	case errors.Is(err, ErrObject):
+		return kindOf(doc) + ", not an object"
+	case errors.Is(err, ErrDuplicate):
+		return "a member name that occurs twice"
+	case strings.HasPrefix(strings.TrimLeft(doc, " \t\r\n\ufeff"), "<"):
+		return "HTML or XML"
+	default:
+		return describeSyntax(doc, nil)
+	}
+}
+
 // describeSyntax says where the syntax of doc ends to be valid.
 func describeSyntax(doc string, known []string) string {
+	switch {
+	case strings.TrimSpace(doc) == "":
+		return "an empty document"
+	case strings.HasPrefix(doc, "\ufeff"):
+		return "a byte order mark"
+	}
 	dec := jsontext.NewDecoder(strings.NewReader(doc))
 	_, err := dec.ReadValue()
 	if err == nil {
