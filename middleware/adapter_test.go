@@ -32,7 +32,7 @@ func TestCredentials(t *testing.T) {
 		{name: "a DPoP field without a value", dpop: []string{}, scheme: validator.OtherScheme},
 		{name: "another scheme", authorization: []string{"Basic dTpw"}, scheme: validator.OtherScheme},
 		{name: "two values", authorization: []string{"Bearer a", "Bearer a"}, scheme: validator.OtherScheme, cause: "2 Authorization fields"},
-		{name: "three values", authorization: []string{"Bearer a", "", "Bearer a"}, scheme: validator.OtherScheme, cause: "3 Authorization fields, and one is allowed; a gateway"},
+		{name: "three values", authorization: []string{"Bearer a", "", "Bearer a"}, scheme: validator.OtherScheme, cause: "found 3 Authorization fields; wanted one; a gateway"},
 		{name: "two in one value", authorization: []string{"Basic dTpw, Bearer abc"}, scheme: validator.OtherScheme, cause: "more than one credentials in one"},
 		{name: "an empty value", authorization: []string{""}, scheme: validator.OtherScheme, cause: "does not start with a scheme"},
 		{name: "no separator", authorization: []string{"Bearer=abc"}, scheme: validator.Bearer, cause: "not followed by spaces"},

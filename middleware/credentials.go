@@ -6,18 +6,19 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/sallyport-auth/sallyport/internal/cause"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
 var (
 	errSeveral = validator.Refuse(validator.MalformedRequest,
-		errors.New("middleware: more than one credentials in one Authorization field (RFC 9110 §11.6.2)"))
-	errSeparator = validator.Refuse(validator.MalformedRequest,
-		errors.New("middleware: the scheme is not followed by spaces and a token (RFC 6750 §2.1)"))
-	errNoScheme = validator.Refuse(validator.MalformedRequest,
-		errors.New("middleware: the Authorization field does not start with a scheme (RFC 9110 §11.4)"))
+		described("middleware: more than one credentials in one Authorization field (RFC 9110 §11.6.2)", cause.Details{
+			Found: "a comma and a second scheme", Wanted: "one credential", Mend: "let the client send one Authorization field with one token",
+		}))
 	errTokenInURL = validator.Refuse(validator.MalformedRequest,
-		errors.New("middleware: a token in the URL beside the one in the Authorization field (RFC 6750 §2)"))
+		described("middleware: a token in the URL beside the one in the Authorization field (RFC 6750 §2)", cause.Details{
+			Found: "the query parameter access_token", Wanted: "none", Mend: "let the client send the token in the Authorization field alone: URLs are logged",
+		}))
 )
 
 // credentials reads the credentials of a request: the Authorization field and
@@ -60,7 +61,7 @@ func Credentials(authorization, dpopProofs []string) (validator.Presentation, er
 	scheme, rest := cutScheme(authorization[0])
 	switch {
 	case scheme == "":
-		return p, errNoScheme
+		return p, noScheme(authorization[0])
 	case strings.EqualFold(scheme, bearer):
 		p.Scheme = validator.Bearer
 	case strings.EqualFold(scheme, dpop):
@@ -71,17 +72,49 @@ func Credentials(authorization, dpopProofs []string) (validator.Presentation, er
 		return p, nil
 	}
 	if p.Token = strings.TrimLeft(rest, " "); p.Token == rest {
-		return validator.Presentation{Scheme: p.Scheme}, errSeparator
+		return validator.Presentation{Scheme: p.Scheme}, noSeparator(rest)
 	}
 	return p, nil
+}
+
+// described returns an error with that text and details.
+func described(text string, d cause.Details) error {
+	return cause.New(errors.New(text), func() cause.Details { return d })
+}
+
+var (
+	errNoScheme  = errors.New("middleware: the Authorization field does not start with a scheme (RFC 9110 §11.4)")
+	errSeparator = errors.New("middleware: the scheme is not followed by spaces and a token (RFC 6750 §2.1)")
+)
+
+// noScheme is the refusal of a request whose field does not start with a scheme.
+func noScheme(field string) error {
+	return validator.Refuse(validator.MalformedRequest, startsWrong(errNoScheme, strings.Trim(field, " \t"), "an empty field", "Bearer, a space and the token"))
+}
+
+// noSeparator is the refusal of a request whose scheme is followed by rest, which does not
+// start with a space.
+func noSeparator(rest string) error {
+	return validator.Refuse(validator.MalformedRequest, startsWrong(errSeparator, rest, "a scheme and nothing behind it", "a space and the token"))
+}
+
+// startsWrong returns the cause of kind for text that starts with a wrong character, of
+// which it shows only the kind.
+func startsWrong(kind error, text, empty, wanted string) error {
+	found := empty
+	if text != "" {
+		found = cause.Character(text[0])
+	}
+	return cause.New(kind, func() cause.Details { return cause.Details{Found: found, Wanted: wanted} })
 }
 
 // errValues is the refusal of a request with several Authorization fields. It says how
 // many there are, because a client cannot see which program added the second one.
 func errValues(count int) error {
-	return validator.Refuse(validator.MalformedRequest, fmt.Errorf(
-		"middleware: %d Authorization fields, and one is allowed; a gateway that forwards the field, or a second credential plug-in of the client, usually adds the other (RFC 9110 §11.6.2)",
-		count))
+	return validator.Refuse(validator.MalformedRequest, described("middleware: more than one Authorization field (RFC 9110 §11.6.2)", cause.Details{
+		Found: fmt.Sprintf("%d Authorization fields", count), Wanted: "one",
+		Mend: "a gateway that forwards the field, or a second credential plug-in of the client, usually adds the other",
+	}))
 }
 
 // hidesOurs reports whether rest has credentials of Bearer or DPoP after a comma,

@@ -212,6 +212,7 @@ func (r *Route) decide(ctx context.Context, p *validator.Presentation, operation
 		return Verdict{denial: r.deny(ofCaller(ctx, done.Err), nil)}, done
 	}
 	if refusal != nil {
+		refusal = refusal.For(ctx, done.Token)
 		return Verdict{denial: r.deny(ofCaller(ctx, validator.Refuse(refusal.Reason, refusal)), refusal)}, done
 	}
 	if !r.listed {

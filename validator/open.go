@@ -59,7 +59,7 @@ func (c *Issuer) open(common opener, f fault.List) *checkedIssuer {
 		source = jwkscache.Discovered()
 	}
 	is.keys = is.openKeysOf(source, algorithms, common, f)
-	is.terms = &terms{validator: common.identity, audiences: is.Audiences, leeway: common.leeway, start: common.start}
+	is.terms = &terms{validator: common.identity, audiences: is.Audiences, leeway: common.leeway, start: common.start, mapped: mappedClaims(is.Mappings), grants: is.grants}
 	if !is.resolved {
 		is.terms.keys = is.keys
 	}

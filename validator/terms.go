@@ -14,6 +14,8 @@ type terms struct {
 	leeway    Leeway
 	start     time.Time // of the Validator, for moments
 	answers   freshness
+	mapped    []string // the claims that Mappings make scopes of
+	grants    nameSet
 	// keys keeps the keys of a configured issuer in memory as long as one of its
 	// Tokens. It is nil for a resolved issuer, whose keys are freed when it is
 	// forgotten.

@@ -13,12 +13,14 @@ import (
 
 var (
 	errNoCredentials = refusal(NoCredentials, "no Authorization field of a known scheme").with(cause.Details{Found: "no credentials", Wanted: "Authorization: Bearer"})
-	errOtherScheme   = refusal(NoCredentials, "no Authorization field of a known scheme").with(cause.Details{Found: "credentials of another scheme", Wanted: "Authorization: Bearer"})
-	errSchemeDPoP    = refusal(BindingMismatch, "DPoP is not configured, so that the binding cannot be checked").with(cause.Details{Found: "Authorization: DPoP", Wanted: "Authorization: Bearer"})
-	errGrammar       = refusal(MalformedRequest, "the token is not a token68 (RFC 6750 §2.1)")
-	errNoJWT         = refusal(UnknownIssuer, "the token is no JWT of a configured issuer") // never returned: an issuer is asked then
-	errTooLarge      = refusal(TooLarge, "the token is longer than MaxTokenBytes")
-	errPayload       = refusal(MalformedToken, "the payload is not one JSON object with unique member names, or exceeds its limits")
+	errOtherScheme   = refusal(NoCredentials, "no Authorization field of a known scheme").with(cause.Details{
+		Found: "credentials of another scheme", Wanted: "Authorization: Bearer", Mend: "let the client write Bearer and a space before the token; a token alone has no scheme",
+	})
+	errSchemeDPoP = refusal(BindingMismatch, "DPoP is not configured, so that the binding cannot be checked").with(cause.Details{Found: "Authorization: DPoP", Wanted: "Authorization: Bearer"})
+	errGrammar    = refusal(MalformedRequest, "the token is not a token68 (RFC 6750 §2.1)")
+	errNoJWT      = refusal(UnknownIssuer, "the token is no JWT of a configured issuer") // never returned: an issuer is asked then
+	errTooLarge   = refusal(TooLarge, "the token is longer than MaxTokenBytes")
+	errPayload    = refusal(MalformedToken, "the payload is not one JSON object with unique member names, or exceeds its limits")
 )
 
 // Validate checks the token of p and returns a Token or an [*Error]. The package

@@ -25,7 +25,7 @@ func TestDescribe(t *testing.T) {
 		`{"secret`:                         "an end in the middle, after 8 bytes",
 		`{"a":secret}`:                     "no JSON, from byte 5 on",
 		`{"a":1}secret`:                    "text after the end of the value, at byte 7",
-		`{"a":1} {}`:                       "text after the end of the value, at byte 8",
+		`{"a":1} {}`:                       "text after the end of the value, at byte 9",
 		"{\"a\":\"secret\xff\"}":           "text that is not UTF-8, or a character outside of a string, at byte 12",
 		`{"a":"secret\ud800"}`:             "no JSON, from byte 12 on",
 		"{\"a\":\"secret\n\"}":             "no JSON, from byte 12 on",
