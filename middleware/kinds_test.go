@@ -116,7 +116,7 @@ func TestKinds(t *testing.T) {
 		api = newAPI(t, issuer, issuer.OpaqueConfig())
 		api.handle("/orders", scopes.Authenticated())
 		if response, decision := api.get("/orders", api.Opaque(testissuer.Token{})); response.StatusCode != http.StatusOK {
-			t.Errorf("with its certificate: %v", cause(decision.Denial))
+			t.Errorf("with its certificate: %v", causeOf(decision.Denial))
 		}
 	})
 	t.Run("answer_keys_missing", func(t *testing.T) {
@@ -160,7 +160,7 @@ func wantKind(t *testing.T, response *http.Response, decision middleware.Decisio
 		t.Errorf("%d %v, want 503 and Retry-After", response.StatusCode, response.Header)
 	}
 	if decision.Kind != want || decision.Source != "" || decision.Denial == nil || decision.Denial.Reason != validator.Unavailable {
-		t.Fatalf("%+v (%v), want %q", decision, cause(decision.Denial), want)
+		t.Fatalf("%+v (%v), want %q", decision, causeOf(decision.Denial), want)
 	}
 	failure, ok := errors.AsType[*introspect.Error](decision.Denial.Cause())
 	if !ok || failure.Kind() != want || !errors.Is(failure, want) {
@@ -259,7 +259,7 @@ func TestStrippedAnswer(t *testing.T) {
 		if response.StatusCode != http.StatusUnauthorized || decision.Denial.Reason != validator.WrongAudience {
 			t.Errorf("%d, %q", response.StatusCode, decision.Denial.Reason)
 		}
-		text := cause(decision.Denial).Error()
+		text := causeOf(decision.Denial).Error()
 		for _, absent := range []string{"aud", "scope", "sub", "audience"} {
 			if !regexp.MustCompile(`\b` + absent + `\b`).MatchString(text) {
 				t.Errorf("%q is not in %q", absent, text)

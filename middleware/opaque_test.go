@@ -121,7 +121,7 @@ func (api *opaqueAPI) visits(all ...visit) {
 		calls := api.Requests(testissuer.Introspection)
 		if response.StatusCode != v.status || decision.Source != v.source || calls != v.calls {
 			api.t.Errorf("visit %d, %s: status %d, source %q, %d calls (%v); want %d, %q, %d",
-				i, v.path, response.StatusCode, decision.Source, calls, cause(decision.Denial), v.status, v.source, v.calls)
+				i, v.path, response.StatusCode, decision.Source, calls, causeOf(decision.Denial), v.status, v.source, v.calls)
 		}
 		if (decision.Denial == nil) != (v.status == http.StatusOK) || (api.held != nil) != (v.status == http.StatusOK && v.token != "") {
 			api.t.Errorf("visit %d, %s: %+v, and the handler got %v", i, v.path, decision, api.held)
@@ -129,7 +129,7 @@ func (api *opaqueAPI) visits(all ...visit) {
 	}
 }
 
-func cause(d *middleware.Denial) error {
+func causeOf(d *middleware.Denial) error {
 	if d == nil {
 		return nil
 	}
@@ -230,7 +230,7 @@ func TestOpaqueRefusals(t *testing.T) {
 				token := api.Opaque(testissuer.Token{Fault: row.fault})
 				response, decision := api.get("/orders", token)
 				if response.StatusCode != row.status || decision.Source != row.want.Source || decision.Kind != row.want.Kind || decision.Issuer != api.URL() {
-					t.Errorf("%d, source %q, kind %q, issuer %q: %v", response.StatusCode, decision.Source, decision.Kind, decision.Issuer, cause(decision.Denial))
+					t.Errorf("%d, source %q, kind %q, issuer %q: %v", response.StatusCode, decision.Source, decision.Kind, decision.Issuer, causeOf(decision.Denial))
 				}
 				after, challenges := response.Header.Get("Retry-After"), response.Header.Values("WWW-Authenticate")
 				if after != row.after || (len(challenges) == 1) != (row.status == http.StatusUnauthorized) {

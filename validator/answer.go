@@ -241,7 +241,7 @@ func checkSameParties(jwt, said *tokenClaims, members []strictjson.Member) *Erro
 
 var errAnswerParty = refusal(BadClaims, "the answer about the JWT has another iss, sub or client_id than the JWT")
 
-var errAnswerBinding = refusal(BadClaims, "the answer about the JWT has another cnf than the JWT")
+var errAnswerBinding = refusal(BadClaims, "the answer about the JWT has another cnf than the JWT").with(cause.Details{Found: "another cnf", Wanted: "that of the JWT"})
 
 // sameConfirmation reports whether two cnf can be read and have the same members.
 func sameConfirmation(a, b confirmation) bool {

@@ -32,15 +32,6 @@ func (e *Error) isA(constant *Error) bool {
 	return ok && c.Unwrap() == constant.cause //nolint:errorlint // as above
 }
 
-// settled returns e with the details of its cause written, for refusals that are kept.
-// They show no part of token.
-func (e *Error) settled(token string) *Error {
-	if e == nil {
-		return nil
-	}
-	return &Error{e.reason, cause.Settled(e.cause, token)}
-}
-
 // seenIssuer says what selectIssuer looked at. It is not verified.
 func (v *Validator) seenIssuer(iss strictjson.Value) cause.Details {
 	urls := make([]string, 0, len(v.issuers))

@@ -111,7 +111,9 @@ func (q *inquiry) judge(ctx context.Context, a *introspection.Answer) *answered 
 	default:
 		result.draft, result.refused = q.is.readAnswer(ctx, a)
 	}
-	result.refused = result.refused.settled(q.token)
+	if refused := result.refused; refused != nil {
+		result.refused = &Error{refused.reason, a.Settled(refused.cause, q.token)}
+	}
 	return result
 }
 

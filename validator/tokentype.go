@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sallyport-auth/sallyport/internal/cause"
 	"github.com/sallyport-auth/sallyport/internal/fault"
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
 )
@@ -27,7 +28,8 @@ var namedTypes = []string{
 }
 
 var errNoEvidence = refusal(WrongType, "nothing in the answer says that the token is an access token, and servers call refresh tokens active, too "+
-	"(RFC 7662 §2.1): token_type is absent; Issuer.Answers.Marker names what only access tokens have")
+	"(RFC 7662 §2.1): token_type is absent; Issuer.Answers.Marker names what only access tokens have").
+	with(cause.Details{Found: "no token_type", Wanted: "Bearer or DPoP", Mend: "set Issuer.Answers.Marker to what only access tokens of the server have"})
 
 // checkTokenType returns the refusal of an answer about something else than an access
 // token.
@@ -58,15 +60,23 @@ func (is *checkedIssuer) checkTokenType(c *tokenClaims, members []strictjson.Mem
 
 var errAnswerMarker = refusal(WrongType, "a rule of Issuer.Answers.Marker does not hold in the answer about the token")
 
+var (
+	errTokenType  = refusal(WrongType, "token_type in the answer is neither Bearer nor DPoP nor one of Issuer.Answers.TokenTypes")
+	errOtherToken = refusal(WrongType, "the answer says that the token is no access token")
+)
+
 // checkSaidType returns the refusal of an answer that says that the token is of another
 // type.
 func (is *checkedIssuer) checkSaidType(members []strictjson.Member) *Error {
 	if v := textOf(members, "token_type"); hasClaim(members, "token_type") && !is.isAccessTokenType(v) {
-		return &Error{WrongType, fmt.Errorf("validator: token_type in the answer is %s, which is neither Bearer nor DPoP nor one of Issuer.Answers.TokenTypes", shownType(v))}
+		return errTokenType.with(cause.Details{
+			Found: "token_type " + shownType(v), Wanted: "Bearer, DPoP or one of Issuer.Answers.TokenTypes",
+			Mend: "let the client send its access token; if the server calls its access tokens so, add the value to Issuer.Answers.TokenTypes",
+		})
 	}
 	for _, name := range [...]string{"token_use", "typ"} {
 		if v := textOf(members, name); slices.Contains(otherTokens, strings.ToLower(v)) {
-			return &Error{WrongType, fmt.Errorf("validator: %s in the answer is %q: the token is no access token", name, strings.ToLower(v))}
+			return errOtherToken.with(cause.Details{Found: fmt.Sprintf("%s %q", name, strings.ToLower(v)), Wanted: "an access token", Mend: "let the client send its access token"})
 		}
 	}
 	return nil
@@ -91,7 +101,8 @@ func (is *checkedIssuer) isAccessTokenType(value string) bool {
 		slices.ContainsFunc(is.Answers.TokenTypes, func(other string) bool { return strings.EqualFold(value, other) })
 }
 
-var errBearerWithKey = refusal(BindingMismatch, "token_type in the answer is Bearer, and cnf has jkt, which binds the token to a DPoP key (RFC 9449 §6.2): the server contradicts itself")
+var errBearerWithKey = refusal(BindingMismatch, "token_type in the answer is Bearer, and cnf has jkt, which binds the token to a DPoP key (RFC 9449 §6.2): the server contradicts itself").
+	with(cause.Details{Found: "token_type Bearer and cnf with jkt", Wanted: "token_type DPoP"})
 
 // check adds the faults of r.
 func (r *AnswerRules) check(f fault.List) {

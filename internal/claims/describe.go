@@ -35,8 +35,8 @@ func Unreadable(err error, name string, v strictjson.Value) cause.Details {
 		d.Wanted = "an object of at most 256 members"
 	default:
 		d.Wanted = "a string that is not empty"
-		if v.Kind() == strictjson.Array {
-			d.Found, d.Wanted = name+" with "+wrongElement(v), "strings that are not empty"
+		if wrong := wrongElement(v); wrong != "" {
+			d.Found, d.Wanted = name+" with "+wrong, "strings that are not empty"
 		} else if v.Kind() == strictjson.String {
 			d.Found = name + ", which is empty"
 		}
@@ -44,7 +44,8 @@ func Unreadable(err error, name string, v strictjson.Value) cause.Details {
 	return d
 }
 
-// wrongElement returns the type of the first element of v that is no identifier.
+// wrongElement returns the type of the first element of v that is no identifier, or "" if
+// there is none or v is no array.
 func wrongElement(v strictjson.Value) string {
 	index := 0
 	for element := range v.Elements() {
@@ -56,7 +57,7 @@ func wrongElement(v strictjson.Value) string {
 		}
 		index++
 	}
-	return "an array"
+	return ""
 }
 
 // Passed returns what a cause says about an expiry that lies before now by more than the

@@ -5,15 +5,17 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/sallyport-auth/sallyport/internal/cause"
 	"github.com/sallyport-auth/sallyport/internal/claims"
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
 )
 
 // Causes of answers that count as inactive although they do not say so (RFC 7662 §2.2).
 var (
-	errNoActive = errors.New("the answer has no active: the endpoint does not look like one of RFC 7662; check Client.Endpoint")
-	errMiscased = errors.New("the answer has no active, but a member whose name differs from it in case only, which RFC 7662 §2.2 does not know")
-	errTwice    = errors.New("a member name occurs twice in the answer, so that it can be read in two ways")
+	errNoActive   = errors.New("the answer has no active: the endpoint does not look like one of RFC 7662; check Client.Endpoint")
+	errMiscased   = errors.New("the answer has no active, but a member whose name differs from it in case only, which RFC 7662 §2.2 does not know")
+	errActiveType = errors.New("active is not true or false (RFC 7662 §2.2)")
+	errTwice      = errors.New("a member name occurs twice in the answer, so that it can be read in two ways")
 )
 
 // readAnswer reads an introspection response. An error says that document is none. An
@@ -21,10 +23,15 @@ var (
 func readAnswer(document string) (Answer, error) {
 	members, err := strictjson.ParseObject(document, strictjson.TokenLimits, nil)
 	if errors.Is(err, strictjson.ErrDuplicate) {
-		return Answer{Odd: errTwice}, nil
+		return Answer{Odd: cause.New(errTwice, func() cause.Details {
+			return cause.Details{Found: "a member name that occurs twice", Wanted: "unique names"}
+		})}, nil
 	}
 	if err != nil {
-		return Answer{}, fmt.Errorf("the answer is no introspection response: %w", err)
+		found := strictjson.Describe(document, strictjson.TokenLimits, claims.KnownNames...)
+		return Answer{}, cause.New(fmt.Errorf("the answer is no introspection response: %w", err), func() cause.Details {
+			return cause.Details{Found: found, Wanted: "one JSON object with active"}
+		})
 	}
 	active := claims.Lookup(members, "active")
 	switch {
@@ -35,7 +42,8 @@ func readAnswer(document string) (Answer, error) {
 	case active.Kind() == strictjson.Absent:
 		return Answer{Odd: missing(members)}, nil
 	default:
-		return Answer{Odd: fmt.Errorf("active is %s, not true or false (RFC 7662 §2.2)", kindNames[active.Kind()])}, nil
+		found := "active, which is " + active.Kind().String()
+		return Answer{Odd: cause.New(errActiveType, func() cause.Details { return cause.Details{Found: found, Wanted: "true or false"} })}, nil
 	}
 }
 
@@ -43,16 +51,10 @@ func readAnswer(document string) (Answer, error) {
 func missing(members []strictjson.Member) error {
 	for _, m := range members {
 		if strings.EqualFold(m.Name, "active") {
-			return errMiscased
+			return cause.New(errMiscased, func() cause.Details { return cause.Details{Found: "active in other letters", Wanted: "active"} })
 		}
 	}
-	return errNoActive
-}
-
-// kindNames are the names of JSON types in texts.
-var kindNames = [...]string{
-	strictjson.Absent: "absent", strictjson.Null: "null", strictjson.Boolean: "a boolean", strictjson.Number: "a number",
-	strictjson.String: "a string", strictjson.Array: "an array", strictjson.Object: "an object",
+	return cause.New(errNoActive, func() cause.Details { return cause.Details{Found: "no active", Wanted: "active true or false"} })
 }
 
 // Withheld returns the names of the standard members of an active answer that are

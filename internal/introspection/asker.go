@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/cause"
 	"github.com/sallyport-auth/sallyport/internal/fault"
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
 	"github.com/sallyport-auth/sallyport/introspect"
@@ -72,6 +73,15 @@ type Answer struct {
 	// as one whose active is a string. It is nil for proper answers. Such an answer must
 	// not be remembered.
 	Odd error
+
+	secrets []string // that were sent for it; nil for an answer from a Store
+}
+
+// Settled returns err, a refusal that the answer about token is the reason of, with its
+// details written. They show no part of the token and of the credentials of this API,
+// which a server may repeat in any member.
+func (a *Answer) Settled(err error, token string) error {
+	return cause.Settled(err, append(a.secrets[:len(a.secrets):len(a.secrets)], token)...)
 }
 
 // endpoint is what an Asker asks: an [exchange], or what a test puts in its place.

@@ -2,9 +2,11 @@ package introspection
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/sallyport-auth/sallyport/introspect"
 )
@@ -13,6 +15,19 @@ import (
 type message struct {
 	header http.Header
 	form   url.Values
+}
+
+// secrets returns what the server must not make known by repeating it: the token and what
+// authenticates this API.
+func (m *message) secrets() []string {
+	all := []string{m.form.Get("token"), m.form.Get("client_secret"), m.form.Get("client_assertion")}
+	scheme, credentials, _ := strings.Cut(m.header.Get("Authorization"), " ")
+	if pair, err := base64.StdEncoding.DecodeString(credentials); err == nil && scheme == "Basic" {
+		_, password, _ := strings.Cut(string(pair), ":")
+		decoded, _ := url.QueryUnescape(password) // "" if it is not encoded
+		all = append(all, password, decoded)
+	}
+	return append(all, credentials)
 }
 
 // credential authenticates this API at one endpoint. Its methods may wait for a secret

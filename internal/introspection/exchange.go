@@ -119,7 +119,7 @@ func (x *exchange) judge(ctx context.Context, endpoint string, r *reply) attempt
 			a.err = fmt.Errorf("%w; %s", a.err, hint)
 		}
 	}
-	a.answer.Began = r.began
+	a.answer.Began, a.answer.secrets = r.began, r.secrets
 	return a
 }
 

@@ -29,6 +29,7 @@ type reply struct {
 	version  int             // of the credentials
 	began    time.Time       // when the request was begun
 	requests int             // that were sent
+	secrets  []string        // that were sent
 }
 
 // status returns the status of the answer, or 0.
@@ -84,7 +85,7 @@ func (s *sender) try(ctx context.Context, request fetch.Request, form url.Values
 		return reply{secret: err}
 	}
 	request.Header, request.ErrorBytes = m.header, errorBytes
-	r := reply{version: version, began: time.Now(), requests: 1}
+	r := reply{version: version, began: time.Now(), requests: 1, secrets: m.secrets()}
 	r.document, r.err = s.fetcher.Post(ctx, request, fetch.Form(m.form))
 	return r
 }
