@@ -2,9 +2,9 @@ package validator_test
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"testing"
 
 	"github.com/sallyport-auth/sallyport/internal/issuertest"
@@ -57,24 +57,24 @@ func echoes(texts []string) map[string]testissuer.Behaviour {
 	all := map[string]testissuer.Behaviour{}
 	for _, echoed := range texts {
 		html := http.Header{"Content-Type": {"text/html"}, "Www-Authenticate": {`Bearer error="` + echoed + `", error_description="` + echoed + `"`}}
-		text, _ := json.Marshal(echoed)
+		text := strconv.Quote(echoed) // printable ASCII
 		for _, status := range []int{200, 400, 401, 500} {
 			name := fmt.Sprintf("%d %.10s", status, echoed)
 			all[name+" text"] = testissuer.Behaviour{Status: status, Body: []byte(echoed)}
 			all[name+" HTML"] = testissuer.Behaviour{Status: status, Body: []byte("<p>" + echoed), Header: html}
 			all[name+" type"] = testissuer.Behaviour{Status: status, Body: []byte("{}"), Header: http.Header{"Content-Type": {echoed}}}
-			all[name+" error"] = testissuer.Behaviour{Status: status, Body: []byte(`{"error":` + string(text) + `,"error_description":` + string(text) + `}`), Header: http.Header{"Www-Authenticate": {echoed}}}
+			all[name+" error"] = testissuer.Behaviour{Status: status, Body: []byte(`{"error":` + text + `,"error_description":` + text + `}`), Header: http.Header{"Www-Authenticate": {echoed}}}
 		}
 		for _, member := range []string{
 			"active", "iss", "sub", "aud", "client_id", "scope", "exp", "nbf", "iat", "auth_time", "acr", "amr", "jti", "token_type", "token_use", "typ", "act", "cnf", "username", "nonce",
 		} {
-			for form, value := range map[string]string{"text": string(text), "array": "[" + string(text) + "]", "object": "{" + string(text) + ":" + string(text) + "}"} {
+			for form, value := range map[string]string{"text": text, "array": "[" + text + "]", "object": "{" + text + ":" + text + "}"} {
 				members := object{{"active", "true"}, {"aud", `"x"`}, {"token_type", `"Bearer"`}}.with(member, value)
 				all[fmt.Sprintf("%.10s in %s as %s", echoed, member, form)] = testissuer.Behaviour{Body: []byte(members.text())}
 			}
 		}
-		all[echoed[:6]+" twice"] = testissuer.Behaviour{Body: []byte(`{` + string(text) + `:1,` + string(text) + `:2}`)}
-		all[echoed[:6]+" cut"] = testissuer.Behaviour{Body: []byte(`{"active":true,"aud":` + string(text))}
+		all[echoed[:6]+" twice"] = testissuer.Behaviour{Body: []byte(`{` + text + `:1,` + text + `:2}`)}
+		all[echoed[:6]+" cut"] = testissuer.Behaviour{Body: []byte(`{"active":true,"aud":` + text)}
 	}
 	return all
 }

@@ -81,7 +81,7 @@ type Answer struct {
 // details written. They show no part of the token and of the credentials of this API,
 // which a server may repeat in any member.
 func (a *Answer) Settled(err error, token string) error {
-	return cause.Settled(err, append(a.secrets[:len(a.secrets):len(a.secrets)], token)...)
+	return cause.Settled(err, append(slices.Clip(a.secrets), token)...)
 }
 
 // endpoint is what an Asker asks: an [exchange], or what a test puts in its place.
