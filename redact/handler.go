@@ -1,0 +1,133 @@
+// Package redact keeps credentials out of logs that others write: it wraps the
+// slog.Handler of a program, and removes tokens, secrets and cookies from what passes.
+//
+// The types of this module print redacted by themselves, whatever writes them. This package
+// is for the rest of a program, such as a line that logs the header of a request.
+package redact
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"github.com/sallyport-auth/sallyport/internal/fault"
+)
+
+// Config is the configuration of a [Handler].
+type Config struct {
+	// Handler gets the redacted records. Required.
+	Handler slog.Handler
+	// Names are further names of attributes, header fields, parameters and struct fields
+	// whose values are credentials, such as "session". Case does not count. Those that are
+	// known anyway end like token, secret, password, authorization, cookie, assertion or
+	// API key.
+	Names []string
+}
+
+// Handler is a [slog.Handler] that redacts records and passes them on. It redacts:
+//
+//   - in the message and in every text, what [Text] finds
+//   - the texts of attributes, map entries, struct fields, header fields and metadata whose
+//     name is that of a credential. Numbers, times and booleans stay.
+//   - user information and credentials in the query and the fragment of a url.URL
+//
+// It looks into groups at any depth, attributes given by With, errors, values with a String
+// or Marshal method, bytes as text, pointers, lists, maps and exported struct fields. Such
+// a value becomes a text, or a map or list of what it holds. So the next handler gets no
+// error or Stringer. What is deeper than 8 levels, or comes after 1000 parts, is left out.
+//
+// It cannot find what [Text] does not find, and a credential without a known name. It sees
+// nothing of what does not pass slog.
+type Handler struct {
+	next  slog.Handler
+	names []string // in lower case
+}
+
+// New checks config and makes a Handler.
+func New(config Config) (*Handler, error) {
+	faults := fault.In("redact")
+	if config.Handler == nil {
+		faults.At("Handler").Add("is nil", "give the handler that writes the records")
+	}
+	h := &Handler{next: config.Handler}
+	for i, name := range config.Names {
+		if name == "" {
+			faults.Atf("Names[%d]", i).Add("is empty", "remove it")
+		}
+		h.names = append(h.names, strings.ToLower(name))
+	}
+	if err := faults.Err(); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// Enabled asks the next handler. It is false for a zero Handler.
+func (h *Handler) Enabled(ctx context.Context, level slog.Level) bool {
+	return h.made() && h.next.Enabled(ctx, level)
+}
+
+// Handle passes on a redacted copy of record.
+func (h *Handler) Handle(ctx context.Context, record slog.Record) error {
+	if !h.made() {
+		return nil
+	}
+	redacted := slog.NewRecord(record.Time, record.Level, Text(record.Message), record.PC)
+	record.Attrs(func(attr slog.Attr) bool {
+		redacted.AddAttrs(h.attr(attr))
+		return true
+	})
+	return h.next.Handle(ctx, redacted)
+}
+
+// WithAttrs redacts the attributes now.
+func (h *Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	if !h.made() {
+		return h
+	}
+	redacted := make([]slog.Attr, len(attrs))
+	for i, attr := range attrs {
+		redacted[i] = h.attr(attr)
+	}
+	return &Handler{next: h.next.WithAttrs(redacted), names: h.names}
+}
+
+// WithGroup opens a group in the next handler.
+func (h *Handler) WithGroup(name string) slog.Handler {
+	if !h.made() {
+		return h
+	}
+	return &Handler{next: h.next.WithGroup(name), names: h.names}
+}
+
+func (h *Handler) made() bool { return h != nil && h.next != nil }
+
+// attr returns a redacted copy of attr.
+func (h *Handler) attr(attr slog.Attr) slog.Attr {
+	value := attr.Value.Resolve()
+	secret := h.isSecret(attr.Key)
+	switch value.Kind() {
+	case slog.KindString:
+		return slog.String(attr.Key, text(value.String(), secret))
+	case slog.KindGroup:
+		members := slices.Clone(value.Group())
+		for i := range members {
+			members[i] = h.attr(members[i])
+		}
+		return slog.Attr{Key: attr.Key, Value: slog.GroupValue(members...)}
+	case slog.KindAny:
+		w := walk{handler: h, left: maxParts}
+		return slog.Any(attr.Key, w.value(value.Any(), secret))
+	default: // numbers, times and booleans
+		return slog.Attr{Key: attr.Key, Value: value}
+	}
+}
+
+// text returns s redacted; secret means that its name is that of a credential.
+func text(s string, secret bool) string {
+	if secret && s != "" {
+		return mark
+	}
+	return Text(s)
+}
