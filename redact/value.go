@@ -2,7 +2,6 @@ package redact
 
 import (
 	"encoding"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -74,15 +73,13 @@ func (w *walk) ownText(v any, secret bool) (redacted any, ok bool) {
 		return text(URL(v), secret), true
 	case []byte:
 		return bytesText(v, secret), true
-	case json.RawMessage:
-		return bytesText(v, secret), true
 	case error:
 		return text(v.Error(), secret), true
 	case encoding.TextMarshaler:
 		if b, err := v.MarshalText(); err == nil {
 			return text(string(b), secret), true
 		}
-	case json.Marshaler:
+	case interface{ MarshalJSON() ([]byte, error) }:
 		if b, err := v.MarshalJSON(); err == nil {
 			return text(string(b), secret), true
 		}

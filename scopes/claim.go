@@ -67,7 +67,7 @@ func Tenants(ids ...string) Policy {
 		return faulty(err)
 	}
 	ids = slices.Clone(ids)
-	return forbidding(call("Tenants", ids...), func(_ context.Context, q question) bool {
+	return ofTenant(call("Tenants", ids...), func(_ context.Context, q question) bool {
 		return slices.Contains(ids, q.token.Tenant())
 	})
 }
@@ -80,7 +80,7 @@ func TenantFrom(wildcard string) Policy {
 	if wildcard == "" {
 		return misused("TenantFrom", "name a wildcard of the path", "has an empty name")
 	}
-	made := forbidding(call("TenantFrom", wildcard), func(_ context.Context, q question) bool {
+	made := ofTenant(call("TenantFrom", wildcard), func(_ context.Context, q question) bool {
 		tenant := q.token.Tenant()
 		return tenant != "" && q.operation.Value != nil && q.operation.Value(wildcard) == tenant
 	})

@@ -88,6 +88,11 @@ func forbidding(text string, met func(ctx context.Context, q question) bool) Pol
 	return conditional(text, validator.Forbidden, met)
 }
 
+// ofTenant is forbidding for a condition about tenants.
+func ofTenant(text string, met func(ctx context.Context, q question) bool) Policy {
+	return compiled(&rule{clause: &condition{text: text, met: met, refusal: ofOtherTenant(text)}})
+}
+
 // Err returns everything that is wrong with the policy, or nil. Each is a
 // [validator.Fault] whose Path is its place in the calls that made the policy:
 // "And[1].All[0]" is the first scope of the All that is the second part of an And.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/misuse"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -69,6 +70,11 @@ var (
 	// not called. It is never returned to callers of the package.
 	undecided = &Refusal{Reason: validator.Unavailable}
 )
+
+// ofOtherTenant returns the Refusal of a clause about tenants.
+func ofOtherTenant(text string) *Refusal {
+	return &Refusal{Reason: validator.Forbidden, cause: misuse.New(misuse.OtherTenant, "scopes: "+text+" is not met")}
+}
 
 // unmet returns the Refusal of the clause that prints as text.
 func unmet(reason validator.Reason, text string) *Refusal {

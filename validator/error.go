@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/sallyport-auth/sallyport/internal/hook"
+	"github.com/sallyport-auth/sallyport/internal/misuse"
 	"github.com/sallyport-auth/sallyport/jose"
 )
 
@@ -72,6 +73,11 @@ func ReasonOf(err error) Reason {
 // that refusing a token allocates nothing.
 func refusal(reason Reason, cause string) *Error {
 	return &Error{reason, errors.New("validator: " + cause)}
+}
+
+// misusing is refusal for a cause that is also a misuse.
+func misusing(reason Reason, kind misuse.Kind, cause string) *Error {
+	return &Error{reason, misuse.New(kind, "validator: "+cause)}
 }
 
 // reasonTable maps the errors of the packages below to Reasons. An error that is not

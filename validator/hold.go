@@ -6,6 +6,7 @@ import (
 
 	"github.com/sallyport-auth/sallyport/internal/cause"
 	"github.com/sallyport-auth/sallyport/internal/clock"
+	"github.com/sallyport-auth/sallyport/internal/misuse"
 )
 
 // checks holds what the Validator's configuration says about every use of a
@@ -29,8 +30,8 @@ func readClocks(ctx context.Context) clocks {
 
 var (
 	errIssuerGone = refusal(Unavailable, "the configuration of the token's issuer changed or was forgotten since the token was verified")
-	errBound      = refusal(BindingMismatch, "the token has cnf, and the binding cannot be checked")
-	errDPoPOnly   = refusal(BindingMismatch, "token_type in the answer about the token is DPoP, and the token was presented as a bearer token (RFC 9449 §7.2)").
+	errBound      = misusing(BindingMismatch, misuse.BoundAsBearer, "the token has cnf, and the binding cannot be checked")
+	errDPoPOnly   = misusing(BindingMismatch, misuse.BoundAsBearer, "token_type in the answer about the token is DPoP, and the token was presented as a bearer token (RFC 9449 §7.2)").
 			with(cause.Details{Found: "Authorization: Bearer", Wanted: "Authorization: DPoP"})
 )
 

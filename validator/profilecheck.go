@@ -5,6 +5,7 @@ import (
 
 	"github.com/sallyport-auth/sallyport/internal/cause"
 	jwtclaims "github.com/sallyport-auth/sallyport/internal/claims"
+	"github.com/sallyport-auth/sallyport/internal/misuse"
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
 	"github.com/sallyport-auth/sallyport/jose"
 )
@@ -12,8 +13,8 @@ import (
 var (
 	errType       = refusal(WrongType, "typ is not at+jwt (RFC 9068 §4)")
 	errLegacyType = refusal(WrongType, "typ is neither at+jwt nor JWT nor absent")
-	errIDToken    = refusal(WrongType, "a claim that only ID tokens and logout tokens have")
-	errOwnClient  = refusal(WrongType, "aud is only the client itself, as in an ID token")
+	errIDToken    = misusing(WrongType, misuse.OtherToken, "a claim that only ID tokens and logout tokens have")
+	errOwnClient  = misusing(WrongType, misuse.OtherToken, "aud is only the client itself, as in an ID token")
 	errMarker     = refusal(WrongType, "the issuer's access token marker does not match")
 )
 

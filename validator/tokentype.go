@@ -7,6 +7,7 @@ import (
 
 	"github.com/sallyport-auth/sallyport/internal/cause"
 	"github.com/sallyport-auth/sallyport/internal/fault"
+	"github.com/sallyport-auth/sallyport/internal/misuse"
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
 )
 
@@ -60,16 +61,23 @@ func (is *checkedIssuer) checkTokenType(c *tokenClaims, members []strictjson.Mem
 
 var errAnswerMarker = refusal(WrongType, "a rule of Issuer.Answers.Marker does not hold in the answer about the token")
 
+const noTokenType = "token_type in the answer is neither Bearer nor DPoP nor one of Issuer.Answers.TokenTypes"
+
 var (
-	errTokenType  = refusal(WrongType, "token_type in the answer is neither Bearer nor DPoP nor one of Issuer.Answers.TokenTypes")
-	errOtherToken = refusal(WrongType, "the answer says that the token is no access token")
+	errTokenType      = refusal(WrongType, noTokenType)
+	errTokenTypeOther = misusing(WrongType, misuse.OtherToken, noTokenType) // it is the type of another token
+	errOtherToken     = misusing(WrongType, misuse.OtherToken, "the answer says that the token is no access token")
 )
 
 // checkSaidType returns the refusal of an answer that says that the token is of another
 // type.
 func (is *checkedIssuer) checkSaidType(members []strictjson.Member) *Error {
 	if v := textOf(members, "token_type"); hasClaim(members, "token_type") && !is.isAccessTokenType(v) {
-		return errTokenType.with(cause.Details{
+		wrong := errTokenType
+		if slices.Contains(otherTokens, strings.ToLower(v)) {
+			wrong = errTokenTypeOther
+		}
+		return wrong.with(cause.Details{
 			Found: "token_type " + shownType(v), Wanted: "Bearer, DPoP or one of Issuer.Answers.TokenTypes",
 			Mend: "let the client send its access token; if the server calls its access tokens so, add the value to Issuer.Answers.TokenTypes",
 		})

@@ -65,6 +65,14 @@ var Rooms = []Room{
 		Why: "visits of many values by one timer, so that no held request costs a goroutine",
 	},
 	{
+		Dir: "internal/misuse", Leaf: true,
+		Why: "marks causes that are security events, so that packages without a view of each other agree on them",
+	},
+	{
+		Dir: "internal/secretnames", Leaf: true,
+		Why: "the one list of names of credentials, for all that removes or redacts them",
+	},
+	{
 		Dir: "internal/recordqueue", Leaf: true,
 		Why: "log records on their way to a handler, so that no room waits for one that is slow",
 	},
@@ -164,6 +172,13 @@ var Rooms = []Room{
 		Why:      "a service for the tests of gatewayauth, generated from its .proto file",
 		External: []string{"github.com/grpc-ecosystem/grpc-gateway/v2", "google.golang.org/grpc", "google.golang.org/protobuf"},
 		Std:      []string{"unsafe"}, // generated
+	},
+	{
+		Dir: "redact", Why: "keeps credentials out of what others log; knows their names and forms, and nothing of tokens",
+	},
+	{
+		Dir: "audit", Why: "what the Guard decided, as records for log/slog; decides nothing",
+		Rooms: []string{"validator", "scopes", "middleware", "introspect", "jwkscache"},
 	},
 	{
 		Dir: "resourcemeta", Why: "what the API says of itself; knows nothing of requests, so that it cannot open one",

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/sallyport-auth/sallyport/internal/fault"
+	"github.com/sallyport-auth/sallyport/internal/secretnames"
 	"github.com/sallyport-auth/sallyport/middleware"
 	"github.com/sallyport-auth/sallyport/scopes"
 )
@@ -37,7 +38,8 @@ type Config struct {
 	// InsecureKeepCredentials keeps the credentials in the metadata that handlers get. A
 	// handler that copies its metadata to a call of another service then sends that service
 	// the caller's token, which the service can use against this API. false: the keys
-	// authorization, dpop and grpcgateway-authorization are removed.
+	// authorization, proxy-authorization and dpop are removed, and the same with the
+	// prefixes grpcgateway- and grpc-metadata- and with the end -bin.
 	InsecureKeepCredentials bool
 	// RemoveKeys are further keys of metadata that handlers do not get, because they hold
 	// credentials. Their case does not count.
@@ -148,7 +150,7 @@ func removedKeys(config *Config, faults fault.List) []string {
 	if config.InsecureKeepCredentials {
 		return nil
 	}
-	removed := []string{keyAuthorization, keyProof, "grpcgateway-authorization"}
+	removed := secretnames.Presented()
 	for i, key := range config.RemoveKeys {
 		if !isName(key) {
 			faults.Atf("RemoveKeys[%d]", i).Addf("give the key of metadata", "%.64q is no key", key)

@@ -73,14 +73,14 @@ func TestOutgoingMetadata(t *testing.T) {
 	}{
 		"default":      {grpcauth.Config{}, []string{"x-api-key", "x-user"}},
 		"further keys": {grpcauth.Config{RemoveKeys: []string{"X-API-Key"}}, []string{"x-user"}},
-		"all kept":     {grpcauth.Config{InsecureKeepCredentials: true}, []string{"authorization", "dpop", "grpcgateway-authorization", "x-api-key", "x-user"}},
+		"all kept":     {grpcauth.Config{InsecureKeepCredentials: true}, []string{"authorization", "dpop", "grpcgateway-authorization", "grpcgateway-dpop", "proxy-authorization", "x-api-key", "x-user"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var first headers
 			a := start(t, setup{gate: row.config, service: implementation, before: []grpc.ServerOption{grpc.StatsHandler(&first)}})
 			token := a.bearer("read")
 			for _, method := range []string{methodGet, methodUp, methodWatch, methodChat} {
-				ctx := a.with("authorization", token, "dpop", "proof", "grpcgateway-authorization", token, "x-api-key", "key", "x-user", "admin")
+				ctx := a.with("authorization", token, "dpop", "proof", "grpcgateway-authorization", token, "grpcgateway-dpop", "proof", "proxy-authorization", "Basic dTpw", "x-api-key", "key", "x-user", "admin")
 				var got answer
 				if method == methodGet {
 					got = a.get(ctx)
@@ -96,7 +96,7 @@ func TestOutgoingMetadata(t *testing.T) {
 				}
 				var arrived []string
 				for _, key := range slices.Sorted(maps.Keys(seen[0])) {
-					if strings.HasPrefix(key, "x-") || strings.Contains(key, "auth") && key != ":authority" || key == "dpop" {
+					if strings.HasPrefix(key, "x-") || strings.Contains(key, "auth") && key != ":authority" || strings.Contains(key, "dpop") {
 						arrived = append(arrived, key)
 					}
 				}
