@@ -29,10 +29,10 @@ const (
 	OtherTokenPresented Event = "other_token_presented"
 	// TokenInURL means that a request had an access_token in its URL, which may be in logs
 	// and histories now.
-	TokenInURL Event = "token_in_url"
+	TokenInURL Event = "token_in_url" //nolint:gosec // no credential
 	// BoundTokenAsBearer means that a token which is bound to a key was presented as a bearer
 	// token: a client that lost its proofs, or a thief who has only the token.
-	BoundTokenAsBearer Event = "bound_token_as_bearer"
+	BoundTokenAsBearer Event = "bound_token_as_bearer" //nolint:gosec // no credential
 	// UsedAfterRevocation means that a revoked token was presented, or one that its issuer
 	// called active before and does not any more.
 	UsedAfterRevocation Event = "used_after_revocation"

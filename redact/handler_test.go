@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"testing/slogtest"
@@ -24,11 +25,11 @@ const (
 	opaque = "Canary+opaque/5f1c9e~token=="
 )
 
-func newHandler(t testing.TB, next slog.Handler, names ...string) *redact.Handler {
-	t.Helper()
+func newHandler(tb testing.TB, next slog.Handler, names ...string) *redact.Handler {
+	tb.Helper()
 	h, err := redact.New(redact.Config{Handler: next, Names: names})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return h
 }
@@ -58,7 +59,7 @@ type printer struct {
 func (p printer) Enabled(context.Context, slog.Level) bool { return true }
 func (p printer) WithGroup(string) slog.Handler            { return p }
 func (p printer) WithAttrs(attrs []slog.Attr) slog.Handler {
-	p.attrs = append(p.attrs[:len(p.attrs):len(p.attrs)], attrs...)
+	p.attrs = append(slices.Clip(p.attrs), attrs...)
 	return p
 }
 
@@ -91,11 +92,14 @@ type (
 	}
 )
 
-func (s stringer) String() string                { return "Bearer " + s.hidden }
-func (m marshaler) MarshalJSON() ([]byte, error) { return []byte(`{"access_token":"` + m.hidden + `"}`), nil }
-func (v valuer) LogValue() slog.Value            { return slog.GroupValue(slog.String("token", v.hidden)) }
-func (f formatter) Format(s fmt.State, _ rune)   { _, _ = fmt.Fprintf(s, "Bearer %s", f.hidden) }
-func (b broken) String() string                  { panic(b.hidden) }
+func (s stringer) String() string { return "Bearer " + s.hidden }
+func (m marshaler) MarshalJSON() ([]byte, error) {
+	return []byte(`{"access_token":"` + m.hidden + `"}`), nil
+}
+
+func (v valuer) LogValue() slog.Value          { return slog.GroupValue(slog.String("token", v.hidden)) }
+func (f formatter) Format(s fmt.State, _ rune) { _, _ = fmt.Fprintf(s, "Bearer %s", f.hidden) }
+func (b broken) String() string                { panic(b.hidden) }
 
 // places are attributes that hold a token, each in another way.
 func places(token string) map[string]slog.Attr {
@@ -201,7 +205,10 @@ func TestKept(t *testing.T) {
 	}
 	delete(got, "time")
 	delete(got, "level")
-	text, _ := json.Marshal(got)
+	text, err := json.Marshal(got)
+	if err != nil {
+		t.Fatal(err)
+	}
 	want := `{"a":"b","g":{"bin":"[1 bytes]","d":1000000000,"err":"token: expired","f":"[func()]","list":[1,2],"map":{"1":"one"},"n":1,"nil":null,"nilp":"","struct":{"A":1},"time":"1970-01-01T00:00:00Z",` +
 		`"token":"","token_hash":"0123456789abcdef","tokens":5,"type":"at+jwt","url":"https://api.example/a?q=1\u0026access_token=[redacted]#f=2","yes":true},"msg":"the token expired; Bearer token missing"}`
 	if string(text) != want {

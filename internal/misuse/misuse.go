@@ -10,7 +10,7 @@ type Kind string
 // The kinds.
 const (
 	OtherToken    Kind = "other_token_presented" // an ID token, a refresh token or the like
-	BoundAsBearer Kind = "bound_token_as_bearer" // a token that is bound to a key, without proof of the key
+	BoundAsBearer Kind = "bound_token_as_bearer" //nolint:gosec // no credential: a token that is bound to a key, without proof of the key
 	OtherTenant   Kind = "cross_tenant"          // a resource of another tenant than the token's
 )
 

@@ -134,7 +134,7 @@ func (q *Queue) Counts() []Count {
 // Flush waits until the handler got all records that were put before, and a summary of the
 // records that were lost before. The error says how many records still wait when ctx ends.
 func (q *Queue) Flush(ctx context.Context) error {
-	targets := q.beginFlush() //nolint:contextcheck // the handler gets context.Background
+	targets := q.beginFlush()
 	for {
 		waiting, changed := q.remaining(targets)
 		if changed == nil {

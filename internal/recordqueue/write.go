@@ -47,6 +47,8 @@ func (q *Queue) write() {
 }
 
 // give gives the record to the handler. A panic of the handler counts as failed.
+//
+
 func (q *Queue) give(record slog.Record) (result outcome) {
 	defer hook.Recover()
 	ctx := context.Background()
