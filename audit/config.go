@@ -10,7 +10,6 @@ package audit
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -19,12 +18,23 @@ import (
 	"github.com/sallyport-auth/sallyport/internal/fault"
 )
 
-// SchemaVersion is the value of the attribute schema of every record. It changes when an
+// schemaVersion is the value of the attribute schema of every record. It changes when an
 // attribute gets another name or meaning, not when one is added.
-const SchemaVersion = 1
+const schemaVersion = 1
 
 // minKey is the least length of Config.Key in bytes.
 const minKey = 32
+
+// Key is a secret that nothing prints.
+type Key struct {
+	secret func() []byte // a function, because printers that use reflection follow every pointer
+}
+
+// NewKey returns a copy of secret as a Key. It should be at least 32 random bytes.
+func NewKey(secret []byte) Key {
+	secret = append([]byte{}, secret...)
+	return Key{func() []byte { return secret }}
+}
 
 // Config is the configuration of a [Log]. The zero Config is usable. New copies it.
 type Config struct {
@@ -33,11 +43,11 @@ type Config struct {
 	// permitted requests are of level Info, security events and numbers of lost records of
 	// level Warn. nil: [slog.Default].
 	Logger *slog.Logger
-	// Key is the secret of the hashes: at least 32 random bytes. Programs with the same key
-	// write the same hash for the same token and the same subject. Who has the key can tell
-	// whether a token or a subject that they know is in the log. nil: a random one, so that
-	// hashes of this process can be compared with each other only.
-	Key []byte
+	// Key is the secret of the hashes ([NewKey]). Programs with the same key write the same
+	// hash for the same token and the same subject. Who has the key can tell whether a token
+	// or a subject that they know is in the log. The zero Key: a random one, so that hashes
+	// of this process can be compared with each other only.
+	Key Key
 	// ShowSubjects writes the subject, and that of the actor, beside the hash. Subjects are
 	// personal data in most services. false: there are hashes only.
 	ShowSubjects bool
@@ -85,10 +95,10 @@ const (
 )
 
 // check returns all faults, and sets defaults.
-func (c Config) check() error {
+func (c *Config) check() error {
 	faults := fault.In("audit")
-	if c.Key != nil && len(c.Key) < minKey {
-		faults.At("Key").Addf("give at least 32 random bytes, or nil", "has %d bytes", len(c.Key))
+	if c.Key.secret != nil && len(c.Key.secret()) < minKey {
+		faults.At("Key").Addf("give at least 32 random bytes, or leave it out", "has %d bytes", len(c.Key.secret()))
 	}
 	for _, number := range []struct {
 		field string
@@ -113,15 +123,15 @@ func (c Config) check() error {
 }
 
 // withDefaults returns a copy of c without zero values.
-func (c Config) withDefaults() Config {
-	full := c
+func (c *Config) withDefaults() Config {
+	full := *c
 	if full.Logger == nil {
 		full.Logger = slog.Default()
 	}
-	full.Key = slices.Clone(full.Key)
-	if full.Key == nil {
-		full.Key = make([]byte, minKey)
-		_, _ = rand.Read(full.Key) // never fails
+	if full.Key.secret == nil {
+		random := make([]byte, minKey)
+		_, _ = rand.Read(random) // never fails
+		full.Key = NewKey(random)
 	}
 	setDefault(&full.Waiting, defaultWaiting)
 	setDefault(&full.WaitingBytes, defaultWaitingBytes)
@@ -143,12 +153,3 @@ func setDefault[T int | time.Duration](value *T, to T) {
 		*value = to
 	}
 }
-
-// Format writes the type only, because of the key.
-func (c Config) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "%T", c) }
-
-// LogValue returns the type only.
-func (c Config) LogValue() slog.Value { return slog.StringValue(fmt.Sprintf("%T", c)) }
-
-// MarshalText returns the type only.
-func (c Config) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%T", c), nil }

@@ -59,9 +59,7 @@ func New(config Config) (*Log, error) {
 		return nil, err
 	}
 	config = config.withDefaults()
-	made := newHasher(config.Key)
-	config.Key = nil // nothing prints it
-	log := &Log{config: config, hasher: made, queue: recordqueue.New(recordqueue.Config{
+	log := &Log{config: config, hasher: newHasher(config.Key.secret()), queue: recordqueue.New(recordqueue.Config{
 		Handler: config.Logger.Handler(),
 		Summary: "audit records were lost",
 		Kinds: []recordqueue.Kind{
@@ -157,7 +155,7 @@ func (l *Log) made() bool { return l != nil && l.queue != nil }
 // put hands over a record.
 func (l *Log) put(kind int, level slog.Level, message string, attrs []slog.Attr) {
 	record := slog.NewRecord(time.Now(), level, message, 0)
-	record.AddAttrs(slog.Int("schema", SchemaVersion))
+	record.AddAttrs(slog.Int("schema", schemaVersion))
 	record.AddAttrs(attrs...)
 	l.queue.Put(kind, record)
 }

@@ -85,7 +85,7 @@ func newScene(t *testing.T, change func(*audit.Config), changes ...func(*validat
 	t.Helper()
 	s := &scene{issuer: issuertest.New(t), lines: &lines{}}
 	config := audit.Config{
-		Logger: slog.New(slog.NewJSONHandler(s.lines, nil)), Key: testKey,
+		Logger: slog.New(slog.NewJSONHandler(s.lines, nil)), Key: audit.NewKey(testKey),
 		RequestID: func(ctx context.Context) string { id, _ := ctx.Value(idKey{}).(string); return id },
 	}
 	if change != nil {
@@ -276,7 +276,7 @@ func TestSubjects(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	for range 2 {
-		hash, _ := hashOf(func(c *audit.Config) { c.Key = nil })
+		hash, _ := hashOf(func(c *audit.Config) { c.Key = audit.Key{} })
 		if seen[hash] {
 			t.Error("two keys, one hash")
 		}
@@ -454,7 +454,7 @@ func TestShared(t *testing.T) {
 // TestConfigFaults: New reports all faults at once.
 func TestConfigFaults(t *testing.T) {
 	_, err := audit.New(audit.Config{
-		Key: []byte("short"), Waiting: -1, WaitingBytes: -1, Window: -1, Sampling: audit.Sampling{First: -1, Window: time.Millisecond, Off: true},
+		Key: audit.NewKey([]byte("short")), Waiting: -1, WaitingBytes: -1, Window: -1, Sampling: audit.Sampling{First: -1, Window: time.Millisecond, Off: true},
 		Thresholds: map[audit.Event]int{"unknown": 1},
 	})
 	var list interface{ Unwrap() []error }
@@ -492,13 +492,13 @@ func TestDefaultLogger(t *testing.T) {
 
 // TestKeyIsNotPrinted (R-OB-02): neither a Config nor a Log prints the key.
 func TestKeyIsNotPrinted(t *testing.T) {
-	config := audit.Config{Key: testKey}
+	config := audit.Config{Key: audit.NewKey(testKey)}
 	log, err := audit.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var text bytes.Buffer
-	for _, value := range []any{config, &config, log, struct{ L *audit.Log }{log}, struct{ l *audit.Log }{log}, []any{config, log}} {
+	for _, value := range []any{config, &config, log, struct{ L *audit.Log }{log}, struct{ l *audit.Log }{log}, struct{ c audit.Config }{config}, []any{config, log}} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 			fmt.Fprintf(&text, verb+"\n", value)
 		}

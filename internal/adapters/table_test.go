@@ -62,11 +62,7 @@ func TestSameAnswer(t *testing.T) {
 			issuers, told := newIssuers(t), new(decisions)
 			config.Trace = told.trace()
 			guard, rows := issuers.guard(t, config), issuers.rows()
-			conn := grpcServer(t, guard, rows)
-			fronts := append([]front{httpFront(t, guard, rows)}, grpcFronts(conn, "grpc-go", "grpc")...)
-			fronts = append(fronts, connectFronts(t, guard, rows)...)
-			fronts = append(fronts, grpcFronts(dialConnect(t, guard, rows), "grpc-go client of Connect", "connect")...)
-			fronts = append(fronts, gatewayFronts(t, conn, rows)...)
+			fronts := fronts(t, guard, rows)
 			for i := range rows {
 				var first *middleware.Denial
 				for _, f := range fronts {
