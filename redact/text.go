@@ -15,8 +15,8 @@ const minRun = 8
 
 // Text returns text without the credentials that can be found in it:
 //
-//   - the rest of a run of base64url characters and dots that starts with eyJ, which is how
-//     JWTs and their parts start
+//   - what starts with eyJ, as JWTs and their parts do, up to the next space, quote, comma or
+//     bracket
 //   - what follows Bearer, DPoP or Basic, if it can be a token: at least 8 characters, with
 //     a digit or a capital letter
 //   - the value after a name of a credential and = or :, with or without quotes or
@@ -24,8 +24,8 @@ const minRun = 8
 //     quotes and after a colon, a word of lower-case letters stays, unless the name is that
 //     of a password, a secret or a cookie.
 //
-// It does not find an opaque token in the midst of a text, the signature of a JWT alone, or
-// a token in another encoding, such as hex.
+// It does not find an opaque token in the midst of a text, the signature of a JWT alone, the
+// rest of a token after a space, or a token in another encoding, such as hex.
 func Text(text string) string {
 	s := scanner{text: text}
 	for s.at < len(text) {
@@ -59,13 +59,13 @@ func (s *scanner) step() {
 	word := s.text[begin:end]
 	switch {
 	case strings.HasPrefix(word, "eyJ") && len(word) >= len("eyJ")+minRun:
-		s.cut(begin, endOf(s.text, begin, isTokenByte))
+		s.cut(begin, endOf(s.text, begin, isRestByte))
 	case isScheme(word) && s.afterScheme():
 	case secretnames.Is(word):
 		s.afterName(word)
 	default:
 		if at := strings.Index(word, "eyJ"); at > 0 && len(word)-at >= len("eyJ")+minRun { // such as a prefix of the token
-			s.cut(begin+at, endOf(s.text, begin+at, isTokenByte))
+			s.cut(begin+at, endOf(s.text, begin+at, isRestByte))
 		}
 	}
 }
@@ -84,7 +84,7 @@ func (s *scanner) afterScheme() bool {
 	if begin == s.at || end-begin < minRun || isPlainWord(s.text[begin:end]) {
 		return false
 	}
-	s.cut(begin, end)
+	s.cut(begin, endOf(s.text, end, isRestByte))
 	return true
 }
 
@@ -222,6 +222,9 @@ func isWordByte(c byte) bool {
 func isTokenByte(c byte) bool {
 	return isWordByte(c) || c == '.' || c == '~' || c == '+' || c == '/' || c == '=' || c == '%'
 }
+
+// isRestByte reports whether c does not end a token that may be damaged.
+func isRestByte(c byte) bool { return isValueByte(c) && c != '\\' }
 
 // isValueByte reports whether c does not end a value without quotes.
 func isValueByte(c byte) bool {

@@ -36,16 +36,20 @@ import (
 // pieceLength is the length of the shortest piece of a secret that is looked for.
 const pieceLength = 12
 
-// pieces are all forms of all pieces of secrets, by their length.
-type pieces map[int]map[string]string
+// beginning is the beginning of a form of a piece, by which forms are found.
+type beginning [8]byte
+
+// pieces are all forms of all pieces of secrets, with the names of the secrets.
+type pieces map[beginning]map[string]string
 
 // add adds the forms of the pieces of a secret: as it is, escaped for URLs, in hex, in base64 and as lists of numbers.
 func (p pieces) add(name string, secret []byte) {
 	put := func(form string) {
-		if p[len(form)] == nil {
-			p[len(form)] = map[string]string{}
+		begin := beginning([]byte(form[:8]))
+		if p[begin] == nil {
+			p[begin] = map[string]string{}
 		}
-		p[len(form)][form] = name
+		p[begin][form] = name
 	}
 	for at := 0; at+pieceLength <= len(secret); at++ {
 		piece := secret[at : at+pieceLength]
@@ -56,16 +60,16 @@ func (p pieces) add(name string, secret []byte) {
 		for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 			put(encoding.EncodeToString(piece)) // 12 bytes have no padding, and every third piece is at the right place
 		}
-		put(strings.Trim(fmt.Sprint(piece), "[]"))
+		put(strings.Trim(fmt.Sprintf("%d", piece), "[]"))
 		put(strings.TrimSuffix(strings.TrimPrefix(fmt.Sprintf("%#v", piece), "[]byte{"), "}"))
 	}
 }
 
 // find returns the secret of which a piece is in text, and where; "" if there is none.
 func (p pieces) find(text string) (name string, at int) {
-	for length, forms := range p {
-		for at := 0; at+length <= len(text); at++ {
-			if name, found := forms[text[at:at+length]]; found {
+	for at := range max(0, len(text)-8) {
+		for form, name := range p[beginning([]byte(text[at:at+8]))] {
+			if strings.HasPrefix(text[at:], form) {
 				return name, at
 			}
 		}
@@ -100,8 +104,9 @@ func (s *sinks) all(values ...any) {
 			_, _ = s.Write(text)
 		}
 		for _, logger := range loggers {
-			for _, level := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError} {
-				logger.With("with", value).WithGroup("g").Log(context.Background(), level, "m", "v", value, slog.Group("g", "v", value))
+			logger = logger.With("with", value).WithGroup("g")
+			for _, write := range []func(string, ...any){logger.Debug, logger.Info, logger.Warn, logger.Error} {
+				write("m", "v", value, slog.Group("g", "v", value))
 			}
 		}
 		err, _ := value.(error)
@@ -153,6 +158,14 @@ func damaged(token string) []string {
 	return all
 }
 
+// secretPart returns a token without the header of a JWT, which is the same in many tokens and in key sets.
+func secretPart(token string) string {
+	if _, rest, ok := strings.Cut(token, "."); ok || strings.HasPrefix(token, "eyJ") {
+		return rest
+	}
+	return token
+}
+
 // canary is a service for the canary test: secrets that its issuers know, and all sinks.
 type canary struct {
 	sinks   *sinks
@@ -186,11 +199,11 @@ func (c *canary) tokens(jwt, opaque *issuertest.Issuer) {
 		"op_" + rand.Text() + rand.Text(), opaque.Opaque(testissuer.Token{Scope: "read", Prefix: "op_"}), "down_" + rand.Text() + rand.Text(),
 	}
 	for i, token := range tokens {
-		c.secrets.add(fmt.Sprintf("token %d", i), []byte(token))
+		c.secrets.add(fmt.Sprintf("token %d", i), []byte(secretPart(token)))
 		c.bearers = append(c.bearers, "Bearer "+token)
 	}
 	for i, token := range damaged(good) { // the first row and one adapter are enough
-		c.secrets.add(fmt.Sprintf("damaged token %d", i), []byte(token))
+		c.secrets.add(fmt.Sprintf("damaged token %d", i), []byte(secretPart(token)))
 		c.damaged = append(c.damaged, "Bearer "+token)
 	}
 	c.bearers = append(c.bearers, "DPoP "+good, "Basic "+base64.StdEncoding.EncodeToString([]byte(good)), "Bearer "+good+" "+good, good, "Bearer\t"+good, "bearer "+good+"=")
@@ -247,8 +260,11 @@ func TestCanary(t *testing.T) {
 	v := issuertest.Validator(t, config)
 	guard := issuertest.Guard(t, middleware.Config{Validator: v, Trace: c.sinks.middlewareTrace().Join(log.Trace())})
 	rows := []row{
-		{name: "read", policy: scopes.All("read")}, {name: "public", policy: scopes.Public()}, {name: "optional", policy: scopes.Optional(scopes.All("read"))},
-		{name: "sensitive", policy: scopes.Sensitive(scopes.MaxAuthAge(time.Hour))}, {name: "unlisted", unlisted: true},
+		{name: "read", policy: scopes.All("read")},
+		{name: "public", policy: scopes.Public()},
+		{name: "optional", policy: scopes.Optional(scopes.All("read"))},
+		{name: "sensitive", policy: scopes.Sensitive(scopes.MaxAuthAge(time.Hour))},
+		{name: "unlisted", unlisted: true},
 		{name: "panic", policy: scopes.Check("panic", 0, func(_ context.Context, token *validator.Token, _ scopes.Operation) error { panic(token) })},
 	}
 	all := fronts(t, guard, rows)
@@ -296,8 +312,7 @@ func TestCanary(t *testing.T) {
 
 // repeating returns a body that repeats secrets, as some servers do.
 func repeating(bearers []string, secret string) []byte {
-	text, _ := json.Marshal(map[string]any{"error": secret, "error_description": strings.Join(bearers, " "), "active": secret})
-	return text
+	return fmt.Appendf(nil, `{"error":%q,"error_description":%q,"active":%q}`, secret, strings.Join(bearers, " "), secret)
 }
 
 // present presents credentials to a server, and writes what the client sees.
@@ -320,7 +335,7 @@ func TestCanaryFinds(t *testing.T) {
 	p.add("secret", secret)
 	for _, text := range []string{
 		string(secret[5:17]), hex.EncodeToString(secret[3:20]), strings.ToUpper(hex.EncodeToString(secret)), base64.StdEncoding.EncodeToString(secret), base64.RawURLEncoding.EncodeToString(secret[1:30]),
-		url.QueryEscape(string(secret[30:])), fmt.Sprint(secret), fmt.Sprintf("%#v", secret), fmt.Sprintf("%x", struct{ b []byte }{secret}),
+		url.QueryEscape(string(secret[30:])), fmt.Sprintf("%d", secret), fmt.Sprintf("%#v", secret), fmt.Sprintf("%x", struct{ b []byte }{secret}),
 	} {
 		if name, _ := p.find("xx" + text + "yy"); name == "" {
 			t.Errorf("nothing is found in %s", text)

@@ -59,7 +59,7 @@ func (c *Count) lost() uint64 { return c.Failed + c.Dropped }
 // Queue hands records to a handler. [New] makes one. It is safe for concurrent use. A
 // goroutine runs only while records wait.
 type Queue struct {
-	handler slog.Handler
+	give    func(slog.Record) outcome
 	message string
 
 	mu      sync.Mutex // not held while the handler runs
@@ -91,7 +91,7 @@ type entry struct {
 
 // New makes a Queue. It starts nothing.
 func New(config Config) *Queue {
-	q := &Queue{handler: config.Handler, message: config.Summary, rooms: make([]room, len(config.Kinds))}
+	q := &Queue{give: giver(config.Handler), message: config.Summary, rooms: make([]room, len(config.Kinds))}
 	for i, kind := range config.Kinds {
 		q.rooms[i].kind, q.rooms[i].count.Name = kind, kind.Name
 	}

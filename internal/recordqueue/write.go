@@ -46,19 +46,20 @@ func (q *Queue) write() {
 	}
 }
 
-// give gives the record to the handler. A panic of the handler counts as failed.
-//
-
-func (q *Queue) give(record slog.Record) (result outcome) {
-	defer hook.Recover()
+// giver returns a function that gives a record to the handler, with a context of its own
+// since records outlive their requests. A panic of the handler counts as failed.
+func giver(handler slog.Handler) func(slog.Record) outcome {
 	ctx := context.Background()
-	if !q.handler.Enabled(ctx, record.Level) {
-		return skipped
+	return func(record slog.Record) (result outcome) {
+		defer hook.Recover()
+		if !handler.Enabled(ctx, record.Level) {
+			return skipped
+		}
+		if err := handler.Handle(ctx, record); err != nil {
+			return failed
+		}
+		return written
 	}
-	if err := q.handler.Handle(ctx, record); err != nil {
-		return failed
-	}
-	return written
 }
 
 // next returns the summary, with a nil room, if one is due, and otherwise the oldest record
