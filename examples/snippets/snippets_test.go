@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/audit"
 	"github.com/sallyport-auth/sallyport/introspect"
 	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/middleware"
@@ -131,6 +132,24 @@ var all = []snippet{
 					"issuer", d.Issuer, "source", d.Source, "took", time.Since(d.Start))
 			}},
 		})
+		// end of snippet
+		return ordersBehind(guard, err)
+	}},
+	{name: "docs/audit.md, set up", api: func(_ *testing.T, issuer *testissuer.Issuer) http.Handler {
+		issuers, key := issuersOf(issuer), make([]byte, 32)
+		// snippet
+		audits, err := audit.New(audit.Config{
+			Logger: slog.New(slog.NewJSONHandler(os.Stdout, nil)),
+			Key:    audit.NewKey(key),
+		})
+		if err != nil {
+			log.Fatal(err)
+		}
+		v, err := validator.New(validator.Config{Issuers: issuers, Trace: audits.ValidatorTrace()})
+		if err != nil {
+			log.Fatal(err)
+		}
+		guard, err := middleware.New(middleware.Config{Validator: v, Trace: audits.Trace()})
 		// end of snippet
 		return ordersBehind(guard, err)
 	}},
