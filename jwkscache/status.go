@@ -31,7 +31,10 @@ type Status struct {
 	Failures    int       // in a row
 
 	Fruitless int // fetches for unknown kids in a row that were in vain
-	Waiting   int // requests that wait for a fetch now
+	// UnknownInterval is the least time between the last fetch and one for a new unknown
+	// kid at present. It is longer while a flood is going on.
+	UnknownInterval time.Duration
+	Waiting         int // requests that wait for a fetch now
 
 	SnapshotError error // of the last use of the snapshot directory, or nil
 }

@@ -41,6 +41,7 @@ type FetchDone struct {
 	// without kid); without a fetch, "start" (static, fallback or snapshot
 	// keys), "forbid" or "permit".
 	Cause     string
+	Outcome   Outcome           // of the fetch; "" without a fetch
 	Err       error             // nil if what was fetched is now in use
 	Location  string            // URL or path, if it was known
 	Took      time.Duration     // 0 without a fetch

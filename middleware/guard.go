@@ -34,6 +34,7 @@ type Guard struct {
 	trace           Trace
 	notes           *notes
 	long            *longRequests
+	original        *Guard // the one that New made; hooks may refer to it weakly
 }
 
 // maxNotes is the most warnings that are kept, for programs that make a Route for
@@ -77,8 +78,10 @@ func New(config Config) (*Guard, error) {
 	for broad, below := range g.hierarchy {
 		g.hierarchy[broad] = slices.Clone(below)
 	}
+	g.original = g
 	if config.Trace != nil {
 		g.trace = *config.Trace
+		g.trace.made(g)
 	}
 	return g, nil
 }

@@ -105,11 +105,16 @@ func (h *Held) tell(denial *Denial) {
 		h.callEnded(denial)
 	}
 	if h.route.made() {
-		token := h.token.Load()
-		h.route.guard.trace.heldEnded(&h.ctx, Decision{
-			Route: h.name, Transport: h.route.guard.transport, Scheme: scheme, Issuer: h.route.guard.issuerLabel(token), Client: token.ClientID(), Token: token,
-			Privileged: h.route.privileged, Denial: denial, Start: h.began,
-		})
+		h.route.guard.trace.heldEnded(&h.ctx, h.decision(scheme, denial))
+	}
+}
+
+// decision returns what hooks get.
+func (h *Held) decision(scheme validator.Scheme, denial *Denial) Decision {
+	g, token := h.route.guard, h.token.Load()
+	return Decision{
+		Route: h.name, Transport: g.transport, Scheme: scheme, Issuer: g.issuerLabel(token), Client: token.ClientID(), Token: token,
+		Privileged: h.route.privileged, Denial: denial, Start: h.began,
 	}
 }
 

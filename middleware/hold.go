@@ -62,6 +62,9 @@ func (r *Route) hold(ctx context.Context, verdict Verdict, holding *Holding, nam
 			long.visits.Add(&h.place, h)
 		}
 	}
+	if r.made() && r.guard.trace.HeldStarted != nil {
+		r.guard.trace.heldStarted(&h.ctx, h.decision(h.scheme, denial)) //nolint:contextcheck // as HeldEnded
+	}
 	if denial != nil {
 		h.mu.Lock()
 		defer h.mu.Unlock()

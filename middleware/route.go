@@ -148,14 +148,17 @@ func (r *Route) check(ctx context.Context, p *validator.Presentation, operation 
 		verdict, _ := r.decide(ctx, p, operation)
 		return verdict
 	}
-	start := time.Now()
 	verdict, done := r.decide(ctx, p, operation)
-	r.report(ctx, name, p, verdict, done, start)
+	r.report(ctx, name, p, verdict, &done)
 	return verdict
 }
 
 // report calls the hook with a verdict on p, and with what the validator found.
-func (r *Route) report(ctx context.Context, name string, p *validator.Presentation, verdict Verdict, done validator.ValidateDone, start time.Time) {
+func (r *Route) report(ctx context.Context, name string, p *validator.Presentation, verdict Verdict, done *validator.ValidateDone) {
+	start := done.Start
+	if start.IsZero() { // the clock is read once for each request
+		start = time.Now()
+	}
 	decision := Decision{
 		Route: name, Transport: r.guard.transport, Scheme: p.Scheme, Issuer: done.Issuer, Client: done.Token.ClientID(), Token: done.Token, Privileged: r.privileged,
 		Denial: verdict.Denial(), Source: done.Source, Kind: unansweredKind(verdict.denial), Start: start,
@@ -206,7 +209,9 @@ func (r *Route) decide(ctx context.Context, p *validator.Presentation, operation
 	refusal := r.ask(ctx, p, operation, &done)
 	if refusal != nil && refusal.ActiveWithin != 0 { // the tier of the token demands a fresher answer than the route
 		p.Demands.ActiveWithin = refusal.ActiveWithin
+		start := done.Start
 		refusal = r.ask(ctx, p, operation, &done)
+		done.Start = start
 	}
 	if done.Err != nil {
 		return Verdict{denial: r.deny(ofCaller(ctx, done.Err), nil)}, done

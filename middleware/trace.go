@@ -15,12 +15,19 @@ import (
 // Trace is a set of hooks, each optional. Hooks run inside the request that they
 // report and must be quick. A hook changes no decision: its panic is dropped.
 type Trace struct {
+	// Made is called by [New] with the Guard that it has made, before it returns it.
+	// A Trace can then ask the Guard and its Validator for their state.
+	Made func(*Guard)
 	// Decided is called once for each request, allowed or refused, before the
 	// handler runs or the refusal is written.
 	Decided func(context.Context, Decision)
 	// TokenInURL is called for a request that has an access_token in its URL,
 	// before its Decision. That token may already be in logs and histories.
 	TokenInURL func(context.Context)
+	// HeldStarted is called when a request is held ([Route.Hold]). The Decision is as for
+	// HeldEnded. It has a Denial if the request ends at once, because the verdict does
+	// not permit it.
+	HeldStarted func(context.Context, Decision)
 	// HeldEnded is called when the Guard has ended a request that it permitted before
 	// ([Route.Hold]). It runs outside of the request, after its context has ended; the
 	// values of that context are there. Source and Kind of the Decision are empty, and
@@ -68,7 +75,8 @@ type Decision struct {
 	// Kind is why the issuer gave no verdict on the token, if that is why the request is
 	// refused. "" otherwise. The set is closed, so it is safe as a label.
 	Kind introspect.Kind
-	// Start is when the Guard began to check the request.
+	// Start is when the Guard began to check the token. For a request whose token is not
+	// checked, it is when the Guard decided.
 	Start time.Time
 
 	presented *presentedToken // nil: TokenHash returns nothing
@@ -115,6 +123,10 @@ func (t *Trace) Join(next *Trace) *Trace {
 		return t
 	}
 	return &Trace{
+		Made: func(guard *Guard) {
+			t.made(guard)
+			next.made(guard)
+		},
 		Decided: func(ctx context.Context, decision Decision) {
 			t.decided(ctx, decision)
 			next.decided(ctx, decision)
@@ -123,6 +135,10 @@ func (t *Trace) Join(next *Trace) *Trace {
 			t.tokenInURL(ctx)
 			next.tokenInURL(ctx)
 		},
+		HeldStarted: func(ctx context.Context, decision Decision) {
+			t.heldStarted(ctx, decision)
+			next.heldStarted(ctx, decision)
+		},
 		HeldEnded: func(ctx context.Context, decision Decision) {
 			t.heldEnded(ctx, decision)
 			next.heldEnded(ctx, decision)
@@ -130,8 +146,22 @@ func (t *Trace) Join(next *Trace) *Trace {
 	}
 }
 
+// made calls the hook.
+func (t *Trace) made(guard *Guard) {
+	if t.Made == nil {
+		return
+	}
+	defer hook.Recover()
+	t.Made(guard)
+}
+
 // decided calls the hook.
 func (t *Trace) decided(ctx context.Context, decision Decision) { decision.send(ctx, t.Decided) }
+
+// heldStarted calls the hook.
+func (t *Trace) heldStarted(ctx context.Context, decision Decision) {
+	decision.send(ctx, t.HeldStarted)
+}
 
 // heldEnded calls the hook.
 func (t *Trace) heldEnded(ctx context.Context, decision Decision) { decision.send(ctx, t.HeldEnded) }

@@ -235,9 +235,13 @@ func TestTraceJoin(t *testing.T) {
 			return trace
 		}
 		joined := named("a").Join(nil).Join(new(middleware.Trace)).Join(named("b"))
-		args := []reflect.Value{reflect.ValueOf(t.Context())}
-		for at := 1; at < field.Type.NumIn(); at++ {
-			args = append(args, reflect.Zero(field.Type.In(at)))
+		var args []reflect.Value
+		for in := range field.Type.Ins() {
+			if in == reflect.TypeFor[context.Context]() {
+				args = append(args, reflect.ValueOf(t.Context()))
+			} else {
+				args = append(args, reflect.Zero(in))
+			}
 		}
 		hook := reflect.ValueOf(joined).Elem().Field(i)
 		if hook.IsNil() {

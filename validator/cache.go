@@ -32,6 +32,7 @@ type shard struct {
 	settled   segment
 	entries   int // the most
 	bytes     int // the most
+	evicted   uint64
 }
 
 // segment is a list of entries in the order in which they were put, and what they
@@ -113,6 +114,7 @@ func (c *cache) add(d digest, e *entry) {
 		s.probation.put(d, e)
 	}
 	for s.probation.list.Len()+s.settled.list.Len() > s.entries || s.probation.bytes+s.settled.bytes > s.bytes {
+		s.evicted++
 		if s.probation.over(share(s.entries), share(s.bytes)) { // so it is if nothing is settled
 			s.probation.takeOldest()
 		} else {
@@ -168,6 +170,20 @@ func (c *cache) size() (entries, bytes int) {
 		s.mu.Unlock()
 	}
 	return entries, bytes
+}
+
+// evicted returns how many entries were removed because there was no room.
+func (c *cache) evicted() (n uint64) {
+	if c == nil {
+		return 0
+	}
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		n += s.evicted
+		s.mu.Unlock()
+	}
+	return n
 }
 
 // settle puts an entry that was used again among the settled ones.

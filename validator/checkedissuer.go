@@ -23,6 +23,7 @@ type checkedIssuer struct {
 	location *location
 	client   *http.Client // for metadata and keys
 	terms    *terms
+	counters *counters // shared by all resolved issuers
 
 	resolved bool                        // by Config.ResolveIssuer
 	self     weak.Pointer[checkedIssuer] // of a resolved issuer: facts refer to it without keeping it in memory

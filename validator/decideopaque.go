@@ -78,6 +78,8 @@ func (c *consultation) decideCached(ctx context.Context, e *entry, p *Presentati
 // ask asks the issuer, together with other requests that need the same answer, and
 // decides.
 func (c *consultation) ask(ctx context.Context, q inquiry, p *Presentation) outcome {
+	c.v.underWay.Add(1)
+	defer c.v.underWay.Add(-1)
 	if c.within > 0 {
 		q.since = c.now.Add(-c.within)
 	}

@@ -44,12 +44,12 @@ func place(t *testing.T, client *introspect.Client) *placed {
 	t.Cleanup(issuer.Close)
 	p := &placed{Issuer: issuer}
 	p.location = newLocation(&Issuer{URL: issuer.URL(), Audiences: []string{"https://api.test"}, Opaque: client}, issuer.Client(),
-		&Trace{Introspection: &introspect.Trace{Moved: func(issuer, from, to string) {
+		&introspect.Trace{Moved: func(issuer, from, to string) {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			p.moves = append(p.moves, issuer+": "+from+" to "+to)
 			panic("injected")
-		}}})
+		}})
 	p.change(map[string]any{"introspection_endpoint": endpointURL})
 	return p
 }

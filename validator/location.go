@@ -74,19 +74,15 @@ func (p *metadataPart) due(now time.Time) bool {
 	return now.Sub(p.found) >= metadataFresh && now.Sub(p.failed) >= metadataRetry
 }
 
-func newLocation(is *Issuer, client *http.Client, trace *Trace) *location {
-	l := &location{
+func newLocation(is *Issuer, client *http.Client, trace *introspect.Trace) *location {
+	return &location{
 		client:    discovery.New(discovery.Config{HTTPClient: client, InsecureAllowHTTP: is.InsecureAllowHTTP}),
 		issuer:    is.URL,
 		audiences: is.Audiences,
 		keys:      metadataPart{need: discovery.Keys},
 		asked:     metadataPart{need: endpointNeed(is.Opaque)},
+		trace:     trace,
 	}
-	if trace != nil && trace.Introspection != nil {
-		hooks := *trace.Introspection
-		l.trace = &hooks
-	}
-	return l
 }
 
 // endpointNeed returns what introspection needs of the metadata.

@@ -64,7 +64,7 @@ func (is *checkedIssuer) openOpaque(common opener, algorithms []jose.Algorithm, 
 			return findKeys(ctx, answerKeys, header)
 		},
 		Algorithms: algorithms, HTTPClient: is.HTTPClient, InsecureAllowHTTP: is.InsecureAllowHTTP,
-		Shared: common.introspections, Trace: common.trace.introspection(),
+		Shared: common.introspections, Trace: common.askHooks(),
 	})
 	f.Merge(err)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/sallyport-auth/sallyport/internal/fetch"
 	"github.com/sallyport-auth/sallyport/internal/introspection"
 	"github.com/sallyport-auth/sallyport/internal/issuerkeys"
+	"github.com/sallyport-auth/sallyport/introspect"
 	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/jwkscache"
 )
@@ -23,6 +24,7 @@ type opener struct {
 	introspections *introspection.Shared
 	identity       *identity
 	sole           bool                // there is one issuer, and no Config.ResolveIssuer
+	counters       *counters           // of all resolved issuers; nil for a configured one, which has its own
 	resolved       bool                // the issuer was found by Config.ResolveIssuer
 	accepted       bool                // a token of the issuer was accepted before
 	forbidden      []jwkscache.KeyName // keys that are forbidden beside Issuer.ForbiddenKeys
@@ -35,8 +37,12 @@ func (c *Issuer) open(common opener, f fault.List) *checkedIssuer {
 	if common.resolved {
 		c.checkResolvedOpaque(f)
 	}
+	if common.counters == nil {
+		common.counters = new(counters)
+	}
 	is := &checkedIssuer{
 		Issuer:   c.clone(),
+		counters: common.counters,
 		resolved: common.resolved,
 		grants:   grantList(c.Grants).set(),
 		roles:    roleList(c.Roles).set(),
@@ -53,7 +59,7 @@ func (c *Issuer) open(common opener, f fault.List) *checkedIssuer {
 	for _, a := range algorithms {
 		is.allowed[a] = true
 	}
-	is.openLocation(common.trace)
+	is.openLocation(common.askHooks())
 	source := is.Keys
 	if source == nil {
 		source = jwkscache.Discovered()
@@ -69,8 +75,14 @@ func (c *Issuer) open(common opener, f fault.List) *checkedIssuer {
 	return is
 }
 
+// keyHooks returns the hooks for keys, those of the counters included.
+func (o *opener) keyHooks() *jwkscache.Trace { return o.counters.keyHooks(o.trace.keys()) }
+
+// askHooks returns the hooks for introspection, those of the counters included.
+func (o *opener) askHooks() *introspect.Trace { return o.counters.askHooks(o.trace.introspection()) }
+
 // openLocation sets the client for metadata and keys, which share their connections.
-func (is *checkedIssuer) openLocation(trace *Trace) {
+func (is *checkedIssuer) openLocation(trace *introspect.Trace) {
 	is.client = is.HTTPClient
 	if is.client == nil || is.client.Transport == nil {
 		is.client = &http.Client{Transport: fetch.NewTransport()}
@@ -93,7 +105,7 @@ func (is *checkedIssuer) openKeysOf(source jwkscache.Source, algorithms []jose.A
 		Shared:            common.shared,
 		Accepted:          common.accepted,
 		Configured:        !common.resolved,
-		Trace:             common.trace.keys(),
+		Trace:             common.keyHooks(),
 	})
 	f.Merge(err)
 	return keys

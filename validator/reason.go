@@ -33,6 +33,15 @@ const (
 	Canceled            Reason = "canceled"              // the caller left, or its deadline passed, before anything was determined
 )
 
+// Reasons returns the closed set, in the order of the constants.
+func Reasons() []Reason {
+	return []Reason{
+		NoCredentials, MalformedRequest, MalformedToken, TooLarge, AlgorithmNotAllowed, UnknownKey, BadSignature, WrongType, UnknownIssuer,
+		WrongAudience, Expired, NotYetValid, BadClaims, Inactive, Revoked, BindingMismatch, BadProof, ProofReplayed, NonceRequired,
+		InsufficientScope, StepUpRequired, Forbidden, Unavailable, Canceled,
+	}
+}
+
 // descriptions has a sentence for each reason. They may be shown to anyone.
 var descriptions = map[Reason]string{
 	NoCredentials:       "the request carries no credentials",

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 	"weak"
@@ -41,10 +40,11 @@ type resolvedIssuers struct {
 }
 
 func newResolvedIssuers(config *Config, common opener) *resolvedIssuers {
+	common.resolved, common.counters = true, new(counters)
 	r := &resolvedIssuers{
 		resolve:   config.ResolveIssuer,
 		common:    common,
-		accepted:  newAcceptedIssuers(common.snapshotDir, common.trace.keys(), common.shared),
+		accepted:  newAcceptedIssuers(common.snapshotDir, common.keyHooks(), common.shared),
 		forbidden: make(map[string]map[jwkscache.KeyName]struct{}),
 	}
 	r.known = directory.New(directory.Config[checkedIssuer]{
@@ -106,7 +106,7 @@ func (r *resolvedIssuers) find(ctx context.Context, url string) (directory.Opene
 func (r *resolvedIssuers) open(config *Issuer) (*checkedIssuer, error) {
 	f := fault.In("validator")
 	common := r.common
-	common.resolved, common.accepted = true, r.accepted.Has(config.URL)
+	common.accepted = r.accepted.Has(config.URL)
 	common.forbidden = r.forbiddenKeys(config.URL)
 	is := config.open(common, f.Atf("ResolveIssuer(%q)", config.URL))
 	is.keys.Count(false) // also if there is a fault
@@ -157,15 +157,4 @@ func (r *resolvedIssuers) forget(url string) { r.known.Forget(url) }
 // that are not used.
 func (r *resolvedIssuers) run(ctx context.Context) {
 	r.known.Run(ctx, func(ctx context.Context, is *checkedIssuer) { is.keys.Run(ctx) })
-}
-
-// status returns the state of the keys of the known issuers, in the order of their
-// URLs.
-func (r *resolvedIssuers) status() []jwkscache.Status {
-	var all []jwkscache.Status
-	for is := range r.known.All() {
-		all = append(all, is.keys.Status())
-	}
-	slices.SortFunc(all, func(a, b jwkscache.Status) int { return strings.Compare(a.Issuer, b.Issuer) })
-	return all
 }

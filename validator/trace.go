@@ -2,6 +2,7 @@ package validator
 
 import (
 	"context"
+	"time"
 
 	"github.com/sallyport-auth/sallyport/internal/hook"
 	"github.com/sallyport-auth/sallyport/introspect"
@@ -32,10 +33,11 @@ type ValidateDone struct {
 	// It is "resolved" for every issuer that Config.ResolveIssuer found, so that a
 	// metric does not get a label for each of them.
 	Issuer string
-	Source Source // where the facts about the token came from; "" if there were none
-	Reason Reason // "" if the token was accepted
-	Err    error  // an [*Error] with its cause, or nil
-	Token  *Token // nil unless accepted
+	Source Source    // where the facts about the token came from; "" if there were none
+	Reason Reason    // "" if the token was accepted
+	Err    error     // an [*Error] with its cause, or nil
+	Token  *Token    // nil unless accepted
+	Start  time.Time // when the check of the token began; zero if it was refused before
 }
 
 // Source is where the facts about a token came from in one call of Validate. The

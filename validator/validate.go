@@ -30,7 +30,7 @@ var (
 // The error is [Unavailable] if ctx is nil, if [New] did not make v, and if
 // anything panics during the call.
 func (v *Validator) Validate(ctx context.Context, p Presentation) (*Token, error) {
-	result := v.observe(ctx, &p)
+	result, _ := v.observe(ctx, &p)
 	if result.refused != nil {
 		return nil, result.refused
 	}
@@ -40,7 +40,8 @@ func (v *Validator) Validate(ctx context.Context, p Presentation) (*Token, error
 // Inspect is [Validator.Validate] with all that is known of the verdict. It is
 // for adapters, which report it.
 func (v *Validator) Inspect(ctx context.Context, p Presentation) ValidateDone {
-	return v.observe(ctx, &p).done()
+	result, start := v.observe(ctx, &p)
+	return result.done(start)
 }
 
 // outcome is a verdict. It fits into registers, unlike a ValidateDone: every call
@@ -62,13 +63,16 @@ const (
 	fromIssuer
 )
 
-// done returns the verdict as hooks get it.
-func (o outcome) done() ValidateDone {
-	done := ValidateDone{Source: sources[o.source]}
+// resolvedLabel stands for all issuers that Config.ResolveIssuer found.
+const resolvedLabel = "resolved"
+
+// done returns the verdict as hooks get it. start is when the check began.
+func (o outcome) done(start time.Time) ValidateDone {
+	done := ValidateDone{Source: sources[o.source], Start: start}
 	switch {
 	case o.issuer == nil:
 	case o.issuer.resolved:
-		done.Issuer = "resolved"
+		done.Issuer = resolvedLabel
 	default:
 		done.Issuer = o.issuer.URL
 	}
@@ -81,44 +85,45 @@ func (o outcome) done() ValidateDone {
 }
 
 // observe calls decideSafely, and the hooks before and after it.
-func (v *Validator) observe(ctx context.Context, p *Presentation) outcome {
+func (v *Validator) observe(ctx context.Context, p *Presentation) (outcome, time.Time) {
 	if !v.initialized() {
-		return outcome{refused: errNotMade}
+		return outcome{refused: errNotMade}, time.Time{}
 	}
 	if ctx == nil {
 		result := outcome{refused: errContext}
-		v.trace.validateDone(v.trace.validateStart(context.Background()), result.done()) //nolint:contextcheck // there is none
-		return result
+		v.trace.validateDone(v.trace.validateStart(context.Background()), result.done(time.Time{})) //nolint:contextcheck // there is none
+		return result, time.Time{}
 	}
 	if v.trace == nil {
 		return v.decideSafely(ctx, p)
 	}
 	ctx = v.trace.validateStart(ctx)
-	result := v.decideSafely(ctx, p)
-	v.trace.validateDone(ctx, result.done())
-	return result
+	result, start := v.decideSafely(ctx, p)
+	v.trace.validateDone(ctx, result.done(start))
+	return result, start
 }
 
 // decideSafely calls decide, and calls it again if the issuer's configuration changed
-// meanwhile. If decide panics, in a method of ctx for example, the token is refused.
-func (v *Validator) decideSafely(ctx context.Context, p *Presentation) (result outcome) {
+// meanwhile. If decide panics, in a method of ctx for example, the token is refused. It
+// returns when it began, or the zero time if no time was needed.
+func (v *Validator) decideSafely(ctx context.Context, p *Presentation) (result outcome, start time.Time) {
 	defer func() {
 		if cause := recover(); cause != nil { // only its type is reported: its text may have bytes of the token
 			result = outcome{refused: &Error{Unavailable, fmt.Errorf("validator: panic with a %T while validating", cause)}}
 		}
 	}()
-	if result = v.decide(ctx, p); result.refused == errIssuerGone {
-		result = v.decide(ctx, p)
+	if refused := v.checkPresentation(p); refused != nil {
+		return outcome{refused: refused}, start
 	}
-	return result
+	start = time.Now()
+	if result = v.decide(ctx, start, p); result.refused == errIssuerGone {
+		result = v.decide(ctx, time.Now(), p)
+	}
+	return result, start
 }
 
-// decide is Inspect without hooks.
-func (v *Validator) decide(ctx context.Context, p *Presentation) outcome {
-	if refused := v.checkPresentation(p); refused != nil {
-		return outcome{refused: refused}
-	}
-	now := time.Now()
+// decide is Inspect without hooks, for a Presentation that was checked.
+func (v *Validator) decide(ctx context.Context, now time.Time, p *Presentation) outcome {
 	if v.opaque.isAsked(p.Token) {
 		return v.decideSelected(ctx, now, nil, p)
 	}
@@ -209,6 +214,8 @@ func (v *Validator) decideCached(ctx context.Context, now time.Time, d digest, p
 
 // decideNew verifies a token and decides about it.
 func (v *Validator) decideNew(ctx context.Context, now time.Time, d digest, p *Presentation) outcome {
+	v.underWay.Add(1)
+	defer v.underWay.Add(-1)
 	unverified, err := v.headers.ParseCompact(p.Token)
 	if err != nil {
 		if !isToken68(p.Token) {

@@ -3,6 +3,7 @@ package validator
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/sallyport-auth/sallyport/internal/fault"
@@ -23,6 +24,7 @@ type Validator struct {
 	negatives   *negatives
 	active      *activeTokens
 	forgettings *forgettings
+	underWay    *atomic.Int64 // calls of Validate that verify a token, or wait for an issuer
 	checks      checks
 	headers     *jose.Headers
 	identity    *identity
@@ -65,6 +67,7 @@ func New(config Config) (*Validator, error) {
 		negatives:   newNegatives(),
 		active:      newActiveTokens(),
 		forgettings: new(forgettings),
+		underWay:    new(atomic.Int64),
 	}
 	if err := f.Err(); err != nil {
 		return nil, err

@@ -17,11 +17,13 @@ import (
 // MaxExported bounds the exported top-level names of the root module, counted
 // as by [ExportedNames]: an API that a reviewer can hold in mind. A new room raises
 // it on purpose; the words of the policy language are a quarter of it.
-const MaxExported = 215
+const MaxExported = 220
 
 // ForeignTypes holds the third-party import path prefixes that may appear in
 // an exported API, with the reason.
-var ForeignTypes = map[string]string{}
+var ForeignTypes = map[string]string{
+	"github.com/prometheus/client_golang/prometheus": "package metrics registers with the registerer of the program and is a collector",
+}
 
 // Public returns the packages of the root module that users can import.
 func Public(repo *Repo) []Package {

@@ -150,6 +150,11 @@ var Rooms = []Room{
 		Rooms: []string{"validator", "scopes", "internal/validated", "introspect"}, // introspect for the kinds of errors, which are labels
 	},
 	{
+		Dir: "metrics", Why: "makes Prometheus series of decisions and of the state of issuers; decides nothing",
+		Rooms:    []string{"validator", "jwkscache", "introspect", "middleware"},
+		External: []string{"github.com/prometheus/client_golang"},
+	},
+	{
 		Dir: "middleware/connectauth", Adapter: true,
 		Why:      "puts the guard in front of Connect handlers; the three protocols of Connect are its only business",
 		Rooms:    []string{"scopes", "middleware", "validator"},

@@ -217,16 +217,10 @@ func (a *Asker) Warnings() []string {
 	return warnings
 }
 
-// Status says how requests to an issuer fare.
-type Status struct {
-	State    introspect.State
-	UnderWay int // requests
-	Queued   int // requests that wait for their turn
-}
-
 // Status returns the state of the issuer and the number of requests.
-func (a *Asker) Status() Status {
-	return Status{
+func (a *Asker) Status() introspect.Status {
+	return introspect.Status{
+		Issuer:   a.binding.Issuer,
 		State:    a.stateNow(),
 		UnderWay: int(a.underWay.Load()),
 		Queued:   int(a.gates.issuer.all.waiting.Load()),

@@ -100,7 +100,7 @@ func TestGate(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			if s := a.Status(); s != (Status{State: introspect.Asking}) || shared.gate.all.waiting.Load() != 0 || shared.gate.strangers.waiting.Load() != 0 {
+			if s := a.Status(); s != (introspect.Status{Issuer: a.binding.Issuer, State: introspect.Asking}) || shared.gate.all.waiting.Load() != 0 || shared.gate.strangers.waiting.Load() != 0 {
 				t.Errorf("%s, in the end: %+v", row.name, s)
 			}
 			for i, n := range []int{a.client.Limits.Concurrency, shared.limits.Concurrency} {
@@ -316,7 +316,7 @@ func TestPanic(t *testing.T) {
 			}()
 		}
 		broken = false
-		if _, err := a.Ask(t.Context(), Question{}); err != nil || a.Status() != (Status{State: introspect.Asking}) {
+		if _, err := a.Ask(t.Context(), Question{}); err != nil || a.Status() != (introspect.Status{Issuer: a.binding.Issuer, State: introspect.Asking}) {
 			t.Errorf("%v, %+v", err, a.Status())
 		}
 	})

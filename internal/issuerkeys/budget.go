@@ -31,7 +31,15 @@ func newBudget(limits *jwkscache.Limits) budget {
 // interval returns the least time between the fetch before and one for kid.
 func (b *budget) interval(kid string, now time.Time) time.Duration {
 	b.forget(now)
-	if _, again := b.missed[b.hash(kid)]; again || b.fruitless >= b.limits.Fruitless {
+	if _, again := b.missed[b.hash(kid)]; again {
+		return b.limits.FruitlessInterval
+	}
+	return b.intervalOfNew()
+}
+
+// intervalOfNew is interval for a kid that was not missed before. Call forget first.
+func (b *budget) intervalOfNew() time.Duration {
+	if b.fruitless >= b.limits.Fruitless {
 		return b.limits.FruitlessInterval
 	}
 	return b.limits.UnknownInterval

@@ -20,7 +20,8 @@ func (r *refresher) finish(f *flight, result fetchResult, err error) {
 		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	done := jwkscache.FetchDone{
-		Cause: f.cause, Err: err, Location: result.location, Ignored: result.ignored, Unchanged: result.same, Took: time.Since(f.began),
+		Cause: f.cause, Outcome: outcomeOf(err, result.same), Err: err, Location: result.location, Ignored: result.ignored, Unchanged: result.same,
+		Took: time.Since(f.began),
 	}
 	from := r.move(result.location)
 	var changed keyChange
@@ -134,7 +135,7 @@ func (r *refresher) callHooks(done jwkscache.FetchDone, from string, result fetc
 		if len(done.Added) == 0 {
 			return
 		}
-		done.Cause, done.Took = "start", 0
+		done.Cause, done.Outcome, done.Took = "start", "", 0
 	}
 	if from != "" {
 		r.trace.moved(from, done.Location)

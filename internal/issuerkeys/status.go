@@ -39,7 +39,7 @@ func (r *refresher) report(s *jwkscache.Status, now time.Time) {
 	r.budget.forget(now) // a flood that is over is not reported
 	s.NextRefresh = r.schedule.due.at
 	s.LastError, s.LastFailure, s.Failures = r.failure, r.failed, r.schedule.failures
-	s.Fruitless = r.budget.fruitless
+	s.Fruitless, s.UnknownInterval = r.budget.fruitless, r.schedule.stretched(r.budget.intervalOfNew())
 	if r.flight != nil {
 		s.Waiting = r.flight.Waiting()
 	} else if r.held.flight != nil {
