@@ -3,7 +3,7 @@ package introspect
 // Status describes how requests to one issuer fare, for operators and metrics.
 type Status struct {
 	Issuer   string // as in its configuration
-	State    State
-	UnderWay int // requests
-	Queued   int // requests that wait for their turn
+	State    State  // whether requests are held back
+	UnderWay int    // requests
+	Queued   int    // requests that wait for their turn
 }

@@ -67,8 +67,8 @@ func New(registerer prometheus.Registerer) (*middleware.Trace, error) {
 // middleware.Config.Trace.
 func NewCollector() *Collector {
 	c := new(Collector)
-	c.routes.Store(new(map[routeName]*route))
-	c.issuers.Store(new(map[string]*issuer))
+	c.routes.Store(&map[routeName]*route{})
+	c.issuers.Store(&map[string]*issuer{})
 	for i, source := range sources {
 		c.durations[i] = newHistogram(source.label)
 	}

@@ -40,10 +40,10 @@ func labelsOf(guard *middleware.Guard) map[string]bool {
 	return labels
 }
 
-// Forget removes the series of a Guard that middleware.New returned, for programs that replace it: the next scrape has
-// none of an issuer that no other Guard has. Counters of other issuers go on. Series of
-// routes begin again with 0. Without Forget, the same happens after the Guard was
-// garbage-collected.
+// Forget removes a Guard that middleware.New returned, for programs that replace it: the
+// next scrape has no series of an issuer that no other Guard has. Counters of other
+// issuers go on. If issuers went, the series of routes begin again with 0. Without Forget,
+// the same happens after the Guard was garbage-collected.
 func (c *Collector) Forget(guard *middleware.Guard) {
 	if c == nil || guard == nil {
 		return
@@ -74,23 +74,39 @@ func (c *Collector) live() []*middleware.Guard {
 	if len(refs) < len(c.guards) || c.changed {
 		clear(c.guards[len(refs):])
 		c.guards, c.changed = refs, false
-		c.prune(guards)
+		labels := c.labels(guards)
+		c.prune(labels)
+		c.past.retire(guards, labels)
 	}
 	return guards
 }
 
-// prune removes the issuers that none of the guards has, and all routes. What was counted
-// for the other issuers is kept. The caller holds both locks.
-func (c *Collector) prune(guards []*middleware.Guard) {
+// labels returns the labels of the issuers of guards. If there are none, it returns those
+// of before: a program that has ended its only Guard can still look at the counts.
+func (c *Collector) labels(guards []*middleware.Guard) map[string]bool {
 	labels := map[string]bool{noIssuer: true}
 	for _, guard := range guards {
 		maps.Copy(labels, labelsOf(guard))
 	}
+	if len(guards) == 0 {
+		for label := range *c.issuers.Load() {
+			labels[label] = true
+		}
+	}
+	return labels
+}
+
+// prune removes the issuers without a label, and all routes unless no issuer was removed.
+// What was counted for the other issuers is kept. The caller holds both locks.
+func (c *Collector) prune(labels map[string]bool) {
 	kept := maps.Clone(*c.issuers.Load())
 	maps.DeleteFunc(kept, func(label string, _ *issuer) bool { return !labels[label] })
+	if len(kept) == len(*c.issuers.Load()) {
+		return
+	}
 	c.issuers.Store(&kept)
 	routes := *c.routes.Load()
-	c.routes.Store(new(map[routeName]*route))
+	c.routes.Store(&map[routeName]*route{})
 	for _, r := range routes {
 		for _, p := range *r.passing.Load() {
 			for source := range p.bySource {
@@ -102,7 +118,6 @@ func (c *Collector) prune(guards []*middleware.Guard) {
 			}
 		}
 	}
-	c.past.retire(guards, labels)
 }
 
 // past is what Validators counted that are not in use any more, and what the others had

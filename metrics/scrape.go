@@ -53,7 +53,7 @@ func (c *Collector) scrape() tally {
 	c.addDecisions(t)
 	t.add(tokensInURL, float64(c.inURL.Load()))
 	t.add(heldStarted, float64(c.held.Load()))
-	t.least(ready, 1)
+	t.least(ready, boolToFloat(len(guards) > 0))
 	for _, s := range []*series{warnings, heldOpen, heldOverdue, inFlight, cacheEvictions, cacheEntries, cacheBytes, resolvedIssuers} {
 		t.add(s, 0)
 	}
@@ -67,6 +67,13 @@ func (c *Collector) scrape() tally {
 	}
 	t.merge(c.past.retired)
 	return t
+}
+
+func boolToFloat(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // addDecisions adds what the hooks counted.

@@ -44,6 +44,7 @@ var allReasons = []struct {
 	{validator.StepUpRequired, "step_up_required"},
 	{validator.Forbidden, "forbidden"},
 	{validator.Unavailable, "unavailable"},
+	{validator.Canceled, "canceled"},
 }
 
 // TestReasons: stable values, each with a sentence of its own.
@@ -63,8 +64,15 @@ func TestReasons(t *testing.T) {
 		}
 		seen[text] = row.reason
 	}
-	if len(seen) != 23 {
-		t.Errorf("%d descriptions, want 23", len(seen))
+	if len(seen) != 24 {
+		t.Errorf("%d descriptions, want 24", len(seen))
+	}
+	var all []validator.Reason
+	for _, row := range allReasons {
+		all = append(all, row.reason)
+	}
+	if got := validator.Reasons(); !slices.Equal(got, all) {
+		t.Errorf("Reasons: %q", got)
 	}
 }
 

@@ -124,8 +124,8 @@ var Rooms = []Room{
 	},
 	{
 		Dir: "internal/issuerkeys", Why: "finds one issuer's keys, behind validator only; knows nothing of tokens",
-		Rooms: []string{"jose", "jwkscache", "internal/keysource", "internal/snapshot"},
-		Std:   []string{"os"}, // key files, where the configuration names one
+		Rooms: []string{"jose", "jwkscache", "internal/keysource", "internal/snapshot", "internal/discovery"}, // discovery for its errors, which are outcomes of a fetch
+		Std:   []string{"os"},                                                                                 // key files, where the configuration names one
 	},
 	{
 		Dir: "introspect", Why: "what users write and see of introspection; it asks nobody",

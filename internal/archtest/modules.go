@@ -36,7 +36,6 @@ var DeniedModules = map[string]string{
 	"go.yaml.in/yaml/v4":              "YAML belongs to policyfile and cmd/sallyport",
 	"google.golang.org/genproto":      "import middleware/grpcauth for gRPC",
 	"google.golang.org/grpc":          "import middleware/grpcauth for gRPC",
-	"google.golang.org/protobuf":      "import protopolicy for policies in .proto files",
 	"gopkg.in/yaml.":                  "YAML belongs to policyfile and cmd/sallyport",
 	"k8s.io/":                         "the largest module graph there is, and no room needs it",
 	"sigs.k8s.io/":                    "as k8s.io",
@@ -86,6 +85,13 @@ func CheckModules(repo *Repo, denied map[string]string) []string {
 		out = append(out, "go.mod: "+finding)
 	}
 	return out
+}
+
+// DeniedPackages are prefixes of packages that no public package of the root but metrics
+// may build, with the reason.
+var DeniedPackages = map[string]string{
+	"github.com/prometheus/":     "import metrics for Prometheus",
+	"google.golang.org/protobuf": "import protopolicy for policies in .proto files; metrics builds it, because client_golang does",
 }
 
 // CheckDependencies reports the paths of modules or packages among dependencies that

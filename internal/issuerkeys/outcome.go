@@ -3,6 +3,7 @@ package issuerkeys
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -30,7 +31,7 @@ var outcomes = []struct {
 	{jwkscache.ServerError, hasStatus(http.StatusInternalServerError, 599)},
 	{jwkscache.Throttled, hasStatus(http.StatusTooManyRequests, http.StatusTooManyRequests)},
 	{jwkscache.Unreachable, isNetwork},
-	{jwkscache.NoLocation, isOneOf(discovery.ErrNoMetadata, discovery.ErrDocument, discovery.ErrMissing, discovery.ErrDisagree)},
+	{jwkscache.NoLocation, hasNoLocation},
 	{jwkscache.RequestRefused, isOneOf(fetch.ErrStatus, fetch.ErrRedirect, fetch.ErrAddress, fetch.ErrURL)},
 	{jwkscache.NotKeys, isOneOf(fetch.ErrTooLarge, fetch.ErrMediaType, fetch.ErrEncoding, jose.ErrNotJWKS, errEmpty, errUnreadable, errNotFile)},
 }
@@ -103,5 +104,11 @@ func isNetwork(err error) bool {
 	_, isOp := errors.AsType[*net.OpError](err)
 	_, isName := errors.AsType[*net.DNSError](err)
 	_, isPath := errors.AsType[*fs.PathError](err)
-	return isOp || isName || isPath
+	return isOp || isName || isPath || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// hasNoLocation reports whether metadata was had, or the server answered that there is none.
+func hasNoLocation(err error) bool {
+	return isOneOf(discovery.ErrDocument, discovery.ErrMissing, discovery.ErrDisagree)(err) ||
+		errors.Is(err, discovery.ErrNoMetadata) && isOneOf(fetch.ErrStatus, fetch.ErrRedirect, fetch.ErrMediaType, fetch.ErrTooLarge)(err)
 }
