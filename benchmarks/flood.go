@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"runtime"
 	"slices"
@@ -80,7 +81,7 @@ func (o Flood) Run() (FloodReport, error) {
 	defer issuer.Close()
 	transport := &counting{next: issuer.Transport()}
 	f := &flood{Flood: o}
-	if f.v, err = validator.New(validator.Config{Issuers: []validator.Issuer{{
+	if f.v, err = validator.New(validator.Config{Logger: slog.New(slog.DiscardHandler), Issuers: []validator.Issuer{{
 		URL: issuer.URL(), Audiences: []string{Audience}, InsecureAllowHTTP: true, HTTPClient: &http.Client{Transport: transport},
 		Opaque: &introspect.Client{
 			Endpoint: issuer.IntrospectionURL(), ID: testissuer.ClientID,

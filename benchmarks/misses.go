@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -85,6 +86,7 @@ func preparePlain(endpoint string) (func(token string) error, error) {
 // the answer, and the entry.
 func prepareAsking(endpoint string) (func(token string) error, error) {
 	v, err := validator.New(validator.Config{
+		Logger: slog.New(slog.DiscardHandler),
 		Issuers: []validator.Issuer{{
 			URL: Issuer, Audiences: []string{Audience}, InsecureAllowHTTP: true,
 			Opaque: &introspect.Client{

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/validator"
@@ -104,7 +105,7 @@ func validating(ctx context.Context, v *validator.Validator) func(token string) 
 }
 
 func newValidator(m *Material, change func(*validator.Config)) (*validator.Validator, error) {
-	config := validator.Config{Issuers: []validator.Issuer{{
+	config := validator.Config{Logger: slog.New(slog.DiscardHandler), Issuers: []validator.Issuer{{
 		URL:       Issuer,
 		Audiences: []string{Audience},
 		Keys:      jwkscache.Static(m.JWKS),

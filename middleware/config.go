@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -78,6 +79,15 @@ type Config struct {
 	LongRequests LongRequests
 	// Trace gets hooks for observation. It may be nil.
 	Trace *Trace
+	// Logger gets a line about each refusal with its cause, up to five a minute for each
+	// reason and issuer, and then the number of the others (docs/logging.md). nil means
+	// the Logger of the Validator, which is [slog.Default] unless validator.Config has
+	// another. slog.New(slog.DiscardHandler) logs nothing.
+	//
+	// No request waits for the Logger. Lines are handed to it by a goroutine that runs
+	// while there are some, with [context.Background]; to log with the values of a
+	// request's context, use Trace.Decided.
+	Logger *slog.Logger
 }
 
 // check returns the URL of PublicURL, or nil if that is empty. The error joins all

@@ -32,6 +32,7 @@ type Guard struct {
 	refuseURLTokens bool
 	pathValue       func(*http.Request, string) string // of Config
 	trace           Trace
+	lines           *lines
 	notes           *notes
 	long            *longRequests
 	original        *Guard // the one that New made; hooks may refer to it weakly
@@ -73,6 +74,7 @@ func New(config Config) (*Guard, error) {
 		hierarchy: maps.Clone(config.Hierarchy), public: public, proxies: slices.Clone(config.TrustedProxies), kept: slices.Clone(config.InsecureKeepFields),
 		pathValue: config.PathValue,
 		style:     responseStyle{noBody: config.NoBody, expose: config.ExposeHeaders, render: config.DenialBody},
+		lines:     newLines(config.Logger, config.Validator),
 		transport: "http", notes: new(notes), long: newLongRequests(config.LongRequests),
 	}
 	for broad, below := range g.hierarchy {
@@ -122,10 +124,14 @@ func (g *Guard) Run(ctx context.Context) error {
 	if !g.made() {
 		return errUnmade
 	}
+	var all sync.WaitGroup
+	defer all.Wait()
+	g.lines.begin(ctx, &all)
 	return g.validator.Run(ctx)
 }
 
-// Ready returns nil if tokens of every issuer can be validated now.
+// Ready returns nil if tokens of every issuer can be validated now. Without Warm or Run,
+// that is so once the first token of each issuer has come; see [validator.Validator.Ready].
 func (g *Guard) Ready() error {
 	if !g.made() {
 		return errUnmade

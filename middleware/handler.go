@@ -118,6 +118,7 @@ func (h *guarded) check(r *http.Request, decided *Permitted) {
 		err = g.locate(r, p)
 	}
 	if tokenInURL(r.URL.RawQuery) {
+		g.lines.tokenInURL(name, g.transport) //nolint:contextcheck // lines are written later
 		g.trace.tokenInURL(r.Context())
 		if g.refuseURLTokens && p.Token != "" {
 			err = errTokenInURL

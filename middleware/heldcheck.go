@@ -105,7 +105,9 @@ func (h *Held) tell(denial *Denial) {
 		h.callEnded(denial)
 	}
 	if h.route.made() {
-		h.route.guard.trace.heldEnded(&h.ctx, h.decision(scheme, denial))
+		ended := h.decision(scheme, denial)
+		h.route.guard.lines.ended(&ended)
+		h.route.guard.trace.heldEnded(&h.ctx, ended)
 	}
 }
 

@@ -48,7 +48,7 @@ func (h *Held) Renew(ctx context.Context, p validator.Presentation, operation sc
 			verdict = Verdict{denial: denial}
 		}
 	}
-	if h.route.guard.trace.Decided != nil {
+	if h.route.isReported(&verdict) {
 		h.route.report(ctx, h.name, &p, verdict, &done)
 	}
 	return denial

@@ -144,16 +144,18 @@ func (r *Route) check(ctx context.Context, p *validator.Presentation, operation 
 	if !r.made() {
 		return Verdict{denial: denialOf(errUnmade)}
 	}
-	if r.guard.trace.Decided == nil {
-		verdict, _ := r.decide(ctx, p, operation)
-		return verdict
-	}
 	verdict, done := r.decide(ctx, p, operation)
-	r.report(ctx, name, p, verdict, &done)
+	if r.isReported(&verdict) {
+		r.report(ctx, name, p, verdict, &done)
+	}
 	return verdict
 }
 
-// report calls the hook with a verdict on p, and with what the validator found.
+// isReported reports whether a verdict is one for hooks or logs.
+func (r *Route) isReported(v *Verdict) bool { return !v.passes || r.guard.trace.Decided != nil }
+
+// report calls the hook with a verdict on p, and with what the validator found, and logs
+// refusals.
 func (r *Route) report(ctx context.Context, name string, p *validator.Presentation, verdict Verdict, done *validator.ValidateDone) {
 	start := done.Start
 	if start.IsZero() { // the clock is read once for each request
@@ -163,10 +165,16 @@ func (r *Route) report(ctx context.Context, name string, p *validator.Presentati
 		Route: name, Transport: r.guard.transport, Scheme: p.Scheme, Issuer: done.Issuer, Client: done.Token.ClientID(), Token: done.Token, Privileged: r.privileged,
 		Denial: verdict.Denial(), Source: done.Source, Kind: unansweredKind(verdict.denial), Start: start,
 	}
-	if r.privileged || decision.Denial != nil {
+	if r.guard.trace.Decided != nil && (r.privileged || decision.Denial != nil) {
 		decision.presented = hashed(p.Token)
 	}
-	r.guard.trace.decided(ctx, decision)
+	r.guard.decided(ctx, decision)
+}
+
+// decided logs a refusal, and calls the hook.
+func (g *Guard) decided(ctx context.Context, d Decision) {
+	g.lines.refused(&d) //nolint:contextcheck // lines are written later
+	g.trace.decided(ctx, d)
 }
 
 // Refuse returns the Denial for a request of which the adapter could not read
@@ -183,9 +191,7 @@ func (r *Route) refuse(ctx context.Context, scheme validator.Scheme, err error, 
 		return denialOf(errUnmade)
 	}
 	denial := r.deny(err, nil)
-	if r.guard.trace.Decided != nil {
-		r.guard.trace.decided(ctx, Decision{Route: name, Transport: r.guard.transport, Scheme: scheme, Privileged: r.privileged, Denial: denial, Kind: unansweredKind(denial), Start: time.Now()})
-	}
+	r.guard.decided(ctx, Decision{Route: name, Transport: r.guard.transport, Scheme: scheme, Privileged: r.privileged, Denial: denial, Kind: unansweredKind(denial), Start: time.Now()})
 	return denial
 }
 

@@ -24,6 +24,7 @@ type checkedIssuer struct {
 	client   *http.Client // for metadata and keys
 	terms    *terms
 	counters *counters // shared by all resolved issuers
+	asks     *askLines
 
 	resolved bool                        // by Config.ResolveIssuer
 	self     weak.Pointer[checkedIssuer] // of a resolved issuer: facts refer to it without keeping it in memory

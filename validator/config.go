@@ -2,6 +2,7 @@ package validator
 
 import (
 	"context"
+	"log/slog"
 	"net/url"
 
 	"github.com/sallyport-auth/sallyport/introspect"
@@ -69,4 +70,11 @@ type Config struct {
 	MaxTokenBytes int
 	// Trace has hooks for observation. It may be nil.
 	Trace *Trace
+	// Logger gets a line about each issuer at start-up, and lines about keys and
+	// introspection that fail and recover (docs/logging.md). nil means [slog.Default] at
+	// the time of each line. slog.New(slog.DiscardHandler) logs nothing.
+	//
+	// No request waits for the Logger. Lines are handed to it by a goroutine that runs
+	// while there are some, with [context.Background].
+	Logger *slog.Logger
 }

@@ -80,6 +80,7 @@ func (c *consultation) decideCached(ctx context.Context, e *entry, p *Presentati
 func (c *consultation) ask(ctx context.Context, q inquiry, p *Presentation) outcome {
 	c.v.underWay.Add(1)
 	defer c.v.underWay.Add(-1)
+	c.v.lines.begin()
 	if c.within > 0 {
 		q.since = c.now.Add(-c.within)
 	}

@@ -44,6 +44,11 @@
 // failed is never asked about. A route or an issuer may demand that the issuer of a valid
 // JWT is asked, too ([Demands].ActiveWithin); the answer can only take away.
 //
+// A Validator is used as soon as it is made. Run it in a goroutine of its own
+// ([Validator.Run]), so that keys are fetched at once and kept fresh. Otherwise they are
+// fetched when tokens need them, and [Validator.Ready] is an error until then. What an
+// operator should know is logged to Config.Logger.
+//
 // Sender-constrained tokens (any cnf, any DPoP presentation) are not supported yet and
 // are refused, because the binding cannot be checked. A bearer token that was stolen is
 // not detected: nothing in the token can tell.

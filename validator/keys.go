@@ -17,6 +17,7 @@ func (v *Validator) Warm(ctx context.Context) error {
 	if err := v.usable(ctx); err != nil {
 		return err
 	}
+	v.lines.attend()
 	failures := make([]error, len(v.issuers))
 	v.each(func(i int, is *checkedIssuer) { failures[i] = is.warm(ctx) })
 	return errors.Join(failures...)
@@ -28,6 +29,8 @@ func (v *Validator) Run(ctx context.Context) error {
 	if err := v.usable(ctx); err != nil {
 		return err
 	}
+	v.lines.attend()
+	defer v.lines.end() //nolint:contextcheck // lines are written later
 	var all sync.WaitGroup
 	if v.resolved != nil {
 		all.Go(func() { v.resolved.run(ctx) })
@@ -108,6 +111,11 @@ func (v *Validator) ForgetIssuer(issuer string) {
 // Otherwise the error names all issuers without usable keys, or whose introspection
 // endpoint is not known. Whether an issuer answers is not asked. Stale keys that are still
 // used count as ready; [Validator.Status] says which those are, and until when.
+//
+// A Validator for which neither Warm nor Run was called has fetched nothing, and is not
+// ready before the first token of each issuer. A program that gets no requests before it is
+// ready must call one of them: Warm waits for the keys, and Run fetches them and keeps them
+// fresh.
 func (v *Validator) Ready() error {
 	if !v.initialized() {
 		return errNotMade

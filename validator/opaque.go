@@ -10,6 +10,7 @@ import (
 	"github.com/sallyport-auth/sallyport/internal/introspection"
 	"github.com/sallyport-auth/sallyport/internal/issuerkeys"
 	"github.com/sallyport-auth/sallyport/jose"
+	"github.com/sallyport-auth/sallyport/jwkscache"
 )
 
 // opaqueIssuer is what is needed to ask an issuer about tokens.
@@ -50,7 +51,8 @@ func (is *checkedIssuer) openOpaque(common opener, algorithms []jose.Algorithm, 
 		ofKeys := fault.In("validator")
 		unstored := common
 		unstored.snapshotDir = "" // it has one file for an issuer, of its own keys
-		o.answerKeys = is.openKeysOf(is.Opaque.AnswerKeys, algorithms, unstored, ofKeys)
+		lines := &keyLines{lines: common.lines, issuer: is, keys: "answer keys", status: func() jwkscache.Status { return o.answerKeys.Status() }}
+		o.answerKeys = is.openKeysOf(is.Opaque.AnswerKeys, algorithms, unstored, lines, ofKeys)
 		for _, found := range fault.All(ofKeys.Err()) {
 			found.Path = strings.TrimPrefix(found.Path, "Keys") // there, the source is Issuer.Keys
 			f.At("AnswerKeys").Merge(found)
@@ -64,7 +66,7 @@ func (is *checkedIssuer) openOpaque(common opener, algorithms []jose.Algorithm, 
 			return findKeys(ctx, answerKeys, header)
 		},
 		Algorithms: algorithms, HTTPClient: is.HTTPClient, InsecureAllowHTTP: is.InsecureAllowHTTP,
-		Shared: common.introspections, Trace: common.askHooks(),
+		Shared: common.introspections, Trace: common.askHooks().Join(is.asks.trace()),
 	})
 	f.Merge(err)
 	if err != nil {

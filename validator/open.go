@@ -18,6 +18,7 @@ import (
 type opener struct {
 	snapshotDir    string
 	trace          *Trace
+	lines          *lines
 	shared         *issuerkeys.Shared
 	leeway         Leeway
 	start          time.Time // of the Validator
@@ -59,12 +60,14 @@ func (c *Issuer) open(common opener, f fault.List) *checkedIssuer {
 	for _, a := range algorithms {
 		is.allowed[a] = true
 	}
-	is.openLocation(common.askHooks())
+	is.asks = &askLines{lines: common.lines, issuer: is}
+	is.openLocation(common.askHooks().Join(is.asks.trace()))
 	source := is.Keys
 	if source == nil {
 		source = jwkscache.Discovered()
 	}
-	is.keys = is.openKeysOf(source, algorithms, common, f)
+	lines := &keyLines{lines: common.lines, issuer: is, keys: "keys", status: func() jwkscache.Status { return is.keys.Status() }}
+	is.keys = is.openKeysOf(source, algorithms, common, lines, f)
 	is.terms = &terms{validator: common.identity, audiences: is.Audiences, leeway: common.leeway, start: common.start, mapped: mappedClaims(is.Mappings), grants: is.grants}
 	if !is.resolved {
 		is.terms.keys = is.keys
@@ -91,7 +94,7 @@ func (is *checkedIssuer) openLocation(trace *introspect.Trace) {
 }
 
 // openKeysOf opens the keys of the issuer that source has.
-func (is *checkedIssuer) openKeysOf(source jwkscache.Source, algorithms []jose.Algorithm, common opener, f fault.List) *issuerkeys.Keys {
+func (is *checkedIssuer) openKeysOf(source jwkscache.Source, algorithms []jose.Algorithm, common opener, lines *keyLines, f fault.List) *issuerkeys.Keys {
 	keys, err := issuerkeys.Open(source, issuerkeys.Binding{
 		Issuer:            is.URL,
 		Algorithms:        algorithms,
@@ -105,7 +108,7 @@ func (is *checkedIssuer) openKeysOf(source jwkscache.Source, algorithms []jose.A
 		Shared:            common.shared,
 		Accepted:          common.accepted,
 		Configured:        !common.resolved,
-		Trace:             common.keyHooks(),
+		Trace:             common.keyHooks().Join(lines.trace()),
 	})
 	f.Merge(err)
 	return keys

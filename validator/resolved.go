@@ -44,7 +44,7 @@ func newResolvedIssuers(config *Config, common opener) *resolvedIssuers {
 	r := &resolvedIssuers{
 		resolve:   config.ResolveIssuer,
 		common:    common,
-		accepted:  newAcceptedIssuers(common.snapshotDir, common.keyHooks(), common.shared),
+		accepted:  newAcceptedIssuers(common.snapshotDir, common.keyHooks().Join(common.lines.storeTrace()), common.shared),
 		forbidden: make(map[string]map[jwkscache.KeyName]struct{}),
 	}
 	r.known = directory.New(directory.Config[checkedIssuer]{
@@ -92,8 +92,8 @@ func (r *resolvedIssuers) find(ctx context.Context, url string) (directory.Opene
 	if config.URL != url {
 		return nil, fmt.Errorf("%w: Issuer.URL %q, asked for %q", errAnotherIssuer, config.URL, url)
 	}
-	config = config.clone() // ResolveIssuer may go on using what it returned
-	return func(before *checkedIssuer) (*checkedIssuer, error) {
+	config = config.clone()                                      // ResolveIssuer may go on using what it returned
+	return func(before *checkedIssuer) (*checkedIssuer, error) { //nolint:contextcheck // lines are written later
 		if before != nil && before.equal(&config) {
 			return before, nil // with its keys
 		}

@@ -35,7 +35,10 @@ func (t *Token) ScopeMend(wanted []string) string {
 			return fmt.Sprintf("the token has scope %s, and Issuer.Grants does not: add it there if the issuer may grant it", cause.Quote(scope))
 		}
 	}
-	return "let the client ask the issuer for the scope"
+	if strings.TrimSpace(asked) == "" {
+		return "let the client ask the issuer for the scope"
+	}
+	return "let the client ask the issuer for the scope, or list it in Hierarchy under one of the token's that includes it"
 }
 
 // mappedClaims returns the claims at the top level that mappings make scopes of.

@@ -113,6 +113,7 @@ func (v *Validator) decideSafely(ctx context.Context, p *Presentation) (result o
 		}
 	}()
 	if refused := v.checkPresentation(p); refused != nil {
+		v.lines.begin()
 		return outcome{refused: refused}, start
 	}
 	start = time.Now()
@@ -216,6 +217,7 @@ func (v *Validator) decideCached(ctx context.Context, now time.Time, d digest, p
 func (v *Validator) decideNew(ctx context.Context, now time.Time, d digest, p *Presentation) outcome {
 	v.underWay.Add(1)
 	defer v.underWay.Add(-1)
+	v.lines.begin()
 	unverified, err := v.headers.ParseCompact(p.Token)
 	if err != nil {
 		if !isToken68(p.Token) {

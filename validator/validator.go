@@ -31,6 +31,7 @@ type Validator struct {
 	start       time.Time
 	maxBytes    int
 	trace       *Trace
+	lines       *lines
 }
 
 var (
@@ -46,7 +47,7 @@ func New(config Config) (*Validator, error) {
 	trace := config.Trace.clone()
 	config.MaxResolvedIssuers = checkedMaxResolvedIssuers(config.MaxResolvedIssuers, f.At("MaxResolvedIssuers"))
 	common := opener{
-		snapshotDir: config.SnapshotDir, trace: trace, shared: config.checkedShared(f.At("SharedLimits")), leeway: config.Leeway.checked(f.At("Leeway")),
+		snapshotDir: config.SnapshotDir, trace: trace, lines: newLines(config.Logger, start), shared: config.checkedShared(f.At("SharedLimits")), leeway: config.Leeway.checked(f.At("Leeway")),
 		start: start,
 		sole:  len(config.Issuers) == 1 && config.ResolveIssuer == nil, identity: new(identity),
 		introspections: config.checkedIntrospections(f.At("IntrospectionLimits")),
@@ -64,6 +65,7 @@ func New(config Config) (*Validator, error) {
 		identity:    common.identity,
 		start:       start,
 		trace:       trace,
+		lines:       common.lines,
 		negatives:   newNegatives(),
 		active:      newActiveTokens(),
 		forgettings: new(forgettings),
@@ -76,6 +78,7 @@ func New(config Config) (*Validator, error) {
 	for _, is := range v.issuers {
 		v.byURL[is.URL] = is
 	}
+	v.lines.issuers = v.issuers
 	v.opaque = newOpaqueSelector(&config, v.issuers)
 	if config.ResolveIssuer != nil {
 		v.resolved = newResolvedIssuers(&config, common)

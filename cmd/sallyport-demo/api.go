@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -92,12 +93,16 @@ func start(ctx context.Context, address string, out io.Writer) (*demo, error) {
 // api returns the protected API. An application would write the same, except for the
 // hook that gives the demo the reasons of refusals. Clients never see reasons.
 func (d *demo) api() (http.Handler, *middleware.Guard, error) {
-	v, err := validator.New(validator.Config{Issuers: []validator.Issuer{{
-		URL:       d.issuer.URL(),
-		Audiences: []string{audience},
-		Keys:      jwkscache.Discovered(), // for JWTs
-		Opaque:    opaqueClient(),         // for opaque tokens, and for JWTs where a route demands it
-	}}, Leeway: validator.Leeway{Expiry: validator.NoLeeway}}) // so that a stream ends in front of the viewer
+	v, err := validator.New(validator.Config{
+		Issuers: []validator.Issuer{{
+			URL:       d.issuer.URL(),
+			Audiences: []string{audience},
+			Keys:      jwkscache.Discovered(), // for JWTs
+			Opaque:    opaqueClient(),         // for opaque tokens, and for JWTs where a route demands it
+		}},
+		Leeway: validator.Leeway{Expiry: validator.NoLeeway}, // so that a stream ends in front of the viewer
+		Logger: slog.New(slog.DiscardHandler),                // the table has the reasons
+	})
 	if err != nil {
 		return nil, nil, err
 	}

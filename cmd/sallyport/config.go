@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -73,6 +74,7 @@ func (c converter) config(file *configFile) validator.Config {
 			Future: leeway.at("future").duration(file.Leeway.Future, 0),
 		},
 		MaxTokenBytes: file.Limits.Token,
+		Logger:        slog.New(slog.DiscardHandler), // the output has the verdicts
 	}
 	if c.jwks != "" && len(file.Issuers) != 1 {
 		c.at("issuers").faults.Addf("leave out the option, or all issuers but one", "has %d elements, and --jwks gives the keys of one", len(file.Issuers))

@@ -48,7 +48,7 @@ type snippet struct {
 var all = []snippet{
 	{name: "README.md, quick start", url: placeholder, api: func(t *testing.T, issuer *testissuer.Issuer) http.Handler {
 		var served server
-		http, log, middleware := &served, fatal{t}, guards{issuer} // stand-ins, which the snippet calls
+		http, log, middleware, context := &served, fatal{t}, guards{issuer}, contexts{t} // stand-ins, which the snippet calls
 		// snippet
 		guard, err := middleware.For(validator.Issuer{
 			URL:       "https://login.example.com",
@@ -57,6 +57,7 @@ var all = []snippet{
 		if err != nil {
 			log.Fatal(err)
 		}
+		go guard.Run(context.Background()) // fetches the issuer's keys and keeps them fresh
 		mux := guard.NewMux()
 		mux.HandleFunc("GET /orders/{id}", scopes.All("orders:read"), showOrder)
 		log.Fatal(http.ListenAndServe(":8080", mux))
@@ -83,6 +84,20 @@ var all = []snippet{
 				}
 			}},
 		})
+		// end of snippet
+		return ordersBehind(guard, err)
+	}},
+	{name: "docs/logging.md, another logger", api: func(_ *testing.T, issuer *testissuer.Issuer) http.Handler {
+		issuers := issuersOf(issuer)
+		// snippet
+		v, err := validator.New(validator.Config{
+			Issuers: issuers,
+			Logger:  slog.New(slog.NewJSONHandler(os.Stderr, nil)),
+		})
+		if err != nil {
+			log.Fatal(err)
+		}
+		guard, err := middleware.New(middleware.Config{Validator: v})
 		// end of snippet
 		return ordersBehind(guard, err)
 	}},
@@ -291,6 +306,11 @@ func (s *server) ListenAndServe(_ string, handler http.Handler) error {
 	s.handler = handler
 	return nil
 }
+
+// contexts replaces package context, so that a Guard runs until its test ends.
+type contexts struct{ t *testing.T }
+
+func (c contexts) Background() context.Context { return c.t.Context() }
 
 // fatal replaces package log.
 type fatal struct{ t *testing.T }

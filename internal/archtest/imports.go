@@ -90,6 +90,10 @@ var Rooms = []Room{
 		Why: "which events of a flood are logged, so that every room counts the others alike",
 	},
 	{
+		Dir: "internal/logline", Leaf: true,
+		Why: "the lines that this module logs by itself, so that no room waits for a logger or writes raw text",
+	},
+	{
 		Dir: "internal/zero", Tests: true,
 		Why: "calls methods of zero values",
 	},

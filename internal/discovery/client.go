@@ -21,6 +21,9 @@ var (
 	ErrNoMetadata = errors.New("discovery: no usable issuer metadata")
 	// ErrDocument means that a document is not the issuer's metadata.
 	ErrDocument = errors.New("discovery: not the issuer's metadata")
+	// ErrOtherIssuer means that a document is the metadata of another issuer. It is
+	// an ErrDocument. The error that wraps it has both issuers.
+	ErrOtherIssuer = fmt.Errorf("%w: it is of another issuer", ErrDocument)
 	// ErrMissing means that a document of the issuer does not have a member that is
 	// looked for.
 	ErrMissing = errors.New("discovery: incomplete metadata")
@@ -129,13 +132,23 @@ func (c *Client) get(ctx context.Context, issuer, location string) (*document, e
 		}
 	}
 	if d.Issuer != issuer {
-		return nil, fmt.Errorf("%w: its issuer is %s and not %s, byte for byte (RFC 8414 §3.3)", ErrDocument, cause.Quote(d.Issuer), cause.Quote(issuer))
+		return nil, otherIssuer(d.Issuer, issuer)
 	}
 	if !listed {
 		return nil, fmt.Errorf("%w: protected_resources is not an array of strings (RFC 9728 §4)", ErrDocument)
 	}
 	d.checkLinks(c.insecure)
 	return &d, nil
+}
+
+// otherIssuer returns the error of a document that is of the issuer found, and not of the
+// issuer wanted.
+func otherIssuer(found, wanted string) error {
+	mend := ""
+	if strings.TrimSuffix(found, "/") == strings.TrimSuffix(wanted, "/") {
+		mend = fmt.Sprintf("; they differ in the slash at the end: set Issuer.URL to %s", cause.Quote(found))
+	}
+	return fmt.Errorf("%w: its issuer is %s and not %s, byte for byte (RFC 8414 §3.3)%s", ErrOtherIssuer, cause.Quote(found), cause.Quote(wanted), mend)
 }
 
 // copied returns a copy of a string, or "" if v is not a string.

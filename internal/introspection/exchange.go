@@ -17,7 +17,7 @@ import (
 	"github.com/sallyport-auth/sallyport/introspect"
 )
 
-var errNotFound = errors.New("the introspection endpoint is not known yet")
+var errNotFound = errors.New("the introspection endpoint is not known yet; call Warm at start-up, or else the first token finds it")
 
 // exchange sends requests to the endpoint of one issuer and reads the answers. It knows
 // nothing of bounds over several requests.

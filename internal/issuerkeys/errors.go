@@ -13,7 +13,7 @@ import (
 var ErrUnavailable = errors.New("jwkscache: the issuer's keys are unavailable")
 
 var (
-	errNone      = fmt.Errorf("%w: none were fetched yet", ErrUnavailable)
+	errNone      = fmt.Errorf("%w: none were fetched yet; call Warm or Run at start-up, or else the first token fetches them", ErrUnavailable)
 	errStale     = fmt.Errorf("%w: the last ones are too old to trust", ErrUnavailable)
 	errNotOpened = fmt.Errorf("%w: the keys were not opened", ErrUnavailable)
 	errNotYet    = fmt.Errorf("%w: the kid is unknown, and the next fetch is too far away to wait for", ErrUnavailable)

@@ -1,6 +1,7 @@
 package issuertest
 
 import (
+	"log/slog"
 	"testing"
 
 	"github.com/sallyport-auth/sallyport/introspect"
@@ -150,9 +151,13 @@ func (is *Issuer) Guard(tb testing.TB, config middleware.Config, changes ...func
 	return Guard(tb, config)
 }
 
-// Validator returns the Validator of config. Faults fail the test.
+// Validator returns the Validator of config, with a Logger that logs nothing unless config
+// has one. Faults fail the test.
 func Validator(tb testing.TB, config validator.Config) *validator.Validator {
 	tb.Helper()
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
 	v, err := validator.New(config)
 	if err != nil {
 		tb.Fatal(err)

@@ -99,7 +99,7 @@ func (s *Sampler[K]) tell(told []Dropped[K], key K, ended state) []Dropped[K] {
 
 // window returns the number of the window that now is in.
 func (s *Sampler[K]) window(now time.Time) uint64 {
-	return min(uint64(max(now.Sub(s.start), 0)/s.limits.Window), maxWindow)
+	return min(uint64(max(now.Sub(s.start), 0)/s.limits.Window), maxWindow) //nolint:gosec // not negative
 }
 
 // passes reports whether the n-th event of a window passes.

@@ -1,0 +1,85 @@
+package validator
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/http"
+	"slices"
+	"syscall"
+
+	"github.com/sallyport-auth/sallyport/internal/discovery"
+	"github.com/sallyport-auth/sallyport/internal/fetch"
+	"github.com/sallyport-auth/sallyport/jose"
+)
+
+var (
+	errNoUsableKey  = errors.New("the key set has no key that can be used")
+	errNoFittingKey = errors.New("no key of the set is for an algorithm of Issuer.Algorithms")
+)
+
+// keyMend returns what an operator can do about keys that cannot be fetched or used.
+func keyMend(err error, ignored []jose.IgnoredKey) string {
+	for _, row := range keyMends {
+		if row.is(err) {
+			return row.mend
+		}
+	}
+	if len(ignored) > 0 {
+		return "see not_used for what is wrong with each key; an RSA key without alg is for the first RSA algorithm of Issuer.Algorithms"
+	}
+	return "look at Issuer.URL and Issuer.Keys, and whether the issuer answers from this machine"
+}
+
+// keyMends are the mends of which the first that fits counts. Several errors may be joined,
+// one for each place where metadata was looked for: those that say most come first.
+var keyMends = []struct {
+	is   func(error) bool
+	mend string
+}{
+	{is(errNoFittingKey), "add the algorithm of the keys to Issuer.Algorithms, or let the issuer sign with one that is there"},
+	{is(discovery.ErrOtherIssuer), "set Issuer.URL to the issuer of the metadata, byte for byte, if that is the issuer that is meant"},
+	{is(discovery.ErrDisagree), "let all documents name the same URL, or set Issuer.Keys to jwkscache.URL"},
+	{is(discovery.ErrMissing), "if the issuer has no metadata with jwks_uri, set Issuer.Keys to jwkscache.URL"},
+	{isAs[x509.UnknownAuthorityError], "set Issuer.HTTPClient to a client that trusts the private authority (tls.Config.RootCAs)"},
+	{isAs[*fetch.TLSError], "check that Issuer.URL names the host of the certificate, and the clock of this machine"},
+	{is(fetch.ErrAddress), "name a host with an address that may be used: link-local and cloud metadata addresses are refused"},
+	{isAs[*net.DNSError], "check the host in Issuer.URL, and whether this machine can resolve it"},
+	{is(syscall.ECONNREFUSED), "check the port in Issuer.URL, and whether the issuer runs and may be reached from here"},
+	{is(fetch.ErrRedirect), "name the URL itself in Issuer.Keys: redirects are not followed"},
+	{is(fetch.ErrTooLarge), "if that is the key set, raise Issuer.KeyLimits.DocumentBytes; otherwise name the right URL in Issuer.Keys"},
+	{is(fetch.ErrEncoding), "let the issuer answer without Content-Encoding, as it is asked to"},
+	{is(fetch.ErrMediaType), "that is no JSON, perhaps a page for people: check Issuer.URL, or set Issuer.Keys to jwkscache.URL"},
+	{is(jose.ErrNotJWKS), "what is there is no JWK Set (RFC 7517 §5): name the URL of the key set in Issuer.Keys, which is jwks_uri of the metadata"},
+	{hasStatus(http.StatusNotFound, http.StatusGone), "nothing is there: check Issuer.URL, or name the URL of the key set in Issuer.Keys (jwkscache.URL)"},
+	{hasStatus(http.StatusUnauthorized, http.StatusForbidden), "metadata and keys are read without credentials: let the issuer, or what is in front of it, permit that"},
+	{hasStatus(http.StatusTooManyRequests), "the issuer gets too many requests: it is asked again when it says so"},
+	{isTimeout, "the issuer is too slow or cannot be reached: check the network from here; HTTPS_PROXY is not used unless Issuer.HTTPClient does"},
+	{is(fetch.ErrStatus), "the issuer fails: it is asked again by itself; its own log says why"},
+	{is(discovery.ErrDocument), "let the issuer mend its metadata, or set Issuer.Keys to jwkscache.URL"},
+}
+
+// is returns a function that reports whether an error is target.
+func is(target error) func(error) bool {
+	return func(err error) bool { return errors.Is(err, target) }
+}
+
+func isAs[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
+// hasStatus returns a function that reports whether an error is an answer with one of these
+// statuses.
+func hasStatus(statuses ...int) func(error) bool {
+	return func(err error) bool {
+		answer, ok := errors.AsType[*fetch.StatusError](err)
+		return ok && slices.Contains(statuses, answer.Code)
+	}
+}
+
+func isTimeout(err error) bool {
+	timed, ok := errors.AsType[net.Error](err)
+	return ok && timed.Timeout() || errors.Is(err, context.DeadlineExceeded)
+}
