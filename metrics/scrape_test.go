@@ -89,3 +89,13 @@ func switchOn(tb testing.TB) (*middleware.Trace, *prometheus.Registry) {
 	}
 	return trace, registry
 }
+
+// register returns a registry with the Collector.
+func register(tb testing.TB, collector *metrics.Collector) *prometheus.Registry {
+	tb.Helper()
+	registry := prometheus.NewPedanticRegistry()
+	if err := registry.Register(collector); err != nil {
+		tb.Fatal(err)
+	}
+	return registry
+}

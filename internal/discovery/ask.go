@@ -11,10 +11,18 @@ import (
 	"github.com/sallyport-auth/sallyport/internal/fetch"
 )
 
+// errNoAnswer means that a document did not come in time. It is
+// [context.DeadlineExceeded].
+var errNoAnswer error = noAnswer{}
+
+type noAnswer struct{}
+
+func (noAnswer) Error() string        { return "no answer in time" }
+func (noAnswer) Is(target error) bool { return target == context.DeadlineExceeded }
+
 var (
-	errNoAnswer = errors.New("no answer in time")
-	errPending  = errors.New("earlier requests do not end; does the HTTP transport heed the request's context?")
-	errPanic    = errors.New("the HTTP transport panicked or ended its goroutine")
+	errPending = errors.New("earlier requests do not end; does the HTTP transport heed the request's context?")
+	errPanic   = errors.New("the HTTP transport panicked or ended its goroutine")
 )
 
 // settleTime is the time to wait for further documents after the first usable one.
