@@ -11,9 +11,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/sallyport-auth/sallyport/audit"
 	"github.com/sallyport-auth/sallyport/introspect"
 	"github.com/sallyport-auth/sallyport/jwkscache"
+	"github.com/sallyport-auth/sallyport/metrics"
 	"github.com/sallyport-auth/sallyport/middleware"
 	"github.com/sallyport-auth/sallyport/resourcemeta"
 	"github.com/sallyport-auth/sallyport/scopes"
@@ -147,6 +150,18 @@ var all = []snippet{
 					"issuer", d.Issuer, "source", d.Source, "took", time.Since(d.Start))
 			}},
 		})
+		// end of snippet
+		return ordersBehind(guard, err)
+	}},
+	{name: "docs/metrics.md, switching on", api: func(t *testing.T, issuer *testissuer.Issuer) http.Handler {
+		v := validatorOf(t, issuer)
+		// snippet
+		registry := prometheus.NewRegistry()
+		trace, err := metrics.New(registry)
+		if err != nil {
+			log.Fatal(err)
+		}
+		guard, err := middleware.New(middleware.Config{Validator: v, Trace: trace})
 		// end of snippet
 		return ordersBehind(guard, err)
 	}},

@@ -253,13 +253,13 @@ var Rooms = []Room{
 	},
 	{
 		Dir: "benchmarks", Why: "compares with peers, whose modules stay out of the root",
-		Rooms:    []string{"jose", "jwkscache", "introspect", "validator", "scopes", "middleware", "middleware/grpcauth", "testissuer"},
+		Rooms:    []string{"jose", "jwkscache", "introspect", "validator", "scopes", "middleware", "middleware/grpcauth", "testissuer", "metrics"},
 		External: []string{"*"},
 		Std:      []string{"encoding/json", "log", "os", "os/exec"},
 	},
 	{
 		Dir: "examples", Why: "programs that a user would copy: public rooms only",
-		Rooms:    []string{"jose", "jwkscache", "introspect", "validator", "scopes", "middleware", "resourcemeta", "middleware/grpcauth", "middleware/connectauth", "protopolicy", "examples/grpc/ordersv1"},
+		Rooms:    []string{"jose", "jwkscache", "introspect", "validator", "scopes", "middleware", "resourcemeta", "middleware/grpcauth", "middleware/connectauth", "protopolicy", "examples/grpc/ordersv1", "metrics"},
 		External: []string{"*"},
 		Std:      []string{"encoding/json", "log", "os"},
 	},
