@@ -16,6 +16,9 @@ type Quartiles struct {
 	Q3     float64 `json:"q3"`
 }
 
+// micros returns q, which is in nanoseconds, in microseconds.
+func (q Quartiles) micros() Quartiles { return Quartiles{q.Q1 / 1e3, q.Median / 1e3, q.Q3 / 1e3} }
+
 // QuartilesOf returns the quartiles of a sample. It interpolates linearly between the
 // order statistics. The quartiles of an empty sample are zero.
 func QuartilesOf(sample []float64) Quartiles {
