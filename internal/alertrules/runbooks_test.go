@@ -61,8 +61,8 @@ func queries(tb testing.TB) []string {
 	return all
 }
 
-// TestRunbookQueries checks that Prometheus can read the expressions of the runbooks.
-func TestRunbookQueries(t *testing.T) {
+// TestPromtoolQueries checks that Prometheus can read the expressions of the runbooks.
+func TestPromtoolQueries(t *testing.T) {
 	text := "groups: [{name: queries, rules: [\n"
 	for _, query := range queries(t) {
 		text += "{record: query, expr: '" + strings.ReplaceAll(query, "'", "''") + "'},\n"

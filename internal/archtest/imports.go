@@ -235,6 +235,9 @@ var Rooms = []Room{
 		Std:      []string{"os"},
 	},
 	{
+		Dir: "internal/alertrules", Why: "tests of the alert rules and of their runbooks",
+	},
+	{
 		Dir: "internal/differential", Why: "compares with independent verifiers, whose modules stay out of the root",
 		Rooms:    []string{"jose", "jwkscache", "introspect", "validator", "scopes", "middleware"},
 		External: []string{"*"},

@@ -34,6 +34,12 @@ const interopOutput = `--- PASS: TestFositeOpaque (0.03s)
 --- PASS: TestOIDCProvider (0.03s)
 `
 
+// alertOutput is what the tests of the alert rules print, as far as .ci/run reads it.
+const alertOutput = `--- PASS: TestPromtoolRules (5.03s)
+--- PASS: TestPromtoolQueries (0.03s)
+--- PASS: TestPromtoolMetrics (0.03s)
+`
+
 // workshop is a copy of the Makefile and of .ci/run in a folder of its own,
 // with stand-ins for the programs that they call. See testdata/standin.sh.
 type workshop struct {
@@ -56,9 +62,10 @@ func newWorkshop(t *testing.T) *workshop {
 	w.write("examples/verify/expected.ndjson", `{"name":"a","accept":true}`+"\n")
 	w.write("vectors/output", vectorOutput)
 	w.write("interop/output", interopOutput)
+	w.write("alerts/output", alertOutput)
 	w.write("interop/oidc-provider/package.json", "{}")
 	w.write("interop/oidc-provider/package-lock.json", "{}")
-	for _, name := range []string{"go", "gofmt", "git", "npm", "glewlwyd", "sqlite3"} {
+	for _, name := range []string{"go", "gofmt", "git", "npm", "glewlwyd", "sqlite3", "promtool"} {
 		w.write("programs/"+name, w.read("testdata/standin.sh"))
 	}
 	return w
@@ -174,7 +181,7 @@ func TestContinuousIntegrationCanFail(t *testing.T) {
 		"go mod download": 2, "go mod tidy -diff": 2, "go build -o /dev/null ./...": 2, "go vet ./...": 2, "golangci-lint-": 2,
 		"go list -m all": 1, "buf-": 1,
 		"sallyport verify ": 1, "sallyport-demo --once": 1, "gofmt -l": 1, "go test -race work": 1, "go test -count=1 -v -run Wycheproof|RFC work": 1,
-		"npm ci ": 1, "go test -count=1 -v ./interop": 1,
+		"npm ci ": 1, "go test -count=1 -v ./interop": 1, "go test -count=1 -v ./internal/alertrules": 1,
 		"go test -run ^$ -fuzz ": 3, "go run ./benchmarks/cmd/compare -gate -quick": 1, "go test work": 1,
 	} {
 		n := 0
@@ -200,6 +207,7 @@ func TestFindingsAreFailures(t *testing.T) {
 		list     = "go test -list "
 		vectors  = "go test -count=1 -v -run "
 		interop  = "go test -count=1 -v ./interop"
+		alerts   = "go test -count=1 -v ./internal/alertrules"
 		deadline = "--- FAIL: FuzzTwo (5.01s)\n    context deadline exceeded\nFAIL"
 		race     = "go test -race "
 		crash    = "ThreadSanitizer: CHECK failed: tsan_rtl.cpp:282 \"((!thr->slot_locked)) != (0)\" (0x0, 0x0) (tid=9)\n"
@@ -253,6 +261,11 @@ func TestFindingsAreFailures(t *testing.T) {
 		{name: "no test with fosite", command: ci, plant: plant{call: interop, text: strings.ReplaceAll(interopOutput, "TestFosite", "")}},
 		{name: "no test with oidc-provider", command: ci, plant: plant{call: interop, text: strings.ReplaceAll(interopOutput, "TestOIDCProvider", "")}},
 		{name: "no test with Glewlwyd", command: ci, plant: plant{call: interop, text: strings.ReplaceAll(interopOutput, "TestGlewlwyd", "")}},
+		{name: "skipped alert rules", command: ci, plant: plant{call: alerts, text: alertOutput + "--- SKIP: TestPromtoolOthers (0.00s)"}},
+		{name: "no test of the alert rules", command: ci, plant: plant{call: alerts, text: strings.ReplaceAll(alertOutput, "TestPromtoolRules", "")}},
+		{name: "no test of the queries", command: ci, plant: plant{call: alerts, text: strings.ReplaceAll(alertOutput, "TestPromtoolQueries", "")}},
+		{name: "no test of the metrics", command: ci, plant: plant{call: alerts, text: strings.ReplaceAll(alertOutput, "TestPromtoolMetrics", "")}},
+		{name: "failing alert rules, without promtool", command: "env SALLYPORT_NO_PROMTOOL=1 " + ci, plant: plant{call: alerts, status: 1}, green: true},
 		{name: "server that cannot be installed, without servers", command: "env SALLYPORT_NO_INTEROP=1 " + ci, plant: plant{call: "npm ", status: 1}, green: true},
 		{name: "failing test, failures ignored", command: "make -i test", plant: plant{call: test, status: 1}},
 		{name: "failing test, failures ignored", command: "make -ki --no-print-directory test", plant: plant{call: test, status: 1}},

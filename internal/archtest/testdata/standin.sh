@@ -33,6 +33,7 @@ case $call in
 "go install "*) cp "$0" "$GOBIN/golangci-lint" ;;
 "go test -list "*) printf 'FuzzOne\nFuzzTwo\nok  \texample.com/m/a\t0.1s\n?   \texample.com/m/b\t[no test files]\nFuzzThree\nok  \texample.com/m/c\t0.1s\n' ;;
 "go test -count=1 -v -run "*) cat "$ROOT/vectors/output" ;;
+"go test -count=1 -v ./internal/alertrules") cat "$ROOT/alerts/output" ;;
 "go test -count=1 -v ./interop") cat "$ROOT/interop/output" ;;
 "git "*" status "*) ;;
 "git "*) printf 'a.go\0' ;;
