@@ -20,6 +20,7 @@ FUZZTIME ?= 60s
 ROOMS    ?= ./...
 ARGS     ?=
 VERSION  ?=
+INCIDENTS ?= outage rotation compromise
 
 # With GOWORK=off in the environment, the pattern "work" would name the root module only.
 export GOWORK := $(CURDIR)/go.work
@@ -56,6 +57,12 @@ demo: ## start an issuer and an API, show what good and bad requests get, serve 
 	@mkdir -p $(BIN)
 	go build -o $(BIN)/sallyport-demo ./cmd/sallyport-demo
 	exec $(BIN)/sallyport-demo $(ARGS)
+
+.PHONY: drill
+drill: ## practise an outage, a rotation and a compromise of keys (INCIDENTS=outage for one)
+	@mkdir -p $(BIN)
+	go build -o $(BIN)/sallyport-demo ./cmd/sallyport-demo
+	for incident in $(INCIDENTS); do $(BIN)/sallyport-demo drill "$$incident"; done
 
 .PHONY: samples
 samples: build ## judge the sample tokens of examples/verify
