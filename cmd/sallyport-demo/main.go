@@ -21,8 +21,14 @@ const (
 	exitUsage = 2 // bad usage, or no address to listen on
 )
 
-// commandLine holds the flags of the program.
+// commandLine holds the commands of the program.
 type commandLine struct {
+	Show  showCommand  `cmd:"" default:"withargs" help:"Show what good and bad requests get, and serve on (the default)."`
+	Drill drillCommand `cmd:"" help:"Practise an incident: print what an operator sees, and end with 0 if all was as it should be."`
+}
+
+// showCommand sends good and bad requests.
+type showCommand struct {
 	Once bool   `help:"Stop after the table."`
 	Addr string `default:"127.0.0.1:0" help:"Loopback address of the API; port 0 means a free one."`
 }
@@ -44,8 +50,9 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		kong.Writers(out, errOut),
 		kong.Exit(func(int) { helped = true }),
 	)
+	var parsed *kong.Context
 	if err == nil {
-		_, err = parser.Parse(args)
+		parsed, err = parser.Parse(args)
 	}
 	if helped {
 		return exitGood
@@ -54,7 +61,15 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		fmt.Fprintf(errOut, "sallyport-demo: %v; see --help\n", err)
 		return exitUsage
 	}
-	d, err := start(ctx, command.Addr, out)
+	if parsed.Command() == "drill <incident>" {
+		return command.Drill.run(ctx, out, errOut)
+	}
+	return command.Show.run(ctx, out, errOut)
+}
+
+// run returns the exit status.
+func (c *showCommand) run(ctx context.Context, out, errOut io.Writer) int {
+	d, err := start(ctx, c.Addr, out)
 	if err != nil {
 		fmt.Fprintf(errOut, "sallyport-demo: %v\n", err)
 		return exitUsage
@@ -62,7 +77,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	defer d.close()
 	fmt.Fprintf(out, "issuer %s\napi    %s\ngRPC   %s\n\n", d.issuer.URL(), d.url, d.connection.Target())
 	bad := show(ctx, out, d.rows())
-	if !command.Once && ctx.Err() == nil {
+	if !c.Once && ctx.Err() == nil {
 		d.invite(out)
 		<-ctx.Done()
 	}

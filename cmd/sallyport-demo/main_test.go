@@ -129,7 +129,8 @@ func TestUsage(t *testing.T) {
 		status int
 		want   string
 	}{
-		{[]string{"--help"}, exitGood, "--once"},
+		{[]string{"--help"}, exitGood, "drill"},
+		{[]string{"show", "--help"}, exitGood, "--once"},
 		{[]string{"--twice"}, exitUsage, "--twice"},
 		{[]string{"--addr", "0.0.0.0:0"}, exitUsage, "not a loopback address"},
 		{[]string{"--addr", "here"}, exitUsage, "not a loopback address"},

@@ -100,7 +100,7 @@ type usage struct {
 }
 
 var (
-	seriesPattern   = regexp.MustCompile(`\b(sallyport_\w+)(?:\{([^}]*)\})?`)
+	seriesPattern   = regexp.MustCompile(`(?:^|[^:\w])(sallyport_\w+)(?:\{([^}]*)\})?`) // not those of recording rules, which have a colon
 	selectorPattern = regexp.MustCompile(`(\w+)\s*(=~|!=|!~|=)\s*"([^"]*)"`)
 	groupingPattern = regexp.MustCompile(`\b(?:by|on|without|ignoring|group_left|group_right) \(([^)]*)\)`)
 )
@@ -127,7 +127,7 @@ func usageOf(text string) usage {
 
 // TestUsage checks that usageOf finds the names.
 func TestUsage(t *testing.T) {
-	u := usageOf(`sum by (job, issuer) (rate(sallyport_a_total{outcome=~"x|y", le="0.25"}[5m])) / on (job) group_left () sallyport_b > 0`)
+	u := usageOf(`job:sallyport_c:share5m > 0 and sum by (job, issuer) (rate(sallyport_a_total{outcome=~"x|y", le="0.25"}[5m])) / on (job) group_left () sallyport_b > 0`)
 	if got := slices.Sorted(maps.Keys(u.series)); !slices.Equal(got, []string{"sallyport_a_total", "sallyport_b"}) {
 		t.Errorf("series %v", got)
 	}

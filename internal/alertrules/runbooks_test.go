@@ -63,12 +63,14 @@ func queries(tb testing.TB) []string {
 
 // TestPromtoolQueries checks that Prometheus can read the expressions of the runbooks.
 func TestPromtoolQueries(t *testing.T) {
-	text := "groups: [{name: queries, rules: [\n"
+	var text strings.Builder
+	text.WriteString("groups: [{name: queries, rules: [\n")
 	for _, query := range queries(t) {
-		text += "{record: query, expr: '" + strings.ReplaceAll(query, "'", "''") + "'},\n"
+		text.WriteString("{record: query, expr: '" + strings.ReplaceAll(query, "'", "''") + "'},\n")
 	}
+	text.WriteString("]}]\n")
 	file := filepath.Join(t.TempDir(), "queries.yaml")
-	if err := os.WriteFile(file, []byte(text+"]}]\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	promtool(t, "", "check", "rules", "--lint=none", file)
@@ -114,18 +116,18 @@ func hasCommand(t *testing.T, folder, name string) bool {
 // TestRunbookNames checks that the identifiers in the runbooks are exported by the packages of
 // this module.
 func TestRunbookNames(t *testing.T) {
-	api := ""
+	var api strings.Builder
 	files, err := filepath.Glob(filepath.Join(root, "internal", "archtest", "testdata", "api", "*.txt"))
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
 	}
 	for _, file := range files {
-		api += read(t, file)
+		api.WriteString(read(t, file))
 	}
 	for _, name := range alertNames(t) {
 		for _, match := range regexp.MustCompile("`(?:[a-z]+\\.)?([A-Z]\\w+)(?:\\.([A-Z]\\w+))?(?:\\([^`]*\\))?`").FindAllStringSubmatch(read(t, runbooks+"/"+name+".md"), -1) {
 			for _, identifier := range match[1:] {
-				if identifier != "" && !slices.Contains([]string{"Authorization", "Retry", "UNAVAILABLE"}, identifier) && !regexp.MustCompile(`\b`+identifier+`\b`).MatchString(api) {
+				if identifier != "" && !slices.Contains([]string{"Authorization", "Retry", "UNAVAILABLE"}, identifier) && !regexp.MustCompile(`\b`+identifier+`\b`).MatchString(api.String()) {
 					t.Errorf("%s: %s is exported by no package", name, match[0])
 				}
 			}

@@ -219,8 +219,8 @@ var Rooms = []Room{
 	},
 	{
 		Dir: "cmd/sallyport-demo", Why: "the demo, a binary of its own because it carries an issuer",
-		Rooms:    []string{"testissuer", "jwkscache", "introspect", "validator", "scopes", "middleware", "middleware/grpcauth"},
-		External: []string{"github.com/alecthomas/kong", "google.golang.org/grpc", "google.golang.org/protobuf"},
+		Rooms:    []string{"testissuer", "jose", "jwkscache", "introspect", "validator", "scopes", "middleware", "middleware/grpcauth", "metrics"},
+		External: []string{"github.com/alecthomas/kong", "github.com/prometheus/client_golang/prometheus", "google.golang.org/grpc", "google.golang.org/protobuf"},
 		Std:      []string{"os"},
 	},
 	{
