@@ -3,7 +3,6 @@ package audit_test
 import (
 	"context"
 	"fmt"
-	"log"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -20,16 +19,19 @@ import (
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
+// check ends the example if there is an error.
+func check(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
 // guardOf returns a Guard for tokens of an issuer, with hooks.
 func guardOf(issuer *testissuer.Issuer, trace *middleware.Trace) *middleware.Guard {
 	v, err := validator.New(validator.Config{Issuers: []validator.Issuer{{URL: issuer.URL(), Audiences: []string{"https://api.example.com"}}}})
-	if err != nil {
-		log.Fatal(err)
-	}
+	check(err)
 	guard, err := middleware.New(middleware.Config{Validator: v, Trace: trace})
-	if err != nil {
-		log.Fatal(err)
-	}
+	check(err)
 	return guard
 }
 
@@ -44,22 +46,16 @@ func timeless(groups []string, attr slog.Attr) slog.Attr {
 // A refusal is one record.
 func Example() {
 	issuer, err := testissuer.Start(testissuer.Config{Audience: "https://api.example.com"})
-	if err != nil {
-		log.Fatal(err)
-	}
+	check(err)
 	defer issuer.Close()
 	audits, err := audit.New(audit.Config{Logger: slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: timeless}))})
-	if err != nil {
-		log.Fatal(err)
-	}
+	check(err)
 	mux := guardOf(issuer, audits.Trace()).NewMux()
 	mux.Handle("GET /orders/{id}", scopes.All("orders:read"), http.NotFoundHandler())
 	mux.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/orders/7", nil))
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	if err := audits.Close(ctx); err != nil {
-		log.Fatal(err)
-	}
+	check(audits.Close(ctx))
 	// Output:
 	// level=INFO msg="access denied" schema=1 event=denial outcome=denied reason=no_credentials class=no_credentials route="GET /orders/{id}" transport=http scheme=none
 }
@@ -89,9 +85,7 @@ func noteDecision(ctx context.Context, d middleware.Decision) {
 // An access log in front of the guard knows the caller.
 func Example_accessLog() {
 	issuer, err := testissuer.Start(testissuer.Config{Audience: "https://api.example.com"})
-	if err != nil {
-		log.Fatal(err)
-	}
+	check(err)
 	defer issuer.Close()
 	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: timeless}))
 	guard := guardOf(issuer, &middleware.Trace{Decided: noteDecision})
@@ -107,13 +101,13 @@ func Example_accessLog() {
 	// level=INFO msg=request method=GET url="/orders/7?access_token=[redacted]&page=2" route="GET /orders/{id}" allowed=true client=client-1
 }
 
-// requestID takes the id that a trusted proxy set, and makes one otherwise.
 type requestIDKey struct{}
 
+// withRequestID gives each request an id.
 func withRequestID(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := fmt.Sprintf("%016x", nextID.Add(1))
-		w.Header().Set("X-Request-Id", id)
+		w.Header().Set("X-Request-ID", id)
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id)))
 	})
 }
@@ -123,9 +117,7 @@ var nextID atomic.Uint64
 // Records have the id that middleware in front of the guard has put into the context.
 func ExampleConfig_requestID() {
 	issuer, err := testissuer.Start(testissuer.Config{Audience: "https://api.example.com"})
-	if err != nil {
-		log.Fatal(err)
-	}
+	check(err)
 	defer issuer.Close()
 	var out strings.Builder
 	audits, err := audit.New(audit.Config{
@@ -135,17 +127,13 @@ func ExampleConfig_requestID() {
 			return id
 		},
 	})
-	if err != nil {
-		log.Fatal(err)
-	}
+	check(err)
 	guard := guardOf(issuer, audits.Trace())
 	served := withRequestID(guard.Require(scopes.Authenticated(), http.NotFoundHandler()))
 	served.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	if err := audits.Close(ctx); err != nil {
-		log.Fatal(err)
-	}
+	check(audits.Close(ctx))
 	fmt.Println(strings.Contains(out.String(), "request_id=0000000000000001"))
 	// Output: true
 }

@@ -162,9 +162,13 @@ func (l *Log) put(kind int, level slog.Level, message string, attrs []slog.Attr)
 
 // decided is the hook for decisions.
 func (l *Log) decided(ctx context.Context, d middleware.Decision) {
-	if d.Denial == nil && !d.Privileged {
-		return
+	if d.Denial != nil || d.Privileged {
+		l.record(ctx, d)
 	}
+}
+
+// record writes a record about d. It is apart from decided because d is on the heap here.
+func (l *Log) record(ctx context.Context, d middleware.Decision) {
 	if d.Denial == nil {
 		l.put(allows, slog.LevelInfo, "privileged access allowed", l.attrs(ctx, &d, allowed))
 		return

@@ -257,6 +257,21 @@ func TestAllows(t *testing.T) {
 	}
 }
 
+// TestAllowedCostsNothing: a permitted request that is not privileged costs no allocation and no record.
+func TestAllowedCostsNothing(t *testing.T) {
+	log, err := audit.New(audit.Config{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	decided, d := log.Trace().Decided, middleware.Decision{Route: "GET /"}
+	if n := testing.AllocsPerRun(100, func() { decided(t.Context(), d) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	if counts := log.Counts(); counts != (audit.Counts{}) {
+		t.Errorf("%+v", counts)
+	}
+}
+
 // TestSubjects (R-OB-05): subjects are shown only if that is asked for. Hashes depend on the key, and without one on the process.
 func TestSubjects(t *testing.T) {
 	hashOf := func(change func(*audit.Config)) (string, string) {

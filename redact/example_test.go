@@ -12,13 +12,13 @@ import (
 // The handler of a program is wrapped once.
 func Example() {
 	before := slog.Default()
-	defer slog.SetDefault(before)
 	handler, err := redact.New(redact.Config{Handler: slog.NewJSONHandler(os.Stdout, nil)})
 	if err != nil {
 		log.Fatal(err)
 	}
 	slog.SetDefault(slog.New(handler))
 
+	slog.SetDefault(before)
 	plain, err := redact.New(redact.Config{Handler: slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
 		ReplaceAttr: func(_ []string, attr slog.Attr) slog.Attr { // an example has no time
 			if attr.Key == slog.TimeKey {
