@@ -284,11 +284,21 @@ func TestCanary(t *testing.T) {
 		}
 		for i, authorization := range append(slices.Clone(c.bearers), c.damaged...) {
 			c.present(t, all[i%len(all)], 0, authorization)
-			header := http.Header{"Authorization": {authorization}, "Dpop": {authorization}, "X-Auth-Token": {authorization}}
-			u := &url.URL{Scheme: "https", Host: "api.test", RawQuery: url.Values{"access_token": {authorization}, "logout_token": {authorization}}.Encode()}
-			requests.With("header", header).Info("got "+strings.Repeat("Bearer ", 1)+authorization, "url", u, "md", metadata.MD{"authorization": {authorization}, "grpcgateway-dpop": {authorization}},
+			bare := strings.TrimPrefix(authorization, "Bearer ")
+			header, md, values := http.Header{"Authorization": {authorization}}, metadata.MD{"authorization": {authorization}}, url.Values{}
+			for _, name := range []string{
+				"Authorization", "Proxy-Authorization", "DPoP", "Cookie", "X-Auth-Token", "X-Api-Key", "grpcgateway-authorization", "grpcgateway-dpop", "grpcgateway-cookie", "dpop-bin",
+			} {
+				header.Add(name, bare)
+				md.Append(name, bare)
+			}
+			for _, name := range []string{"access_token", "token", "logout_token", "id_token_hint", "client_secret", "client_assertion", "code"} {
+				values.Set(name, bare)
+			}
+			u := &url.URL{Scheme: "https", Host: "api.test", RawQuery: values.Encode()}
+			requests.With("header", header).Info("got "+authorization, "url", u, "md", md,
 				"request", &http.Request{URL: u, Header: header}, "err", errors.New("Authorization: "+authorization))
-			presentation := validator.Presentation{Scheme: validator.Bearer, Token: strings.TrimPrefix(authorization, "Bearer "), Proofs: []string{authorization}}
+			presentation := validator.Presentation{Scheme: validator.Bearer, Token: bare, Proofs: []string{authorization}}
 			c.sinks.all(presentation.Sealed(), &struct{ s validator.Sealed }{presentation.Sealed()})
 			// Its documentation says that it prints in unexported fields.
 			_, _ = fmt.Fprintf(c.sinks, "%v %+v %#v %x\n", presentation, &presentation, struct{ P validator.Presentation }{presentation}, []any{presentation})
