@@ -299,6 +299,15 @@ func TestSubjects(t *testing.T) {
 	}
 }
 
+// TestPurposes: the hashes of a subject and of an id differ, also if both have the same text.
+func TestPurposes(t *testing.T) {
+	s := newScene(t, nil)
+	s.get("GET /none", "Bearer "+s.issuer.Sign(testissuer.Token{Claims: map[string]any{"sub": "same", "jti": "same"}}))
+	if r := s.written(t)[0]; r["subject_hash"] == r["token_id_hash"] {
+		t.Errorf("%v", r)
+	}
+}
+
 // TestRequestID: an id that a client may have chosen is bounded and printable. A function that panics costs the id only.
 func TestRequestID(t *testing.T) {
 	for id, want := range map[string]any{

@@ -98,11 +98,7 @@ func (w *watch) decided(d *middleware.Decision, attrs func() []slog.Attr) {
 	if event, ok := eventOfReason[d.Denial.Reason]; ok {
 		w.count(event, d.Issuer, attrs)
 	}
-	kind := misuse.Of(d.Denial)
-	if kind == misuse.BoundAsBearer && d.Scheme != validator.Bearer {
-		return
-	}
-	if event, ok := eventOfMisuse[kind]; ok {
+	if event, ok := eventOfMisuse[misuse.Of(d.Denial)]; ok {
 		w.count(event, d.Issuer, attrs)
 	}
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/sallyport-auth/sallyport/audit"
 	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/introspect"
+	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/middleware"
 	"github.com/sallyport-auth/sallyport/redact"
@@ -246,7 +247,7 @@ func TestCanary(t *testing.T) {
 		Issuers: []validator.Issuer{
 			jwt.Config(func(i *validator.Issuer) { i.Grants = []string{validator.AllScopes} }),
 			opaque.OpaqueConfig(client(introspect.ClientSecretBasic{Secret: introspect.SecretText(secret)}, "op_")),
-			down.OpaqueConfig(client(introspect.PrivateKeyJWT{Signer: key}, "down_")),
+			down.OpaqueConfig(client(introspect.PrivateKeyJWT{Signer: key, Algorithm: jose.ES256}, "down_")),
 		},
 		Trace: c.sinks.validatorTrace().Join(log.ValidatorTrace()),
 	}

@@ -301,6 +301,18 @@ func TestFlush(t *testing.T) {
 	})
 }
 
+// TestFlushSummary: Flush also waits for the summary if no record waits.
+func TestFlushSummary(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &sink{do: func(slog.Record) error { time.Sleep(time.Second); return nil }}
+		q := newQueue(s, 0, 0)
+		q.Put(denial, record("dropped"))
+		if err := q.Flush(t.Context()); err != nil || len(s.got()) != 1 {
+			t.Error(err, s.got())
+		}
+	})
+}
+
 // TestClose: Close writes what waits within its bound, drops and counts the rest, and ends the queue.
 func TestClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
