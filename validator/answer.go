@@ -211,7 +211,7 @@ func (is *checkedIssuer) narrowScope(c *tokenClaims, payload, said string) *Erro
 		}
 	}
 	narrowed := tokenClaims{algorithm: c.algorithm}
-	if refused := narrowed.readAll(members); refused != nil {
+	if refused := narrowed.readAll(members, nil); refused != nil {
 		return refused
 	}
 	narrowed.audience = c.audience

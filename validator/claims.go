@@ -54,9 +54,9 @@ var (
 )
 
 // readAll reads the claims. Members that it does not know are ignored.
-func (c *tokenClaims) readAll(members []strictjson.Member) *Error {
+func (c *tokenClaims) readAll(members []strictjson.Member, r *report) *Error {
 	for i := range members {
-		if refused := c.read(&members[i]); refused != nil {
+		if refused := r.judgeClaim(members[i].Name, c.read(&members[i])); refused != nil {
 			return refused
 		}
 	}

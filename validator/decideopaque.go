@@ -71,7 +71,7 @@ func (c *consultation) decideCached(ctx context.Context, e *entry, p *Presentati
 		c.v.cache.drop(e)
 		return outcome{}, false
 	}
-	result.refused = c.v.checks.hold(ctx, &at, c.is, &e.facts, &p.Demands, p)
+	result.refused = c.v.checks.hold(ctx, &at, c.is, &e.facts, &p.Demands, p, nil)
 	return result, true
 }
 
@@ -105,7 +105,7 @@ func (c *consultation) askOnce(ctx context.Context, q inquiry, p *Presentation) 
 	}
 	at := readClocks(ctx) // the issuer took time
 	at.arrived = c.arrived
-	result.token, result.refused = a.draft.mintedOrCopy(), c.v.checks.hold(ctx, &at, c.is, &a.draft.facts, &p.Demands, p)
+	result.token, result.refused = a.draft.mintedOrCopy(), c.v.checks.hold(ctx, &at, c.is, &a.draft.facts, &p.Demands, p, nil)
 	return result
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/sallyport-auth/sallyport/internal/cause"
 	"github.com/sallyport-auth/sallyport/internal/clock"
+	"github.com/sallyport-auth/sallyport/internal/issuerkeys"
 	"github.com/sallyport-auth/sallyport/internal/misuse"
 )
 
@@ -44,29 +45,32 @@ var (
 // The key comes before the times, as it does when a token is verified.
 //
 // The argument is has the issuer as it is configured now. sender is nil for a Token
-// that is held: its sender was checked when the token was presented.
-func (c *checks) hold(ctx context.Context, at *clocks, is *checkedIssuer, f *facts, demands *Demands, sender *Presentation) *Error {
+// that is held: its sender was checked when the token was presented. With a report, the
+// result is nil unless the token would be accepted but for an answer of its issuer.
+func (c *checks) hold(ctx context.Context, at *clocks, is *checkedIssuer, f *facts, demands *Demands, sender *Presentation, r *report) *Error {
 	if !f.isOf(is) {
 		return errIssuerGone
 	}
-	if f.signed {
+	if f.signed && (r == nil || f.key != issuerkeys.Handle{}) { // a report is also made without a key
 		if err := f.key.Check(ctx, at.now); err != nil { // starts a refresh of stale keys
-			return keyRefusal(f.claims.issuer, err)
+			if refused := r.judge(checkKey, keyRefusal(f.claims.issuer, err)); refused != nil {
+				return refused
+			}
 		}
 	}
-	if !f.isInTime(at.instant) {
+	if r == nil && !f.isInTime(at.instant) { // a report has them already
 		if refused := f.claims.checkTimes(at.instant, c.leeway); refused != nil {
 			return refused
 		}
 	}
 	// A deny list is asked here.
-	if refused := f.checkSender(sender); refused != nil {
+	if refused := r.judge(checkBinding, f.checkSender(sender)); refused != nil {
 		return refused
 	}
-	if !is.isConfigured() { // after what may refuse the token, because it records that one of the issuer was accepted
+	if r == nil && !is.isConfigured() { // after what may refuse the token, because it records that one of the issuer was accepted
 		return errIssuerGone
 	}
-	if refused := demands.check(at.instant, &f.claims, is.Audiences); refused != nil {
+	if refused := r.judge(checkRoute, demands.check(at.instant, &f.claims, is.Audiences)); refused != nil {
 		return refused
 	}
 	if !f.needsAnswer(demands.ActiveWithin) {

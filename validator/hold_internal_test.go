@@ -13,7 +13,7 @@ func TestBoundFacts(t *testing.T) {
 	f := &facts{}
 	for _, doc := range []string{`{"cnf":{"jkt":"x"}}`, `{"cnf":{}}`, `{"cnf":null}`, `{"cnf":1}`, `{"cnf":{"jkt":1}}`} {
 		f.claims = tokenClaims{}
-		if refused := f.claims.readAll(parsed(t, doc)); refused != nil {
+		if refused := f.claims.readAll(parsed(t, doc), nil); refused != nil {
 			t.Fatal(refused)
 		}
 		f.isBound = f.claims.isBound
@@ -108,7 +108,7 @@ func TestHoldOrder(t *testing.T) {
 		{is, keyRefusal("", f.key.Live()).cause.Error()},
 	} {
 		at := readClocks(t.Context())
-		refused := new(checks).hold(t.Context(), &at, row.is, f, &Demands{MaxLifetime: 1}, &Presentation{Scheme: Bearer})
+		refused := new(checks).hold(t.Context(), &at, row.is, f, &Demands{MaxLifetime: 1}, &Presentation{Scheme: Bearer}, nil)
 		if refused == nil || refused.cause.Error() != row.want {
 			t.Errorf("hold returns the cause %v, want %q", refused.Unwrap(), row.want)
 		}
@@ -137,7 +137,7 @@ func TestConfirmation(t *testing.T) {
 		{`{"jkt":"x"}`, "jkt", "", false},
 	} {
 		d := &draft{}
-		if refused := d.facts.claims.readAll(parsed(t, row.doc)); refused != nil {
+		if refused := d.facts.claims.readAll(parsed(t, row.doc), nil); refused != nil {
 			t.Fatal(refused)
 		}
 		d.mint()

@@ -45,7 +45,7 @@ const lightweight = "if the issuer leaves claims out of its JWTs and gives them 
 // hinted returns refused, the refusal of a JWT without a claim, and names the setting for
 // opaque tokens in its cause if the issuer can be asked.
 func (is *checkedIssuer) hinted(refused *Error) *Error {
-	if is.Opaque == nil {
+	if refused == nil || is.Opaque == nil {
 		return refused
 	}
 	return &Error{refused.reason, cause.Amend(refused.cause, lightweight)}

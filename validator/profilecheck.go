@@ -36,7 +36,8 @@ func (is *checkedIssuer) checkType(h jose.Header) *Error {
 
 // refuseType returns constant with the typ of the token.
 func (is *checkedIssuer) refuseType(constant *Error, h jose.Header) *Error {
-	return constant.because(func() cause.Details { return is.seenType(h) })
+	copied := new(h) // the closure would put every header on the heap
+	return constant.because(func() cause.Details { return is.seenType(*copied) })
 }
 
 // otherTokenClaims are the claims that no access token has.

@@ -68,7 +68,7 @@ func (v *Validator) recheck(ctx context.Context, f *facts, demands *Demands) *Er
 		}
 	}
 	at := readClocks(ctx)
-	refused = v.checks.hold(ctx, &at, is, f, demands, nil)
+	refused = v.checks.hold(ctx, &at, is, f, demands, nil, nil)
 	if refused == errOutdated {
 		return v.recheckAnswer(ctx, is, f, demands)
 	}
@@ -76,7 +76,7 @@ func (v *Validator) recheck(ctx context.Context, f *facts, demands *Demands) *Er
 		// The keys may be too old only because nobody asked for them.
 		_ = is.keys.Warm(ctx) // hold tells of an error
 		at = readClocks(ctx)
-		refused = v.checks.hold(ctx, &at, is, f, demands, nil)
+		refused = v.checks.hold(ctx, &at, is, f, demands, nil, nil)
 	}
 	if refused != nil && refused.reason == UnknownKey {
 		return v.recheckKey(ctx, is, f, demands)
@@ -96,7 +96,7 @@ func (v *Validator) recheckAnswer(ctx context.Context, is *checkedIssuer, f *fac
 		return errOutdated
 	}
 	at := readClocks(ctx)
-	return v.checks.hold(ctx, &at, is, &e.facts, demands, nil)
+	return v.checks.hold(ctx, &at, is, &e.facts, demands, nil, nil)
 }
 
 // recheckKey is recheck for a token whose key was withdrawn or forbidden since the
@@ -109,7 +109,7 @@ func (v *Validator) recheckKey(ctx context.Context, is *checkedIssuer, f *facts,
 	renewed := *f
 	renewed.key = again
 	at := readClocks(ctx)
-	return v.checks.hold(ctx, &at, is, &renewed, demands, nil)
+	return v.checks.hold(ctx, &at, is, &renewed, demands, nil, nil)
 }
 
 // covers reports whether a token with the claims c may do all that one with the claims

@@ -16,9 +16,22 @@ var (
 // valid yet. A token without exp does not expire: JWTs have one, and an answer about an
 // opaque token is used for a bounded time in any case.
 func (c *tokenClaims) checkTimes(now time.Time, leeway Leeway) *Error {
+	if refused := c.checkExpiry(now, leeway); refused != nil {
+		return refused
+	}
+	return c.checkStart(now, leeway)
+}
+
+// checkExpiry returns the refusal of a token that expired before now.
+func (c *tokenClaims) checkExpiry(now time.Time, leeway Leeway) *Error {
 	if !c.expiry.IsZero() && !now.Before(c.expiry.Add(leeway.Expiry)) {
 		return refuseExpiry(now, c.expiry, leeway)
 	}
+	return nil
+}
+
+// checkStart returns the refusal of a token that is not valid yet.
+func (c *tokenClaims) checkStart(now time.Time, leeway Leeway) *Error {
 	latest := now.Add(leeway.Future)
 	if c.notBefore.After(latest) {
 		return refuseTime(errNotBefore, now, c.notBefore, "nbf", leeway)

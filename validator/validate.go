@@ -9,6 +9,7 @@ import (
 	jwtclaims "github.com/sallyport-auth/sallyport/internal/claims"
 	"github.com/sallyport-auth/sallyport/internal/clock"
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
+	"github.com/sallyport-auth/sallyport/jose"
 )
 
 var (
@@ -205,7 +206,7 @@ func (v *Validator) decideCached(ctx context.Context, now time.Time, d digest, p
 		v.cache.drop(e)
 		return outcome{}, false
 	}
-	refused := v.checks.hold(ctx, &at, is, &e.facts, &p.Demands, p)
+	refused := v.checks.hold(ctx, &at, is, &e.facts, &p.Demands, p, nil)
 	if mayPass(refused) && !isOfAnswers(refused) {
 		v.cache.drop(e)
 		return outcome{}, false
@@ -218,39 +219,10 @@ func (v *Validator) decideNew(ctx context.Context, now time.Time, d digest, p *P
 	v.underWay.Add(1)
 	defer v.underWay.Add(-1)
 	v.lines.begin()
-	unverified, err := v.headers.ParseCompact(p.Token)
-	if err != nil {
-		if !isToken68(p.Token) {
-			return outcome{refused: notToken68(p.Token)}
-		}
-		if v.maySelectOpaque(p) && !v.isForJWTs(p.Token) {
-			return outcome{refused: errNoJWT}
-		}
-		return outcome{refused: refusalFor(err)}
-	}
 	var stack [24]strictjson.Member
-	members, err := strictjson.ParseObject(unverified.UnverifiedPayload(), strictjson.TokenLimits, stack[:0])
-	if err != nil {
-		if v.maySelectOpaque(p) && !v.isForJWTs(p.Token) {
-			return outcome{refused: errNoJWT}
-		}
-		return outcome{refused: notPayload(unverified.UnverifiedPayload())}
-	}
-	// The only claim that is used before the signature verifies: it selects
-	// the configuration by exact match and goes nowhere else.
-	iss := jwtclaims.Lookup(members, "iss")
-	is, refused := v.selectIssuer(ctx, unverifiedIss(members))
-	if v.maySelectOpaque(p) && refused == errIssuer {
-		return outcome{refused: errNoJWT}
-	}
-	if refused == errIssuer {
-		refused = v.refuseIssuer(iss)
-	}
-	if refused == nil && !is.acceptsJWTs() {
-		return outcome{refused: errNoJWT, issuer: is}
-	}
+	unverified, members, is, refused := v.read(ctx, p, stack[:0], nil)
 	if refused != nil {
-		return outcome{refused: refused}
+		return outcome{refused: refused, issuer: is}
 	}
 	if is.resolved { // Config.ResolveIssuer may have taken time
 		now = time.Now()
@@ -260,7 +232,7 @@ func (v *Validator) decideNew(ctx context.Context, now time.Time, d digest, p *P
 		return outcome{refused: refused, issuer: is}
 	}
 	at := readClocks(ctx) // the keys may have taken time
-	refused = v.checks.hold(ctx, &at, is, &verified.facts, &p.Demands, p)
+	refused = v.checks.hold(ctx, &at, is, &verified.facts, &p.Demands, p, nil)
 	token := verified.minted() // before another caller can have it
 	if refused == nil || isOfAnswers(refused) || isOfDemands(refused) {
 		v.headers.Remember(&unverified)
@@ -272,6 +244,49 @@ func (v *Validator) decideNew(ctx context.Context, now time.Time, d digest, p *P
 		}
 	}
 	return outcome{token: token, refused: refused, issuer: is, source: fromSignature}
+}
+
+// read reads a token that has the form of a JWT and selects its issuer. The claims are
+// appended to room. The refusal is errNoJWT, with or without an issuer, if the token is no
+// JWT that is validated locally.
+func (v *Validator) read(
+	ctx context.Context, p *Presentation, room []strictjson.Member, r *report,
+) (unverified jose.Unverified, members []strictjson.Member, is *checkedIssuer, refused *Error) {
+	unverified, err := v.headers.ParseCompact(p.Token)
+	if err != nil {
+		switch {
+		case !isToken68(p.Token):
+			return unverified, nil, nil, r.stop(checkForm, notToken68(p.Token))
+		case v.maySelectOpaque(p) && !v.isForJWTs(p.Token):
+			return unverified, nil, nil, errNoJWT
+		default:
+			return unverified, nil, nil, r.stop(checkForm, refusalFor(err))
+		}
+	}
+	_ = r.judge(checkForm, nil)
+	members, err = strictjson.ParseObject(unverified.UnverifiedPayload(), strictjson.TokenLimits, room)
+	if err != nil {
+		if v.maySelectOpaque(p) && !v.isForJWTs(p.Token) {
+			return unverified, nil, nil, errNoJWT
+		}
+		return unverified, nil, nil, r.stop(checkPayload, notPayload(unverified.UnverifiedPayload()))
+	}
+	_ = r.judge(checkPayload, nil)
+	// The only claim that is used before the signature verifies: it selects
+	// the configuration by exact match and goes nowhere else.
+	is, refused = v.selectIssuer(ctx, unverifiedIss(members))
+	switch {
+	case refused == errIssuer && v.maySelectOpaque(p):
+		return unverified, members, nil, errNoJWT
+	case refused == errIssuer:
+		return unverified, members, nil, r.stop(checkIssuer, v.refuseIssuer(jwtclaims.Lookup(members, "iss")))
+	case refused != nil:
+		return unverified, members, nil, r.stop(checkIssuer, refused)
+	case !is.acceptsJWTs():
+		return unverified, members, is, errNoJWT
+	}
+	_ = r.judge(checkIssuer, nil)
+	return unverified, members, is, nil
 }
 
 // refuseIssuer returns the refusal of a token whose iss is not configured.

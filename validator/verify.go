@@ -29,7 +29,7 @@ var (
 func (is *checkedIssuer) verify(
 	ctx context.Context, now time.Time, unverified *jose.Unverified, members []strictjson.Member,
 ) (*draft, *Error) {
-	key, handle, refused := is.authenticate(ctx, now, unverified)
+	key, handle, refused := is.authenticate(ctx, now, unverified, nil)
 	if refused != nil {
 		return nil, refused
 	}
@@ -39,7 +39,7 @@ func (is *checkedIssuer) verify(
 	f.keyID, _ = key.ID()
 	f.thumbprint = key.Thumbprint()
 	f.setIssuer(is)
-	if refused := is.readClaims(ctx, &f.claims, unverified.UnverifiedHeader(), members); refused != nil {
+	if refused := is.readClaims(ctx, &f.claims, unverified.UnverifiedHeader(), members, nil); refused != nil {
 		return nil, refused
 	}
 	f.from, f.until = f.claims.span()
@@ -49,18 +49,23 @@ func (is *checkedIssuer) verify(
 }
 
 // authenticate returns the key with which the issuer signed the token as an access
-// token.
-func (is *checkedIssuer) authenticate(ctx context.Context, now time.Time, unverified *jose.Unverified) (*jose.Key, issuerkeys.Handle, *Error) {
+// token. With a report, it returns no key and no refusal for a token that is refused.
+func (is *checkedIssuer) authenticate(
+	ctx context.Context, now time.Time, unverified *jose.Unverified, r *report,
+) (*jose.Key, issuerkeys.Handle, *Error) {
 	header := unverified.UnverifiedHeader()
-	if refused := is.checkAlgorithm(header); refused != nil {
+	if refused := r.judge(checkAlgorithm, is.checkAlgorithm(header)); refused != nil {
 		return nil, issuerkeys.Handle{}, refused
 	}
-	if refused := is.checkType(header); refused != nil {
+	if refused := r.judge(checkType, is.checkType(header)); refused != nil {
 		return nil, issuerkeys.Handle{}, refused
+	}
+	if r.failed(checkAlgorithm) { // no signature is verified with an algorithm that is not allowed
+		return nil, issuerkeys.Handle{}, nil
 	}
 	found, err := is.keys.Find(ctx, now, header)
 	if err != nil {
-		return nil, issuerkeys.Handle{}, keyRefusal(is.URL, err)
+		return nil, issuerkeys.Handle{}, r.judge(checkKey, keyRefusal(is.URL, err))
 	}
 	key, err := jwtclaims.VerifyWith(found.Keys, unverified)
 	if errors.Is(err, jose.ErrSignature) { // the issuer may have changed the key
@@ -70,7 +75,7 @@ func (is *checkedIssuer) authenticate(ctx context.Context, now time.Time, unveri
 		}
 	}
 	if err != nil {
-		return nil, issuerkeys.Handle{}, refusalFor(err)
+		return nil, issuerkeys.Handle{}, r.judge(checkSignature, refusalFor(err))
 	}
 	return key, found.Handle(key), nil
 }
@@ -84,38 +89,60 @@ func (is *checkedIssuer) checkAlgorithm(header jose.Header) *Error {
 }
 
 func (is *checkedIssuer) refuseAlgorithm(header jose.Header) *Error {
-	return errAlgorithm.because(func() cause.Details { return is.seenAlgorithm(header) })
+	copied := new(header) // the closure would put every header on the heap
+	return errAlgorithm.because(func() cause.Details { return is.seenAlgorithm(*copied) })
 }
 
 // readClaims reads and checks the claims that the signature vouches for.
-func (is *checkedIssuer) readClaims(ctx context.Context, c *tokenClaims, header jose.Header, members []strictjson.Member) *Error {
-	if refused := c.readAll(members); refused != nil {
+func (is *checkedIssuer) readClaims(ctx context.Context, c *tokenClaims, header jose.Header, members []strictjson.Member, r *report) *Error {
+	if refused := c.readAll(members, r); refused != nil {
 		return refused
 	}
 	c.algorithm = header.Algorithm()
-	if jwtclaims.CheckReplicated(header, members) != nil {
-		return errReplicated.with(jwtclaims.DescribeReplica(header, members))
-	}
-	if refused := is.checkLegacy(c, members); refused != nil {
+	if refused := r.judge(checkReplicas, checkReplicated(header, members)); refused != nil {
 		return refused
 	}
-	if refused := c.checkRequired(is.Profile); refused != nil {
+	if refused := r.judge(checkKind, is.checkLegacy(c, members)); refused != nil {
+		return refused
+	}
+	if refused := r.judge(checkRequired, is.hinted(c.checkRequired(is.Profile))); refused != nil {
+		return refused
+	}
+	now := clock.Now(ctx) // the keys may have taken time
+	if refused := r.judge(checkExpiry, c.checkExpiry(now, is.terms.leeway)); refused != nil {
+		return refused
+	}
+	if refused := r.judge(checkStart, c.checkStart(now, is.terms.leeway)); refused != nil {
+		return refused
+	}
+	if refused := r.judge(checkAudience, is.checkAudience(c)); refused != nil {
+		return refused
+	}
+	if refused := r.judge(checkDeclared, is.checkDeclared(members)); refused != nil {
+		return refused
+	}
+	return r.judge(checkDerived, is.derive(c, members))
+}
+
+// checkReplicated returns the refusal of a token whose header repeats a claim with another
+// value.
+func checkReplicated(header jose.Header, members []strictjson.Member) *Error {
+	if jwtclaims.CheckReplicated(header, members) == nil {
+		return nil
+	}
+	return errReplicated.with(jwtclaims.DescribeReplica(header, members))
+}
+
+// checkAudience returns the refusal of a token that is not for this API.
+func (is *checkedIssuer) checkAudience(c *tokenClaims) *Error {
+	if c.namesAny(is.Audiences) {
+		return nil
+	}
+	refused := refuseAudience(errAudience, c, is.Audiences)
+	if c.audience.Kind() == strictjson.Absent {
 		return is.hinted(refused)
 	}
-	if refused := c.checkTimes(clock.Now(ctx), is.terms.leeway); refused != nil { // the keys may have taken time
-		return refused
-	}
-	if !c.namesAny(is.Audiences) {
-		refused := refuseAudience(errAudience, c, is.Audiences)
-		if c.audience.Kind() == strictjson.Absent {
-			return is.hinted(refused)
-		}
-		return refused
-	}
-	if refused := is.checkDeclared(members); refused != nil {
-		return refused
-	}
-	return is.derive(c, members)
+	return refused
 }
 
 // textBytes returns how many bytes of the token, of its claims and of what was

@@ -1,0 +1,157 @@
+package validator_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sallyport-auth/sallyport/internal/clock"
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
+	"github.com/sallyport-auth/sallyport/jose"
+	"github.com/sallyport-auth/sallyport/validator"
+)
+
+// outline is a word for each check: + passed, - failed, 0 not reached.
+func outline(all []validator.Judgement) string {
+	words := make([]string, len(all))
+	for i, j := range all {
+		switch {
+		case !j.Reached:
+			words[i] = "0" + j.Check
+		case j.Passed:
+			words[i] = "+" + j.Check
+		default:
+			words[i] = "-" + j.Check
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// wantAgreement checks that the judgements agree with the verdict: nothing failed of a
+// token that is accepted, and the first that failed has the reason of one that is refused.
+func wantAgreement(t *testing.T, done validator.ValidateDone, all []validator.Judgement, secrets ...string) {
+	t.Helper()
+	if len(all) == 0 {
+		t.Error("there is no judgement")
+	}
+	first := slices.IndexFunc(all, func(j validator.Judgement) bool { return j.Reached && !j.Passed })
+	switch {
+	case done.Err == nil && (first >= 0 || slices.ContainsFunc(all, func(j validator.Judgement) bool { return !j.Reached })):
+		t.Errorf("accepted, and %s", outline(all))
+	case done.Err != nil && (first < 0 || all[first].Reason != done.Reason):
+		t.Errorf("%s (%v), and %s", done.Reason, causeOf(done.Err), outline(all))
+	}
+	for _, j := range all {
+		if j.Passed && (!j.Reached || j.Reason != "" || j.Mend != "") || !j.Passed && j.Reached && j.Reason == "" || j.Found == "" {
+			t.Errorf("%+v is not whole", j)
+		}
+	}
+	if piece := issuertest.Shows(fmt.Sprintf("%+v", all), secrets...); piece != "" {
+		t.Errorf("%+v shows %q", all, piece)
+	}
+}
+
+// TestExplainTheCorpus: what is explained agrees with the verdict for every token of the
+// corpus, and shows no piece of the token (R-OB-01).
+func TestExplainTheCorpus(t *testing.T) {
+	corpus := readCorpus(t)
+	for i := range corpus.Cases {
+		of := &corpus.Cases[i]
+		v, err := validator.New(corpus.config(t, of))
+		if errors.Is(err, jose.ErrNotJWKS) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Run(of.ID, func(t *testing.T) {
+			ctx, p := clock.At(t.Context(), time.Unix(corpus.Configs[of.Config].Now, 0)), bearer(of.text())
+			done := v.Inspect(ctx, p)
+			wantAgreement(t, done, v.Explain(ctx, p, done), issuertest.SecretsOf(p.Token)...)
+		})
+	}
+}
+
+// TestExplain: after a check that fails, those that can be made are made, and the others
+// say why they were not.
+func TestExplain(t *testing.T) {
+	v, legacy := issuertest.Validator(t, baseConfig()), issuertest.Validator(t, legacyConfig())
+	several := baseConfig()
+	several.Issuers[0].Grants = allScopes
+	several.Issuers = append(several.Issuers, several.Issuers[0])
+	several.Issuers[1].URL = "https://other.example.com"
+	header := testKey.header()
+	signed := func(header, claims object) validator.Presentation {
+		return bearer(testKey.Sign(header.text(), claims.text()))
+	}
+	const (
+		start  = "+scheme +size +form +payload "
+		read   = start + "+issuer +algorithm +type +key +signature +claims +header claims +kind of token +required claims "
+		rest   = "+declared claims +mapped claims +binding +demands of the route"
+		unread = "0issuer 0algorithm 0type 0key 0signature 0claims 0header claims 0kind of token 0required claims 0expiry 0start 0audience 0declared claims 0mapped claims 0binding"
+	)
+	for _, row := range []struct {
+		name string
+		v    *validator.Validator
+		p    validator.Presentation
+		want string
+	}{
+		{"good", v, signed(header, baseClaims), read + "+expiry +start +audience " + rest},
+		{"no credentials", v, validator.Presentation{}, "-scheme 0size 0form 0payload " + unread},
+		{"too large", v, bearer(strings.Repeat("a", 20_000)), "+scheme -size 0form 0payload " + unread},
+		{"grammar", v, bearer("a b"), "+scheme +size -form 0payload " + unread},
+		{"form", v, bearer("abc"), "+scheme +size -form 0payload " + unread},
+		{"payload", v, bearer(testKey.Sign(header.text(), "{")), "+scheme +size +form -payload " + unread},
+		{"expired, for another API", v, signed(header, baseClaims.with("exp", "1").with("aud", `"x"`)), read + "-expiry +start -audience " + rest},
+		{"of the other issuer's name", v, signed(header, baseClaims.with("iss", `"https://as.example.com/"`)), strings.Replace(read, "+issuer", "-issuer", 1) + "+expiry +start +audience " + rest},
+		{"of an unknown issuer beside two", issuertest.Validator(t, several), signed(header, baseClaims.with("iss", `"x"`)), start + strings.Replace(unread, "0issuer", "-issuer", 1)},
+		{
+			"algorithm and type", v, signed(header.with("alg", `"ES512"`).with("typ", `"JWT"`), baseClaims),
+			start + "+issuer -algorithm -type 0key 0signature +claims +header claims +kind of token +required claims +expiry +start +audience " + rest,
+		},
+		{"key", v, signed(header.with("kid", `"k2"`), baseClaims), strings.Replace(read, "+key +signature", "-key 0signature", 1) + "+expiry +start +audience " + rest},
+		{"signature and times", v, bearer(foreignKey.token(baseClaims.with("iat", "1800000000"))), strings.Replace(read, "+signature", "-signature", 1) + "+expiry -start +audience " + rest},
+		{
+			"a date that cannot be read, and aud", v, signed(header, baseClaims.with("exp", `"x"`).with("aud", `"y"`)),
+			start + "+issuer +algorithm +type +key +signature -claims +header claims +kind of token 0required claims 0expiry +start -audience +declared claims +mapped claims +binding 0demands of the route",
+		},
+		{"no exp", v, signed(header, baseClaims.without("exp")), strings.Replace(read, "+required", "-required", 1) + "0expiry +start +audience " + rest},
+		{"ID token", legacy, signed(header, baseClaims.with("nonce", `"n"`)), strings.Replace(read, "+kind", "-kind", 1) + "+expiry +start +audience " + rest},
+		{"bound, on a route", v, demanding(testKey.token(baseClaims.with("cnf", `{"jkt":"x"}`))), read + "+expiry +start +audience +declared claims +mapped claims -binding -demands of the route"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			done := row.v.Inspect(at(0), row.p)
+			all := row.v.Explain(at(0), row.p, done)
+			if got := outline(all); got != row.want {
+				t.Errorf("%s\nwant %s", got, row.want)
+			}
+			wantAgreement(t, done, all, issuertest.SecretsOf(row.p.Token)...)
+		})
+	}
+}
+
+// TestExplainGrantsNothing: a token that was explained is not known to the cache, and a
+// verdict of another call does not change what was found.
+func TestExplainMisuse(t *testing.T) {
+	v := issuertest.Validator(t, baseConfig())
+	good, bad := bearer(testKey.token(baseClaims)), bearer(testKey.token(baseClaims.with("aud", `"x"`)))
+	refused := v.Inspect(at(0), bad)
+	if all := v.Explain(at(0), good, refused); !strings.Contains(outline(all), "-active") {
+		t.Errorf("explained with the verdict on another token: %s", outline(all))
+	}
+	if done := v.Inspect(at(0), good); done.Source != validator.Verified {
+		t.Errorf("after Explain, a token comes from %q", done.Source)
+	}
+	var none *validator.Validator
+	for name, all := range map[string][]validator.Judgement{
+		"nil Validator": none.Explain(at(0), good, none.Inspect(at(0), good)),
+		"nil context":   v.Explain(nil, good, v.Inspect(nil, good)), //nolint:staticcheck // misuse
+	} {
+		if got := outline(all); got != "-active" {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
