@@ -141,14 +141,20 @@ func (r *Route) Check(ctx context.Context, p validator.Presentation, operation s
 
 // check is Check under the name that the Decision has.
 func (r *Route) check(ctx context.Context, p *validator.Presentation, operation scopes.Operation, name string) Verdict {
+	verdict, _ := r.judge(ctx, p, operation, name)
+	return verdict
+}
+
+// judge is check, and returns what the validator found, too.
+func (r *Route) judge(ctx context.Context, p *validator.Presentation, operation scopes.Operation, name string) (Verdict, validator.ValidateDone) {
 	if !r.made() {
-		return Verdict{denial: denialOf(errUnmade)}
+		return Verdict{denial: denialOf(errUnmade)}, validator.ValidateDone{}
 	}
 	verdict, done := r.decide(ctx, p, operation)
 	if r.isReported(&verdict) {
 		r.report(ctx, name, p, verdict, &done)
 	}
-	return verdict
+	return verdict, done
 }
 
 // isReported reports whether a verdict is one for hooks or logs.

@@ -32,13 +32,16 @@ func (e *Error) isA(constant *Error) bool {
 	return ok && c.Unwrap() == constant.cause //nolint:errorlint // as above
 }
 
+// notVerified is said of a value that nothing vouches for.
+const notVerified = " (not verified)"
+
 // seenIssuer says what selectIssuer looked at. It is not verified.
 func (v *Validator) seenIssuer(iss strictjson.Value) cause.Details {
 	urls := make([]string, 0, len(v.issuers))
 	for _, is := range v.issuers {
 		urls = append(urls, is.URL)
 	}
-	d := cause.Details{Found: jwtclaims.DescribeText("iss", iss) + " (not verified)", Wanted: cause.OneOf(urls)}
+	d := cause.Details{Found: jwtclaims.DescribeText("iss", iss) + notVerified, Wanted: cause.OneOf(urls)}
 	if v.resolved != nil {
 		d.Wanted = strings.TrimPrefix(d.Wanted+" or one that Config.ResolveIssuer finds", "none or ")
 	}

@@ -96,7 +96,7 @@ func (v *Validator) explainJWT(ctx context.Context, p *Presentation, r *report) 
 		r.pass(checkActive, cause.Details{Found: "active true"}) // unless conclude knows better
 	}
 	v.skipUnverified(r)
-	v.describeJWT(&read, f, at.instant, p, r)
+	v.describeJWT(&read, key, f, at.instant, p, r)
 }
 
 // skipUnverified notes why the key and the signature were not checked.
@@ -137,9 +137,15 @@ func (v *Validator) explainAsked(ctx context.Context, p *Presentation, named *ch
 }
 
 // describeJWT says what the checks compared that the token passed.
-func (v *Validator) describeJWT(read *unverifiedToken, f *facts, now time.Time, p *Presentation, r *report) {
+func (v *Validator) describeJWT(read *unverifiedToken, key *jose.Key, f *facts, now time.Time, p *Presentation, r *report) {
 	is, header, c := read.issuer, read.unverified.UnverifiedHeader(), &f.claims
-	r.describe(checkIssuer, func() cause.Details { return v.seenIssuer(jwtclaims.Lookup(read.members, "iss")) })
+	r.describe(checkIssuer, func() cause.Details {
+		d := v.seenIssuer(jwtclaims.Lookup(read.members, "iss"))
+		if key != nil {
+			d.Found = strings.TrimSuffix(d.Found, notVerified)
+		}
+		return d
+	})
 	r.describe(checkAlgorithm, func() cause.Details { return is.seenAlgorithm(header) })
 	r.describe(checkType, func() cause.Details { return is.seenType(header) })
 	r.describe(checkKey, func() cause.Details { return cause.Details{Found: describedKeyID(header)} })
