@@ -33,7 +33,10 @@ func (r *Route) explainPolicy(verdict Verdict, done validator.ValidateDone) vali
 	case done.Err != nil:
 		j.Reached, j.Found = false, "it is asked about valid tokens only"
 	default:
-		j.Reason, j.Wanted, j.Found = denial.Reason, r.Policy().String(), denial.Cause().Error()
+		j.Reason, j.Found = denial.Reason, denial.Cause().Error()
+		if policy := r.Policy(); policy.Err() == nil {
+			j.Wanted = policy.String()
+		}
 		if found, ok := cause.Of(denial); ok {
 			d := found.Details()
 			j.Found, j.Mend = d.Found, d.Mend

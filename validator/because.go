@@ -126,7 +126,7 @@ func (c *tokenClaims) seenRequired(profile Profile) cause.Details {
 	for _, claim := range [...]claimPresence{
 		{"exp", c.expiry.IsZero()},
 		{"sub", c.subject == ""},
-		{"client_id", strict && c.clientID == ""},
+		{claimClientID, strict && c.clientID == ""},
 		{"iat", strict && c.issuedAt.IsZero()},
 		{"jti", strict && c.id == ""},
 	} {

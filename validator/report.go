@@ -56,8 +56,8 @@ var checkOrder = []string{
 
 // claimsOf are the claims that a check compares. It cannot be made if one cannot be read.
 var claimsOf = map[string][]string{
-	checkKind: {"aud", "client_id", "azp"}, checkRequired: {"exp", "sub", "client_id", "iat", "jti"}, checkExpiry: {"exp"}, checkStart: {"nbf", "iat", "auth_time"},
-	checkAudience: {"aud"}, checkDerived: {"client_id", "acr", "scope"}, checkRoute: {"aud", "exp", "iat"},
+	checkKind: {"aud", claimClientID, "azp"}, checkRequired: {"exp", "sub", claimClientID, "iat", "jti"}, checkExpiry: {"exp"}, checkStart: {"nbf", "iat", "auth_time"},
+	checkAudience: {"aud"}, checkDerived: {claimClientID, "acr", "scope"}, checkRoute: {"aud", "exp", "iat"},
 }
 
 // report collects the judgements of one token. Validation passes a nil report, with which

@@ -18,6 +18,7 @@ type input struct {
 	route        string
 	routed       bool
 	presentation validator.Presentation
+	unreadable   error // why there are no credentials that can be read; of --explain only
 }
 
 // errLine means that one line cannot be read and the next ones can.

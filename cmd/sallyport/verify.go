@@ -19,6 +19,8 @@ type verifyCommand struct {
 	Config string `required:"" placeholder:"FILE" help:"Configuration, YAML or JSON. See docs/verify.md."`
 	At     *int64 `placeholder:"UNIX_SECONDS" help:"Verify as at this time instead of now."`
 	JWKS   string `name:"jwks" placeholder:"FILE" help:"The issuer's JWK Set, in place of the keys in the configuration (which must have one issuer)."`
+
+	Explain bool `help:"Write how each token fares in every check, for people to read, instead of NDJSON."`
 }
 
 // Help is shown by sallyport verify --help.
@@ -32,12 +34,17 @@ Each output line, in the same order, is one of
   {"name":"…","accept":true,"issuer":"…","subject":"…","client_id":"…","scopes":["…"],"expires":1700000000}
   {"name":"…","accept":false,"reason":"expired","status":401,"challenges":["Bearer …"]}
 
+With --explain, the output has for each token a line for every check: what was found and
+wanted, and what can be done. No part of the token is written. The input may then also be a
+token, "Bearer" and a token, an Authorization field, or the output of curl -v.
+
 Opaque tokens are sent to the introspection endpoint of their issuer.
 
 Exit status: 0 every line was verified; 1 a line could not be read (it is named, and the
 others were verified); 2 bad configuration or usage (all faults are listed).
 
-  sallyport verify --config sallyport.yaml --jwks keys.json < tokens.ndjson`
+  sallyport verify --config sallyport.yaml --jwks keys.json < tokens.ndjson
+  curl -v -H "Authorization: Bearer $TOKEN" https://api.example/orders/42 2>&1 | sallyport verify --explain --config sallyport.yaml`
 }
 
 // maxLine is the longest input line, in bytes.
@@ -67,14 +74,21 @@ func (c *verifyCommand) run(std streams) int {
 		ctx = clock.At(ctx, time.Unix(*c.At, 0))
 	}
 	if isTerminal(std.in) {
-		fmt.Fprintln(std.err, "sallyport: reading NDJSON from the terminal; end with Ctrl-D")
+		what := "NDJSON"
+		if c.Explain {
+			what = "a token, an Authorization field, the output of curl -v or NDJSON"
+		}
+		fmt.Fprintln(std.err, "sallyport: reading "+what+" from the terminal; end with Ctrl-D")
+	}
+	if c.Explain {
+		return explainAll(ctx, loaded, std)
 	}
 	return verifyAll(ctx, loaded, std)
 }
 
-// isTerminal reports whether in is a terminal, whose user should be told to type.
-func isTerminal(in io.Reader) bool {
-	file, ok := in.(*os.File)
+// isTerminal reports whether a stream is a terminal.
+func isTerminal(stream any) bool {
+	file, ok := stream.(*os.File)
 	if !ok {
 		return false
 	}

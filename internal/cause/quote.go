@@ -96,7 +96,7 @@ func Seconds(d time.Duration) string {
 func Character(c byte) string {
 	switch {
 	case c == '=':
-		return "padding"
+		return "padding (=)"
 	case c == '+' || c == '/':
 		return "+ or /"
 	case c == ' ' || c == '\t' || c == '\r' || c == '\n':
