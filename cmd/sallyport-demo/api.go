@@ -62,7 +62,7 @@ func start(ctx context.Context, address string, out io.Writer) (*demo, error) {
 		client:  &http.Client{Timeout: 30 * time.Second},
 		reasons: make(map[string]validator.Reason),
 	}
-	handler, guard, err := d.api()
+	handler, guard, err := d.api() //nolint:contextcheck // the logger has no request
 	if err != nil {
 		issuer.Close()
 		return nil, err

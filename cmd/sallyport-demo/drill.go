@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -70,17 +71,25 @@ func runDrill(ctx context.Context, incident func(context.Context, *drill), out i
 		return 0, err
 	}
 	defer os.RemoveAll(snapshots) //nolint:errcheck // it is a temporary folder
-	d := &drill{issuer: issuer, snapshots: snapshots, client: &http.Client{Timeout: patience}, out: out}
+	d := &drill{issuer: issuer, snapshots: snapshots, client: &http.Client{Timeout: patience}, out: out, stop: func() {}}
+	defer d.end()
 	if err := d.start(ctx); err != nil {
 		return 0, err
 	}
-	defer func() { d.stop() }()
 	incident(ctx, d)
 	if ctx.Err() != nil {
 		return d.bad, nil
 	}
 	d.printf("\nThe drill is over: %d things were not as they should be.\n", d.bad)
 	return d.bad, nil
+}
+
+// end stops the API, and prints nothing of what is logged late.
+func (d *drill) end() {
+	d.stop()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.out = io.Discard
 }
 
 // start starts an API.
@@ -90,17 +99,19 @@ func (d *drill) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	v, err := validator.New(validator.Config{
+	v, err := validator.New(validator.Config{ //nolint:contextcheck // the logger has no request
 		Issuers: []validator.Issuer{{
 			URL: d.issuer.URL(), Audiences: []string{audience}, KeyLimits: drillLimits,
 			HTTPClient: d.issuer.Client(),
 		}},
 		SnapshotDir: d.snapshots,
+		Logger:      slog.New(slog.NewTextHandler(logWriter{d}, &slog.HandlerOptions{ReplaceAttr: withoutTime})),
 	})
 	if err != nil {
 		return err
 	}
-	if d.guard, err = middleware.New(middleware.Config{Validator: v, Trace: trace}); err != nil {
+	d.guard, err = middleware.New(middleware.Config{Validator: v, Trace: trace}) //nolint:contextcheck // as above
+	if err != nil {
 		return err
 	}
 	mux := d.guard.NewMux()
@@ -144,6 +155,22 @@ func (d *drill) printf(format string, values ...any) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	fmt.Fprintf(d.out, format, values...)
+}
+
+// logWriter prints the log of an API.
+type logWriter struct{ *drill }
+
+func (w logWriter) Write(line []byte) (int, error) {
+	w.printf("   log     %s", line)
+	return len(line), nil
+}
+
+// withoutTime leaves out the time of a line, which a reader of the drill does not need.
+func withoutTime(groups []string, attribute slog.Attr) slog.Attr {
+	if len(groups) == 0 && attribute.Key == slog.TimeKey {
+		return slog.Attr{}
+	}
+	return attribute
 }
 
 // title begins a step.

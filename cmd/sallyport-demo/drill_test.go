@@ -14,6 +14,7 @@ func TestDrills(t *testing.T) {
 	for incident, wanted := range map[string][]string{
 		"outage": {
 			"ok      GET /orders with a new token gets 200\n",
+			"log     level=WARN msg=\"sallyport: the keys of the issuer cannot be fetched\" ",
 			"metric  sallyport_key_fetches_total{cause=\"schedule\", outcome=\"unreachable\"} ",
 			"ok      GET /orders with the token of alice gets 503, Retry-After: ",
 			"metric  sallyport_keys_state{state=\"unavailable\"} 1\n",

@@ -134,3 +134,22 @@ func TestRunbookNames(t *testing.T) {
 		}
 	}
 }
+
+// TestRunbookLogLines checks that the messages in the runbooks are those of docs/logging.md.
+func TestRunbookLogLines(t *testing.T) {
+	logging, found := read(t, root+"/docs/logging.md"), 0
+	for _, name := range alertNames(t) {
+		for _, match := range regexp.MustCompile("`([a-z]+(?: [a-z]+)+)`").FindAllStringSubmatch(read(t, runbooks+"/"+name+".md"), -1) {
+			if strings.HasPrefix(match[1], "sallyport") {
+				continue // a command
+			}
+			found++
+			if !strings.Contains(logging, "| `"+match[1]+"` |") {
+				t.Errorf("%s: %q is no message of docs/logging.md", name, match[1])
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no message was found")
+	}
+}
