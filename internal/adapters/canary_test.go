@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc/metadata"
 
 	"github.com/sallyport-auth/sallyport/audit"
@@ -27,6 +28,7 @@ import (
 	"github.com/sallyport-auth/sallyport/introspect"
 	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/jwkscache"
+	"github.com/sallyport-auth/sallyport/metrics"
 	"github.com/sallyport-auth/sallyport/middleware"
 	"github.com/sallyport-auth/sallyport/redact"
 	"github.com/sallyport-auth/sallyport/scopes"
@@ -249,7 +251,8 @@ func TestCanary(t *testing.T) {
 			opaque.OpaqueConfig(client(introspect.ClientSecretBasic{Secret: introspect.SecretText(secret)}, "op_")),
 			down.OpaqueConfig(client(introspect.PrivateKeyJWT{Signer: key, Algorithm: jose.ES256}, "down_")),
 		},
-		Trace: c.sinks.validatorTrace().Join(log.ValidatorTrace()),
+		Trace:  c.sinks.validatorTrace().Join(log.ValidatorTrace()),
+		Logger: slog.New(slog.NewJSONHandler(c.sinks, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	c.sinks.all(auditConfig, log, config)
 	for _, issuer := range config.Issuers {
@@ -259,7 +262,14 @@ func TestCanary(t *testing.T) {
 		}
 	}
 	v := issuertest.Validator(t, config)
-	guard := issuertest.Guard(t, middleware.Config{Validator: v, Trace: c.sinks.middlewareTrace().Join(log.Trace())})
+	registry := prometheus.NewRegistry()
+	series, err := metrics.New(registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	guard := issuertest.Guard(t, middleware.Config{
+		Validator: v, Trace: c.sinks.middlewareTrace().Join(log.Trace()).Join(series), Logger: slog.New(slog.NewTextHandler(c.sinks, nil)),
+	})
 	rows := []row{
 		{name: "read", policy: scopes.All("read")},
 		{name: "public", policy: scopes.Public()},
@@ -312,6 +322,15 @@ func TestCanary(t *testing.T) {
 	if err := log.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	families, err := registry.Gather()
+	if err != nil || len(families) == 0 {
+		t.Error(err, families)
+	}
+	for _, family := range families {
+		_, _ = fmt.Fprintln(c.sinks, family)
+	}
+	c.sinks.mu.Lock() // loggers may still write
+	defer c.sinks.mu.Unlock()
 	text := c.sinks.text.String()
 	if len(text) < 1<<20 || !strings.Contains(text, "https://opaque.test") || !strings.Contains(text, "token_hash=") || !strings.Contains(text, "[redacted]") {
 		t.Errorf("little was written: %d bytes", len(text))
