@@ -8,8 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/sallyport-auth/sallyport/audit"
 	"github.com/sallyport-auth/sallyport/internal/issuertest"
+	"github.com/sallyport-auth/sallyport/metrics"
 	"github.com/sallyport-auth/sallyport/middleware"
 	"github.com/sallyport-auth/sallyport/scopes"
 	"github.com/sallyport-auth/sallyport/testissuer"
@@ -22,6 +25,10 @@ func BenchmarkRepeat(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	series, err := metrics.New(prometheus.NewRegistry())
+	if err != nil {
+		b.Fatal(err)
+	}
 	for _, row := range []struct {
 		name   string
 		trace  *middleware.Trace
@@ -29,6 +36,7 @@ func BenchmarkRepeat(b *testing.B) {
 	}{
 		{"off", nil, scopes.All("read")},
 		{"audit", log.Trace(), scopes.All("read")},
+		{"audit and metrics", series.Join(log.Trace()), scopes.All("read")},
 		{"audit privileged", log.Trace(), scopes.Sensitive(scopes.MaxAuthAge(time.Hour))},
 		{"audit denied", log.Trace(), scopes.All("other")},
 	} {
