@@ -105,22 +105,22 @@ func (h *Handler) made() bool { return h != nil && h.next != nil }
 
 // attr returns a redacted copy of attr.
 func (h *Handler) attr(attr slog.Attr) slog.Attr {
-	value := attr.Value.Resolve()
+	value, key := attr.Value.Resolve(), Text(attr.Key) // arguments in the wrong order make a value a key
 	secret := h.isSecret(attr.Key)
 	switch value.Kind() {
 	case slog.KindString:
-		return slog.String(attr.Key, text(value.String(), secret))
+		return slog.String(key, text(value.String(), secret))
 	case slog.KindGroup:
 		members := slices.Clone(value.Group())
 		for i := range members {
 			members[i] = h.attr(members[i])
 		}
-		return slog.Attr{Key: attr.Key, Value: slog.GroupValue(members...)}
+		return slog.Attr{Key: key, Value: slog.GroupValue(members...)}
 	case slog.KindAny:
 		w := walk{handler: h, left: maxParts}
-		return slog.Any(attr.Key, w.value(value.Any(), secret))
+		return slog.Any(key, w.value(value.Any(), secret))
 	default: // numbers, times and booleans
-		return slog.Attr{Key: attr.Key, Value: value}
+		return slog.Attr{Key: key, Value: value}
 	}
 }
 

@@ -6,10 +6,18 @@ import (
 	"encoding/json"
 	"log/slog"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 
+	"google.golang.org/grpc"
+	healthgrpc "google.golang.org/grpc/health/grpc_health_v1"
+
 	"github.com/sallyport-auth/sallyport/audit"
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/middleware"
+	"github.com/sallyport-auth/sallyport/middleware/grpcauth"
+	"github.com/sallyport-auth/sallyport/scopes"
 )
 
 // fronts returns the servers of all adapters behind guard.
@@ -60,6 +68,38 @@ func TestAuditEverywhere(t *testing.T) {
 				t.Errorf("%s, %s: %v", rows[i].name, f.name, got[0])
 			}
 		}
+	}
+}
+
+// TestProbes (A14): an hour of health probes, over HTTP and gRPC, writes neither an audit record nor a line.
+func TestProbes(t *testing.T) {
+	var sink bytes.Buffer
+	logger := slog.New(slog.NewJSONHandler(&sink, nil))
+	log, err := audit.New(audit.Config{Logger: logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	guard := issuertest.New(t).Guard(t, middleware.Config{Trace: log.Trace(), Logger: logger})
+	mux := guard.NewMux()
+	mux.HandleFunc("GET /healthz", scopes.Public(), func(http.ResponseWriter, *http.Request) {})
+	gate, err := grpcauth.New(guard, grpcauth.Health(scopes.Public()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	probe := &grpc.UnaryServerInfo{FullMethod: healthgrpc.Health_Check_FullMethodName}
+	served := func(context.Context, any) (any, error) { return new(healthgrpc.HealthCheckResponse), nil }
+	for range 3600 / 5 {
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/healthz", nil))
+		if _, err := gate.Unary()(t.Context(), new(healthgrpc.HealthCheckRequest), probe, served); err != nil || w.Code != http.StatusOK {
+			t.Fatal(w.Code, err)
+		}
+	}
+	if err := log.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if sink.Len() != 0 || log.Counts() != (audit.Counts{}) {
+		t.Errorf("%s", sink.String())
 	}
 }
 
