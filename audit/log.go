@@ -128,7 +128,8 @@ func (l *Log) Counts() Counts {
 }
 
 // Flush waits until the records so far are written, with the numbers of those that were left
-// out or lost. The error says how many still wait when ctx ends.
+// out or lost. The error says how many still wait when ctx ends. Sampling begins a new window,
+// so that Sampling.First refusals of each kind are written again.
 func (l *Log) Flush(ctx context.Context) error {
 	if !l.made() {
 		return nil

@@ -3,6 +3,7 @@ package testissuer
 import (
 	"crypto/x509"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -193,6 +194,15 @@ func (i *Issuer) Close() {
 func (i *Issuer) wait() {
 	i.running.Wait()
 	i.site.running.Wait()
+}
+
+// Format writes the type and the URL under every verb, and not the secrets of clients.
+func (i *Issuer) Format(f fmt.State, _ rune) {
+	if i == nil {
+		_, _ = io.WriteString(f, "<nil>")
+		return
+	}
+	_, _ = fmt.Fprintf(f, "%T(%s)", i, i.config.URL)
 }
 
 // URL returns the issuer identifier, which is the iss of its tokens.
