@@ -1,7 +1,6 @@
 package testissuer_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -18,8 +17,7 @@ func TestPrinting(t *testing.T) {
 	}
 	defer is.Close()
 	text := fmt.Sprintf("%v %+v %#v %s %x %v", is, is, is, is, is, struct{ Issuer *testissuer.Issuer }{is}) + fmt.Sprint((*testissuer.Issuer)(nil))
-	marshaled, err := json.Marshal(is)
-	if text += string(marshaled); err != nil || strings.Contains(text, secret) || strings.Contains(text, fmt.Sprintf("%x", secret)) || !strings.Contains(text, is.URL()) {
-		t.Errorf("%v, %s", err, text)
+	if strings.Contains(text, secret) || strings.Contains(text, fmt.Sprintf("%x", secret)) || !strings.Contains(text, is.URL()) {
+		t.Error(text)
 	}
 }
