@@ -18,10 +18,10 @@ import (
 type Config struct {
 	// Handler gets the redacted records. Required.
 	Handler slog.Handler
-	// Names are further names of attributes, header fields, parameters and struct fields
-	// whose values are credentials, such as "session". Case does not count. Those that are
-	// known anyway end like token, secret, password, authorization, cookie, assertion or
-	// API key.
+	// Names are further names of attributes, map entries, header fields, metadata and struct
+	// fields whose values are credentials, such as "session". Case does not count. They are
+	// not looked for in texts and URLs. Those that are known anyway end like token, secret,
+	// password, authorization, cookie, assertion or API key.
 	Names []string
 }
 
