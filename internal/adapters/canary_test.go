@@ -212,7 +212,7 @@ func (c *canary) tokens(jwt, opaque *issuertest.Issuer) {
 	c.bearers = append(c.bearers, "DPoP "+good, "Basic "+base64.StdEncoding.EncodeToString([]byte(good)), "Bearer "+good+" "+good, good, "Bearer\t"+good, "bearer "+good+"=")
 }
 
-// TestCanary (R-OB-01, R-OB-02, A1, A2): tokens, a client secret and private keys go through every adapter, good and in every way refused, with endpoints that repeat
+// TestCanary (R-OB-01, R-OB-02, R-OB-04, A1, A2): tokens, a client secret and private keys go through every adapter, good and in every way refused, with endpoints that repeat
 // them, with all hooks, logs, audit records, redacted logs of requests, and answers. No piece of 12 bytes of a secret is anywhere, in no encoding.
 func TestCanary(t *testing.T) {
 	c := &canary{sinks: &sinks{}, secrets: pieces{}}

@@ -38,6 +38,7 @@ func report(t *testing.T, findings []string, err error) {
 	}
 }
 
+// TestImports covers R-OB-10 too: no room imports what serves profiles or variables.
 func TestImports(t *testing.T) {
 	fsys, repo := load(t)
 	report(t, CheckImports(fsys, repo, Rooms), nil)

@@ -291,6 +291,7 @@ var Rooms = []Room{
 var RestrictedStd = map[string]string{
 	"C":              "cgo would cost users their cross builds",
 	"encoding/json":  "folds the case of names and keeps the last duplicate: use internal/strictjson",
+	"expvar":         "registers a handler on the global mux when imported",
 	"log":            "a library does not log: it answers with errors and calls hooks",
 	"net/http/pprof": "registers handlers on the global mux when imported",
 	"os":             "a library neither reads files, environment and arguments nor writes to the terminal unasked",
