@@ -49,7 +49,7 @@ func notBase64(which, segment string) error {
 		case at < length:
 			fault = fmt.Sprintf("has %s at byte %d", cause.Character(found), at)
 		case length%4 == 1:
-			fault = fmt.Sprintf("has %d characters, which no text is encoded to", length)
+			fault = fmt.Sprintf("has a length of %d, to which no text is encoded", length)
 		}
 		return cause.Details{Found: which + " " + fault, Mend: "present the token as the issuer wrote it"}
 	})

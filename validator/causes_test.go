@@ -120,7 +120,7 @@ func TestCauses(t *testing.T) {
 		{"no signature", v, bearer("abc.def."), 0, "no signature", "", "sign its tokens"},
 		{"padding", v, bearer("e30.e+==.AAAA"), 0, "", "", ""},
 		{"base64", v, bearer("e30.e/0.AAAA"), 0, "the payload has + or / at byte 1", "", "as the issuer wrote it"},
-		{"cut base64", v, bearer("e30.e30.AAAAA"), 0, "the signature has 5 characters", "", ""},
+		{"cut base64", v, bearer("e30.e30.AAAAA"), 0, "the signature has a length of 5", "", ""},
 		{"unused bits", v, bearer("e31.e30.AAAA"), 0, "the header ends in unused bits", "", ""},
 		{"header JSON", v, bearer(b64(`{"alg":"ES256","alg":1}`) + ".e30.AAAA"), 0, `the member "alg" twice, at byte 15`, "one JSON object", ""},
 		{"crit", v, bearer(signed(header.with("crit", `["secret"]`), good)), 0, "crit, which is an array", "no crit", ""},

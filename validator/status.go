@@ -34,7 +34,7 @@ type Status struct {
 
 // Status returns the state of v now. That of a nil Validator is zero.
 func (v *Validator) Status() Status {
-	if v == nil {
+	if !v.initialized() {
 		return Status{}
 	}
 	var s Status

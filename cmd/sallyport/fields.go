@@ -126,6 +126,7 @@ var fileWords = strings.NewReplacer(
 	"Issuer.Answers.Marker", "opaque.marker",
 	"Issuer.Answers.FiltersAudience", "opaque.filters_audience",
 	"Issuer.Answers.ScopeLists", "opaque.scope_lists",
+	", or list it in Hierarchy under one of the token's that includes it", "", // no key sets it
 	"an issuer of opaque tokens needs Issuer.Opaque", "an issuer of opaque tokens needs opaque",
 	"no JWT of an issuer with Keys", "no JWT of an issuer with keys",
 	"Issuer.HTTPClient", "ca_file",
