@@ -106,6 +106,11 @@ func NewMeasurement(o Options) *Measurement {
 		}
 	}
 	m.add(stepName(repeat, opaqueName, repeatName), m.repeatOpaque)
+	for _, c := range []string{checkCase, requestCase} {
+		for _, o := range Observers {
+			m.add(stepName(observed, c, o.Name), func() error { return m.observe(c, o) })
+		}
+	}
 	for _, c := range callCases() {
 		for _, d := range append([]Door{Nothing}, Doors...) {
 			m.add(stepName(grpcCall, c.name(), d.Name), func() error { return m.call(c, d) })

@@ -30,8 +30,9 @@ type Report struct {
 	Repeat           []Row        `json:"repeat"` // as ratios to SHA-256 of the tokens
 	RepeatThroughput []ScalingRow `json:"repeatThroughput"`
 
-	Calls        []CallRow `json:"calls"` // of gRPC
-	Interceptors []Info    `json:"interceptors"`
+	Observed     []ObservedRow `json:"observed,omitempty"` // by hooks
+	Calls        []CallRow     `json:"calls"`              // of gRPC
+	Interceptors []Info        `json:"interceptors"`
 }
 
 // Info describes a subject.
@@ -178,7 +179,7 @@ func (r *Report) Excesses() []Excess {
 			all = append(all, Excess{step, fmt.Sprintf("%s makes %.0f allocations; the gate is %d", step, row.Allocations.Count, RepeatAllocationBudget)})
 		}
 	}
-	return append(all, r.callExcesses()...)
+	return slices.Concat(all, r.callExcesses(), r.observedExcesses())
 }
 
 // Ungated returns the names of the gates for which no row of ours was measured, so

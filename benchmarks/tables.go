@@ -27,7 +27,7 @@ const (
 )
 
 func (r *Report) tables() []table {
-	all := []table{r.firstSeenTable(1), r.firstSeenTable(2), r.rejectTable(), r.layerTable(), r.repeatTable(), r.callTable(), r.refusalTable()}
+	all := []table{r.firstSeenTable(1), r.firstSeenTable(2), r.rejectTable(), r.layerTable(), r.repeatTable(), r.observedTable(), r.callTable(), r.refusalTable()}
 	return slices.DeleteFunc(all, func(t table) bool { return len(t.rows) == 0 })
 }
 

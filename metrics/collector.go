@@ -21,10 +21,10 @@ import (
 type Collector struct {
 	trace *middleware.Trace
 
-	routes    atomic.Pointer[map[routeName]*route] // copied to be changed, like issuers
-	issuers   atomic.Pointer[map[string]*issuer]   // by the Issuer of Decisions
-	refused   [len(sources)]atomic.Uint64          // requests that did not pass, by source
-	passed    [len(sources)]uint64                 // requests that passed, of routes that were removed; scraping guards it
+	routes    atomic.Pointer[routeTable]
+	issuers   atomic.Pointer[map[string]*issuer] // by the Issuer of Decisions; copied to be changed
+	refused   [len(sources)]atomic.Uint64        // requests that did not pass, by source
+	passed    [len(sources)]uint64               // requests that passed, of routes that were removed; scraping guards it
 	inURL     atomic.Uint64
 	held      atomic.Uint64
 	durations [len(sources)]prometheus.Histogram
@@ -67,7 +67,7 @@ func New(registerer prometheus.Registerer) (*middleware.Trace, error) {
 // middleware.Config.Trace.
 func NewCollector() *Collector {
 	c := new(Collector)
-	c.routes.Store(&map[routeName]*route{})
+	c.routes.Store(&routeTable{byName: map[routeName]*route{}})
 	c.issuers.Store(&map[string]*issuer{})
 	for i, source := range sources {
 		c.durations[i] = newHistogram(source.label)

@@ -105,8 +105,8 @@ func (c *Collector) prune(labels map[string]bool) {
 		return
 	}
 	c.issuers.Store(&kept)
-	routes := *c.routes.Load()
-	c.routes.Store(&map[routeName]*route{})
+	routes := c.routes.Load().byName
+	c.routes.Store(&routeTable{byName: map[routeName]*route{}})
 	for _, r := range routes {
 		for _, p := range *r.passing.Load() {
 			for source := range p.bySource {

@@ -14,7 +14,7 @@ const sampled = 64
 
 // decided counts a decision.
 func (c *Collector) decided(ctx context.Context, d middleware.Decision) {
-	r := c.route(routeName{d.Transport, d.Route})
+	r := c.route(&routeName{d.Transport, d.Route})
 	source := sourceOf(d.Source)
 	chance := rand.Uint32() //nolint:gosec // for a stripe and a sample
 	if d.Denial != nil {

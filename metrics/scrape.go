@@ -90,7 +90,7 @@ func (c *Collector) addDecisions(t tally) {
 			}
 		}
 	}
-	for name, r := range *c.routes.Load() {
+	for name, r := range c.routes.Load().byName {
 		if name.route == "" {
 			name.route = unnamed
 		}

@@ -106,15 +106,15 @@ func (h *Held) tell(denial *Denial) {
 	}
 	if h.route.made() {
 		ended := h.decision(scheme, denial)
-		h.route.guard.lines.ended(&ended)
+		h.route.guard.lines.ended(ended)
 		h.route.guard.trace.heldEnded(&h.ctx, ended)
 	}
 }
 
 // decision returns what hooks get.
-func (h *Held) decision(scheme validator.Scheme, denial *Denial) Decision {
+func (h *Held) decision(scheme validator.Scheme, denial *Denial) *Decision {
 	g, token := h.route.guard, h.token.Load()
-	return Decision{
+	return &Decision{
 		Route: h.name, Transport: g.transport, Scheme: scheme, Issuer: g.issuerLabel(token), Client: token.ClientID(), Token: token,
 		Privileged: h.route.privileged, Denial: denial, Start: h.began,
 	}

@@ -174,12 +174,12 @@ func (r *Route) report(ctx context.Context, name string, p *validator.Presentati
 	if r.guard.trace.Decided != nil && (r.privileged || decision.Denial != nil) {
 		decision.presented = hashed(p.Token)
 	}
-	r.guard.decided(ctx, decision)
+	r.guard.decided(ctx, &decision)
 }
 
 // decided logs a refusal, and calls the hook.
-func (g *Guard) decided(ctx context.Context, d Decision) {
-	g.lines.refused(&d) //nolint:contextcheck // lines are written later
+func (g *Guard) decided(ctx context.Context, d *Decision) {
+	g.lines.refused(d) //nolint:contextcheck // lines are written later
 	g.trace.decided(ctx, d)
 }
 
@@ -197,7 +197,7 @@ func (r *Route) refuse(ctx context.Context, scheme validator.Scheme, err error, 
 		return denialOf(errUnmade)
 	}
 	denial := r.deny(err, nil)
-	r.guard.decided(ctx, Decision{Route: name, Transport: r.guard.transport, Scheme: scheme, Privileged: r.privileged, Denial: denial, Kind: unansweredKind(denial), Start: time.Now()})
+	r.guard.decided(ctx, &Decision{Route: name, Transport: r.guard.transport, Scheme: scheme, Privileged: r.privileged, Denial: denial, Kind: unansweredKind(denial), Start: time.Now()})
 	return denial
 }
 

@@ -128,20 +128,20 @@ func (t *Trace) Join(next *Trace) *Trace {
 			next.made(guard)
 		},
 		Decided: func(ctx context.Context, decision Decision) {
-			t.decided(ctx, decision)
-			next.decided(ctx, decision)
+			t.decided(ctx, &decision)
+			next.decided(ctx, &decision)
 		},
 		TokenInURL: func(ctx context.Context) {
 			t.tokenInURL(ctx)
 			next.tokenInURL(ctx)
 		},
 		HeldStarted: func(ctx context.Context, decision Decision) {
-			t.heldStarted(ctx, decision)
-			next.heldStarted(ctx, decision)
+			t.heldStarted(ctx, &decision)
+			next.heldStarted(ctx, &decision)
 		},
 		HeldEnded: func(ctx context.Context, decision Decision) {
-			t.heldEnded(ctx, decision)
-			next.heldEnded(ctx, decision)
+			t.heldEnded(ctx, &decision)
+			next.heldEnded(ctx, &decision)
 		},
 	}
 }
@@ -156,30 +156,33 @@ func (t *Trace) made(guard *Guard) {
 }
 
 // decided calls the hook.
-func (t *Trace) decided(ctx context.Context, decision Decision) { decision.send(ctx, t.Decided) }
+func (t *Trace) decided(ctx context.Context, decision *Decision) { decision.send(ctx, t.Decided) }
 
 // heldStarted calls the hook.
-func (t *Trace) heldStarted(ctx context.Context, decision Decision) {
+func (t *Trace) heldStarted(ctx context.Context, decision *Decision) {
 	decision.send(ctx, t.HeldStarted)
 }
 
 // heldEnded calls the hook.
-func (t *Trace) heldEnded(ctx context.Context, decision Decision) { decision.send(ctx, t.HeldEnded) }
+func (t *Trace) heldEnded(ctx context.Context, decision *Decision) { decision.send(ctx, t.HeldEnded) }
 
 // send calls a hook, which may be nil, with a copy of the Denial. Without a context the
 // hook gets context.Background.
-func (decision Decision) send(ctx context.Context, to func(context.Context, Decision)) { //nolint:contextcheck // the hook gets one if the caller has none
+func (decision *Decision) send(ctx context.Context, to func(context.Context, Decision)) { //nolint:contextcheck // the hook gets one if the caller has none
 	if to == nil {
 		return
 	}
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	if decision.Denial != nil {
-		decision.Denial = decision.Denial.clone()
-	}
 	defer hook.Recover()
-	to(ctx, decision)
+	if decision.Denial == nil {
+		to(ctx, *decision)
+		return
+	}
+	copied := *decision
+	copied.Denial = decision.Denial.clone()
+	to(ctx, copied)
 }
 
 // tokenInURL calls the hook.
