@@ -22,7 +22,7 @@ import (
 func TestFlood(t *testing.T) {
 	a := newAPI(t)
 	good := a.issuer.Sign(testissuer.Token{Scope: "read"})
-	random := func() string { return fmt.Sprintf("x%x", rand.Uint64()) } //nolint:gosec // a test
+	random := func() string { return fmt.Sprintf("x%x", rand.Uint64()) }
 	tokens := []func() string{
 		func() string { return "" },
 		func() string { return "Bearer " + good },
@@ -44,8 +44,8 @@ func TestFlood(t *testing.T) {
 		func() string { return "/optional" }, func() string { return "/../" + random() },
 	}
 	request := func() {
-		method, path := methods[rand.N(len(methods))], paths[rand.N(len(paths))] //nolint:gosec // a test
-		a.call(method(), path(), tokens[rand.N(len(tokens))]())                  //nolint:gosec // a test
+		method, path := methods[rand.N(len(methods))], paths[rand.N(len(paths))]
+		a.call(method(), path(), tokens[rand.N(len(tokens))]())
 	}
 	for _, method := range methods { // each kind once
 		for _, path := range paths {

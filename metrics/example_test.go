@@ -41,12 +41,4 @@ func ExampleNew() {
 	// Output: []
 }
 
-// The usual collector of net/http stands in front of the mux, so that it sees refusals.
-func ExampleNew_http() {
-	mux := http.NewServeMux() // in its place, the Mux of a Guard
-	requests := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "http_requests_total", Help: "Requests."}, []string{"code", "method"})
-	handler := promhttp.InstrumentHandlerCounter(requests, mux)
-	_ = http.Server{Addr: ":8080", Handler: handler} //nolint:gosec // an example
-}
-
 func showOrder(http.ResponseWriter, *http.Request) {}

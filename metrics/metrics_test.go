@@ -87,7 +87,7 @@ func TestDecisions(t *testing.T) {
 		}
 		after := scrape(t, a.registry)
 		labels := []string{`outcome="` + row.outcome + `"`, `reason="` + row.reason + `"`}
-		byIssuer, byRoute := append(labels, `issuer="`+row.issuer+`"`), append(labels, `transport="http"`, `route="`+row.route+`"`)
+		byIssuer, byRoute := slices.Concat(labels, []string{`issuer="` + row.issuer + `"`}), slices.Concat(labels, []string{`transport="http"`, `route="` + row.route + `"`})
 		for family, of := range map[string][]string{"sallyport_decisions_total": byIssuer, "sallyport_route_decisions_total": byRoute} {
 			if n := after.sum(family, of...) - before.sum(family, of...); n != 1 {
 				t.Errorf("%s: %s%v rose by %v", row.name, family, of, n)
@@ -325,8 +325,7 @@ func TestTwice(t *testing.T) {
 	if _, err := metrics.New(nil); err == nil {
 		t.Error("no error for a nil registerer")
 	}
-	admin, err := metrics.New(prometheus.WrapRegistererWith(prometheus.Labels{"guard": "admin"}, registry))
-	if err == nil {
+	if _, err := metrics.New(prometheus.WrapRegistererWith(prometheus.Labels{"guard": "admin"}, registry)); err == nil {
 		t.Error("series with and without the label in one registerer") // prometheus does not take this
 	}
 	labelled := prometheus.NewPedanticRegistry()
@@ -365,7 +364,7 @@ func TestUnregister(t *testing.T) {
 	if err := registry.Register(collector); err != nil {
 		t.Fatal(err)
 	}
-	if collector.Trace() == nil || collector.Trace() != collector.Trace() {
+	if trace := collector.Trace(); trace == nil || trace != collector.Trace() {
 		t.Error("no Trace, or another one each time")
 	}
 	if !registry.Unregister(collector) {
@@ -382,6 +381,7 @@ func TestUnregister(t *testing.T) {
 // TestParallel (A10) checks that Guards in tests that run at once have metrics of their
 // own.
 func TestParallel(t *testing.T) {
+	t.Parallel()
 	issuer := issuertest.New(t)
 	token := issuer.Token(nil)
 	for i := range 100 {

@@ -116,15 +116,15 @@ func TestOddDecisions(t *testing.T) {
 	registry := register(t, collector)
 	decided := collector.Trace().Decided
 	decided(t.Context(), middleware.Decision{Route: "x", Transport: "http", Denial: &middleware.Denial{Reason: "made up"}})
-	decided(nil, middleware.Decision{Route: "x", Transport: "http", Denial: &middleware.Denial{Reason: validator.Canceled}}) //nolint:staticcheck // nil on purpose
+	decided(nil, middleware.Decision{Route: "x", Transport: "http", Denial: &middleware.Denial{Reason: validator.Canceled}})
 	issuer := issuertest.New(t)
 	guard := issuer.Guard(t, middleware.Config{Trace: collector.Trace()})
 	route, err := guard.Route("x", scopes.Authenticated())
 	if err != nil {
 		t.Fatal(err)
 	}
-	route.Refuse(t.Context(), validator.Refuse(validator.Unavailable, (*panicking)(nil)))
-	route.Refuse(t.Context(), errors.New("no reason"))
+	_ = route.Refuse(t.Context(), validator.Refuse(validator.Unavailable, (*panicking)(nil)))
+	_ = route.Refuse(t.Context(), errors.New("no reason"))
 	page := scrape(t, registry)
 	for outcome, want := range map[string]float64{"undetermined": 3, "canceled": 1} {
 		if n := page.sum("sallyport_route_decisions_total", `outcome="`+outcome+`"`); n != want {

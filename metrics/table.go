@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"unicode/utf8"
@@ -33,8 +34,8 @@ type routeTable struct {
 const quickPlaces = 64 // a power of two
 
 type namedRoute struct {
-	name routeName
-	*route
+	name  routeName
+	route *route
 }
 
 // place returns the place of a name in quick.
@@ -150,7 +151,7 @@ func (c *Collector) newPassing(r *route, key string, k kind) *passing {
 		return p
 	}
 	p := &passing{key: strings.Clone(key), label: label, kind: k}
-	more := append((*r.passing.Load())[:len(*r.passing.Load()):len(*r.passing.Load())], p)
+	more := append(slices.Clone(*r.passing.Load()), p)
 	r.passing.Store(&more)
 	return p
 }

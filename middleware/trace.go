@@ -156,19 +156,19 @@ func (t *Trace) made(guard *Guard) {
 }
 
 // decided calls the hook.
-func (t *Trace) decided(ctx context.Context, decision *Decision) { decision.send(ctx, t.Decided) }
+func (t *Trace) decided(ctx context.Context, decision *Decision) { send(ctx, t.Decided, decision) }
 
 // heldStarted calls the hook.
 func (t *Trace) heldStarted(ctx context.Context, decision *Decision) {
-	decision.send(ctx, t.HeldStarted)
+	send(ctx, t.HeldStarted, decision)
 }
 
 // heldEnded calls the hook.
-func (t *Trace) heldEnded(ctx context.Context, decision *Decision) { decision.send(ctx, t.HeldEnded) }
+func (t *Trace) heldEnded(ctx context.Context, decision *Decision) { send(ctx, t.HeldEnded, decision) }
 
 // send calls a hook, which may be nil, with a copy of the Denial. Without a context the
 // hook gets context.Background.
-func (decision *Decision) send(ctx context.Context, to func(context.Context, Decision)) { //nolint:contextcheck // the hook gets one if the caller has none
+func send(ctx context.Context, to func(context.Context, Decision), decision *Decision) { //nolint:contextcheck // the hook gets one if the caller has none
 	if to == nil {
 		return
 	}

@@ -82,7 +82,7 @@ func hasInChain(err error, fits func(error) bool) bool {
 		if fits(err) {
 			return true
 		}
-		if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // as above
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
 			return slices.ContainsFunc(joined.Unwrap(), func(e error) bool { return hasInChain(e, fits) })
 		}
 		err = errors.Unwrap(err)
