@@ -256,7 +256,7 @@ var Rooms = []Room{
 	},
 	{
 		Dir: "benchmarks", Why: "compares with peers, whose modules stay out of the root",
-		Rooms:    []string{"jose", "jwkscache", "introspect", "validator", "scopes", "middleware", "middleware/grpcauth", "testissuer", "metrics"},
+		Rooms:    []string{"jose", "jwkscache", "introspect", "validator", "scopes", "middleware", "middleware/grpcauth", "testissuer", "metrics", "audit"},
 		External: []string{"*"},
 		Std:      []string{"encoding/json", "log", "os", "os/exec"},
 	},
