@@ -96,6 +96,7 @@ func TestAggregated(t *testing.T) {
 type usage struct {
 	labels map[string]bool     // of any series
 	values map[string][]string // of the labels in selectors, with = or =~, by series and label
+	others map[string]bool     // labels with the values that selectors leave out, as in a series
 	series map[string]bool
 }
 
@@ -107,12 +108,19 @@ var (
 
 // usageOf reads the names out of expressions.
 func usageOf(text string) usage {
-	u := usage{labels: make(map[string]bool), values: make(map[string][]string), series: make(map[string]bool)}
+	u := usage{labels: make(map[string]bool), values: make(map[string][]string), others: make(map[string]bool), series: make(map[string]bool)}
 	for _, match := range seriesPattern.FindAllStringSubmatch(text, -1) {
 		u.series[match[1]] = true
 		for _, selector := range selectorPattern.FindAllStringSubmatch(match[2], -1) {
+			values := strings.Split(selector[3], "|")
+			if strings.HasPrefix(selector[2], "!") {
+				for _, value := range values {
+					u.others[selector[1]+`="`+value+`"`] = true
+				}
+				continue
+			}
 			key := match[1] + " " + selector[1]
-			u.values[key] = append(u.values[key], strings.Split(selector[3], "|")...)
+			u.values[key] = append(u.values[key], values...)
 		}
 	}
 	for _, match := range groupingPattern.FindAllStringSubmatch(text, -1) {
@@ -127,7 +135,7 @@ func usageOf(text string) usage {
 
 // TestUsage checks that usageOf finds the names.
 func TestUsage(t *testing.T) {
-	u := usageOf(`job:sallyport_c:share5m > 0 and sum by (job, issuer) (rate(sallyport_a_total{outcome=~"x|y", le="0.25"}[5m])) / on (job) group_left () sallyport_b > 0`)
+	u := usageOf(`job:sallyport_c:share5m > 0 and sum by (job, issuer) (rate(sallyport_a_total{outcome=~"x|y", issuer!="none"}[5m])) / on (job) group_left () sallyport_b > 0`)
 	if got := slices.Sorted(maps.Keys(u.series)); !slices.Equal(got, []string{"sallyport_a_total", "sallyport_b"}) {
 		t.Errorf("series %v", got)
 	}
@@ -136,5 +144,8 @@ func TestUsage(t *testing.T) {
 	}
 	if got := u.values["sallyport_a_total outcome"]; !slices.Equal(got, []string{"x", "y"}) {
 		t.Errorf("values %v", u.values)
+	}
+	if !u.others[`issuer="none"`] || len(u.values) != 1 {
+		t.Errorf("values %v, others %v", u.values, u.others)
 	}
 }

@@ -36,6 +36,19 @@ func TestEveryAlertHasRunbook(t *testing.T) {
 	}
 }
 
+// TestDrillsNameAlerts checks that the alerts that the drills name exist.
+func TestDrillsNameAlerts(t *testing.T) {
+	named := regexp.MustCompile(`d\.alert\("(\w+)"`).FindAllStringSubmatch(read(t, root+"/cmd/sallyport-demo/incidents.go"), -1)
+	if len(named) == 0 {
+		t.Error("no alert was found")
+	}
+	for _, match := range named {
+		if !slices.Contains(alertNames(t), match[1]) {
+			t.Errorf("a drill names %s", match[1])
+		}
+	}
+}
+
 // blocks returns the code blocks of a language in the runbooks.
 func blocks(tb testing.TB, language string) []string {
 	tb.Helper()

@@ -2,6 +2,7 @@ package alertrules_test
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -27,13 +28,18 @@ func scrape(t *testing.T) (early, page string) {
 	t.Helper()
 	issuer := issuertest.New(t)
 	config := issuer.HybridConfig()
-	config.Keys = jwkscache.Discovered()
+	config.Keys, config.Grants = jwkscache.Discovered(), []string{validator.AllScopes}
 	registry := prometheus.NewRegistry()
 	trace, err := metrics.New(registry)
 	if err != nil {
 		t.Fatal(err)
 	}
-	guard := issuertest.Guard(t, middleware.Config{Trace: trace, Validator: issuertest.Validator(t, validator.Config{Issuers: []validator.Issuer{config}})})
+	guard := issuertest.Guard(t, middleware.Config{Trace: trace, Validator: issuertest.Validator(t, validator.Config{
+		Issuers: []validator.Issuer{config},
+		ResolveIssuer: func(context.Context, string) (validator.Issuer, error) {
+			return validator.Issuer{}, errors.New("unknown")
+		},
+	})})
 	if err := guard.Warm(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -77,6 +83,11 @@ func TestNamesExist(t *testing.T) {
 		for label := range u.labels {
 			if !slices.Contains(external, label) && !strings.Contains(page, label+`="`) {
 				t.Errorf("%s: there is no label %s", source, label)
+			}
+		}
+		for other := range u.others {
+			if !strings.Contains(page, other) {
+				t.Errorf("%s: no series has %s", source, other)
 			}
 		}
 		for _, key := range slices.Sorted(maps.Keys(u.values)) {
