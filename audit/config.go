@@ -41,7 +41,7 @@ type Config struct {
 	// Logger writes the records, one after the other. Its handler gets
 	// [context.Background], since records are written after their requests. Refusals and
 	// permitted requests are of level Info, security events and numbers of lost records of
-	// level Warn. nil: [slog.Default].
+	// level Warn. nil: [slog.Default] at the time of New.
 	Logger *slog.Logger
 	// Key is the secret of the hashes ([NewKey]). Programs with the same key write the same
 	// hash for the same token and the same subject. Who has the key can tell whether a token
