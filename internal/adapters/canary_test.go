@@ -307,7 +307,7 @@ func TestCanary(t *testing.T) {
 				values.Set(name, bare)
 			}
 			u := &url.URL{Scheme: "https", Host: "api.test", RawQuery: values.Encode()}
-			requests.With("header", header).Info("got "+authorization, "url", u, "md", md,
+			requests.With("header", header).Info("got "+authorization, "url", u, "md", md, "map", map[string][]string(md),
 				"request", &http.Request{URL: u, Header: header}, "err", errors.New("Authorization: "+authorization))
 			presentation := validator.Presentation{Scheme: validator.Bearer, Token: bare, Proofs: []string{authorization}}
 			c.sinks.all(presentation.Sealed(), &struct{ s validator.Sealed }{presentation.Sealed()})
