@@ -38,7 +38,7 @@ func (t *Token) ScopeMend(wanted []string) string {
 	if strings.TrimSpace(asked) == "" {
 		return "let the client ask the issuer for the scope"
 	}
-	return "let the client ask the issuer for the scope, or list it in Hierarchy under one of the token's that includes it"
+	return "let the client ask the issuer for the scope; if another scope of the token includes it, say so in Config.Hierarchy"
 }
 
 // mappedClaims returns the claims at the top level that mappings make scopes of.

@@ -122,6 +122,7 @@ var fileWords = strings.NewReplacer(
 	"set Issuer.Profile to ProfileLegacy with a Marker, as the page of its preset says", "set profile to legacy and give a marker",
 	"set Issuer.Profile to ProfileLegacy with a Marker", "set profile to legacy and give a marker",
 	"set Issuer.Mappings to EntraMappings(), OktaMappings() or Auth0Mappings(), or to your own", "no key of this file reads it; Issuer.Mappings in Go does",
+	"; if another scope of the token includes it, say so in Config.Hierarchy", "",
 	"Issuer.Answers.TokenTypes", "opaque.token_types",
 	"Issuer.Answers.Marker", "opaque.marker",
 	"Issuer.Answers.FiltersAudience", "opaque.filters_audience",
