@@ -32,7 +32,7 @@ var sites = map[string]string{
 	"answerable":   "repeats a Denial that was told, or is that of a zero value",
 	"unrenewable":  "repeats the Denial of the end, which was told, or says that the handler has returned",
 	"replace":      "TestRefusedElsewhere: renewal, with the record of Renew",
-	"check":        "none: a zero Route has no hooks",
+	"judge":        "none: a zero Route has no hooks",
 	"hold":         "none: a zero Route has no hooks; a ctx that cannot be used has a record of its end",
 	"EndWithToken": "none: a zero Guard has no hooks; a chain of handlers that is wired wrongly is no request of a caller",
 	"ServeHTTP":    "none: zero values, and as EndWithToken",
