@@ -94,6 +94,7 @@ func TestPromtoolQueries(t *testing.T) {
 func TestRunbookCommands(t *testing.T) {
 	known := []string{"curl", "sallyport verify", "sallyport-demo drill outage", "sallyport-demo drill rotation", "sallyport-demo drill compromise"}
 	var commands []string
+	options := read(t, root+"/docs/verify.md")
 	for _, block := range blocks(t, "sh") {
 		commands = append(commands, strings.Split(strings.TrimSpace(block), "\n")...)
 	}
@@ -105,6 +106,11 @@ func TestRunbookCommands(t *testing.T) {
 	for _, command := range commands {
 		if !slices.ContainsFunc(known, func(start string) bool { return command == start || strings.HasPrefix(command, start+" ") }) {
 			t.Errorf("%q is no command that this test knows", command)
+		}
+		for _, flag := range regexp.MustCompile(`--[a-z]+`).FindAllString(command, -1) {
+			if strings.HasPrefix(command, "sallyport verify ") && !strings.Contains(options, "| `"+flag+"` |") {
+				t.Errorf("%q: docs/verify.md has no option %s", command, flag)
+			}
 		}
 	}
 	for file, name := range map[string]string{"cmd/sallyport": "Verify", "cmd/sallyport-demo": "Drill"} {
