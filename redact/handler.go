@@ -8,7 +8,6 @@ package redact
 import (
 	"context"
 	"log/slog"
-	"slices"
 	"strings"
 
 	"github.com/sallyport-auth/sallyport/internal/fault"
@@ -28,9 +27,12 @@ type Config struct {
 // Handler is a [slog.Handler] that redacts records and passes them on. It redacts:
 //
 //   - in the message and in every text, what [Text] finds
-//   - the texts of attributes, map entries, struct fields, header fields and metadata whose
-//     name is that of a credential. Numbers, times and booleans stay.
+//   - the texts of attributes, groups, map entries, struct fields, header fields and metadata
+//     whose name is that of a credential. Numbers, times and booleans stay, and so does what
+//     a LogValue method shows as a group.
 //   - user information and credentials in the query and the fragment of a url.URL
+//   - values of cookies, and private keys: what has a method Public, as those of package
+//     crypto have
 //
 // It looks into groups at any depth, attributes given by With, errors, values with a String
 // or Marshal method, bytes as text, pointers, lists, maps and exported struct fields. Such
@@ -40,8 +42,9 @@ type Config struct {
 // It cannot find what [Text] does not find, and a credential without a known name. It sees
 // nothing of what does not pass slog.
 type Handler struct {
-	next  slog.Handler
-	names []string // in lower case
+	next   slog.Handler
+	names  []string // in lower case
+	secret bool     // a group that is open has the name of a credential
 }
 
 // New checks config and makes a Handler.
@@ -90,7 +93,7 @@ func (h *Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	for i, attr := range attrs {
 		redacted[i] = h.attr(attr)
 	}
-	return &Handler{next: h.next.WithAttrs(redacted), names: h.names}
+	return &Handler{next: h.next.WithAttrs(redacted), names: h.names, secret: h.secret}
 }
 
 // WithGroup opens a group in the next handler.
@@ -98,36 +101,13 @@ func (h *Handler) WithGroup(name string) slog.Handler {
 	if !h.made() {
 		return h
 	}
-	return &Handler{next: h.next.WithGroup(name), names: h.names}
+	return &Handler{next: h.next.WithGroup(Text(name)), names: h.names, secret: h.secret || h.isSecret(name)}
 }
 
 func (h *Handler) made() bool { return h != nil && h.next != nil }
 
 // attr returns a redacted copy of attr.
 func (h *Handler) attr(attr slog.Attr) slog.Attr {
-	value, key := attr.Value.Resolve(), Text(attr.Key) // arguments in the wrong order make a value a key
-	secret := h.isSecret(attr.Key)
-	switch value.Kind() {
-	case slog.KindString:
-		return slog.String(key, text(value.String(), secret))
-	case slog.KindGroup:
-		members := slices.Clone(value.Group())
-		for i := range members {
-			members[i] = h.attr(members[i])
-		}
-		return slog.Attr{Key: key, Value: slog.GroupValue(members...)}
-	case slog.KindAny:
-		w := walk{handler: h, left: maxParts}
-		return slog.Any(key, w.value(value.Any(), secret))
-	default: // numbers, times and booleans
-		return slog.Attr{Key: key, Value: value}
-	}
-}
-
-// text returns s redacted; secret means that its name is that of a credential.
-func text(s string, secret bool) string {
-	if secret && s != "" {
-		return mark
-	}
-	return Text(s)
+	w := walk{handler: h, left: maxParts}
+	return w.attr(attr, h.secret)
 }

@@ -48,7 +48,9 @@ type scanner struct {
 // step looks at one word or one other character.
 func (s *scanner) step() {
 	if !isWordByte(s.text[s.at]) {
-		s.at++
+		if !s.userInfo() {
+			s.at++
+		}
 		return
 	}
 	begin, end := s.at, s.at
@@ -57,10 +59,16 @@ func (s *scanner) step() {
 	}
 	s.at = end
 	word := s.text[begin:end]
+	if begin > 0 && s.text[begin-1] == '%' {
+		if code, after := encoded(s.text, begin-1); isHex(code) && after < end {
+			begin, word = after, s.text[after:end]
+		}
+	}
 	switch {
 	case strings.HasPrefix(word, "eyJ") && len(word) >= len("eyJ")+minRun:
 		s.cut(begin, endOf(s.text, begin, isRestByte))
 	case isScheme(word) && s.afterScheme():
+	case strings.HasSuffix(word, "-----BEGIN") && s.afterBegin():
 	case secretnames.Is(word):
 		s.afterName(word)
 	default:
@@ -79,7 +87,7 @@ func (s *scanner) cut(begin, end int) {
 // afterScheme cuts the token after the name of a scheme, which ends here, and reports
 // whether there is one.
 func (s *scanner) afterScheme() bool {
-	begin := endOf(s.text, s.at, isSpace)
+	begin := afterSpaces(s.text, s.at)
 	end := endOf(s.text, begin, isTokenByte)
 	if begin == s.at || end-begin < minRun || isPlainWord(s.text[begin:end]) {
 		return false
@@ -90,28 +98,21 @@ func (s *scanner) afterScheme() bool {
 
 // afterName cuts the value after the name of a credential, which ends here.
 func (s *scanner) afterName(name string) {
-	at := s.at
-	escaped := strings.HasPrefix(s.text[at:], `\"`) // JSON in a text that was quoted
-	if escaped {
-		at++
-	}
-	if at < len(s.text) && (s.text[at] == '"' || s.text[at] == '\'') {
-		at++
-	}
-	at = endOf(s.text, at, isSpace)
-	if at >= len(s.text) || s.text[at] != '=' && s.text[at] != ':' {
+	at, _ := afterQuote(s.text, s.at)
+	at, equals := afterSeparator(s.text, endOf(s.text, at, isSpace))
+	if at < 0 {
 		return
 	}
-	equals := s.text[at] == '='
-	begin := afterType(s.text, endOf(s.text, at+1, isSpace))
+	begin := afterType(s.text, endOf(s.text, at, isSpace))
 	if begin >= len(s.text) || strings.HasPrefix(s.text[begin:], mark) {
 		return
 	}
+	inside, escaped := afterQuote(s.text, begin)
 	switch quote := s.text[begin]; {
-	case quote == '"' || quote == '\'' || quote == '`':
-		s.cut(begin+1, quoted(s.text, begin+1, quote))
-	case strings.HasPrefix(s.text[begin:], `\"`):
-		s.cut(begin+2, quotedEscaped(s.text, begin+2))
+	case escaped:
+		s.cut(inside, quotedEscaped(s.text, inside))
+	case inside > begin:
+		s.cut(inside, quoted(s.text, inside, quote))
 	case quote == '[' || quote == '{':
 		s.cut(begin+1, closing(s.text, begin+1, quote+2)) // ] and } come two after [ and {
 	case isLine(name):
@@ -139,7 +140,7 @@ func afterType(text string, begin int) int {
 // isScheme reports whether word is the name of an authentication scheme that is followed by
 // credentials.
 func isScheme(word string) bool {
-	return strings.EqualFold(word, "Bearer") || strings.EqualFold(word, "DPoP") || strings.EqualFold(word, "Basic")
+	return strings.EqualFold(word, "Bearer") || strings.EqualFold(word, "--oauth2-bearer") || strings.EqualFold(word, "DPoP") || strings.EqualFold(word, "Basic")
 }
 
 // isLine reports whether the value of a field with this name goes on until the end of the

@@ -7,6 +7,9 @@ import (
 	"github.com/sallyport-auth/sallyport/internal/secretnames"
 )
 
+// hiddenUser stands for the user information of a URL.
+const hiddenUser = "redacted"
+
 // URL returns u as text without user information, and with a mark in place of the values of
 // parameters for credentials in the query and the fragment: access_token, token,
 // logout_token, code and the like (RFC 6750 §5.3). It returns "" for nil.
@@ -16,7 +19,7 @@ func URL(u *url.URL) string {
 	}
 	plain := *u
 	if plain.User != nil {
-		plain.User = url.User("redacted")
+		plain.User = url.User(hiddenUser)
 	}
 	plain.RawQuery = parameters(plain.RawQuery)
 	fragment := parameters(plain.EscapedFragment())

@@ -1,9 +1,11 @@
 package redact
 
 import (
+	"crypto"
 	"encoding"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"reflect"
 	"slices"
@@ -16,8 +18,9 @@ import (
 
 // Bounds of what is looked at in one value.
 const (
-	maxDepth = 8
-	maxParts = 1000
+	maxDepth  = 8
+	maxGroups = 64 // groups in groups
+	maxParts  = 1000
 )
 
 // leftOut stands where the bounds were reached.
@@ -28,11 +31,60 @@ func (h *Handler) isSecret(name string) bool {
 	return secretnames.Is(name) || len(h.names) > 0 && slices.Contains(h.names, strings.ToLower(name))
 }
 
+// text returns s redacted; secret means that its name is that of a credential.
+func text(s string, secret bool) string {
+	if secret && s != "" {
+		return mark
+	}
+	return Text(s)
+}
+
 // walk redacts one value.
 type walk struct {
 	handler *Handler
 	depth   int
+	groups  int // how many groups are open
 	left    int // how many more parts are looked at
+}
+
+// attr returns a redacted copy of attr. secret means that it is in a group with the name of
+// a credential.
+func (w *walk) attr(attr slog.Attr, secret bool) slog.Attr {
+	// What a type shows of itself in a group is not all secret because of the name of the
+	// group.
+	chosen := attr.Value.Kind() == slog.KindLogValuer
+	key, value := Text(attr.Key), attr.Value.Resolve() // arguments in the wrong order make a value a key
+	named := secret || w.handler.isSecret(attr.Key)
+	switch value.Kind() {
+	case slog.KindString:
+		return slog.String(key, text(value.String(), named))
+	case slog.KindGroup:
+		return w.group(key, value.Group(), named && !chosen)
+	case slog.KindAny:
+		inner := walk{handler: w.handler, left: maxParts}
+		return slog.Any(key, inner.value(value.Any(), named))
+	default: // numbers, times and booleans
+		return slog.Attr{Key: key, Value: value}
+	}
+}
+
+// group returns a group with redacted members.
+func (w *walk) group(key string, members []slog.Attr, secret bool) slog.Attr {
+	if w.groups >= maxGroups {
+		return slog.String(key, leftOut)
+	}
+	w.groups++
+	defer func() { w.groups-- }()
+	redacted := make([]slog.Attr, 0, min(len(members), maxParts))
+	for _, member := range members {
+		if w.left <= 0 {
+			redacted = append(redacted, slog.String(leftOut, leftOut))
+			break
+		}
+		w.left--
+		redacted = append(redacted, w.attr(member, secret))
+	}
+	return slog.Attr{Key: key, Value: slog.GroupValue(redacted...)}
 }
 
 // value returns what is logged instead of v. secret means that its name is that of a
@@ -67,6 +119,14 @@ func (w *walk) ownText(v any, secret bool) (redacted any, ok bool) {
 		return w.resolved(slog.AnyValue(v).Resolve(), secret), true
 	case slog.Attr:
 		return w.resolved(slog.GroupValue(v), false), true
+	case interface{ Public() crypto.PublicKey }:
+		return privateKey(v), true
+	case *http.Cookie:
+		return cookie(v), true
+	case http.Cookie:
+		return cookie(&v), true
+	case slog.Value:
+		return w.resolved(v.Resolve(), secret), true
 	case url.URL:
 		return text(URL(&v), secret), true
 	case *url.URL:
@@ -97,7 +157,15 @@ func (w *walk) resolved(v slog.Value, secret bool) any {
 		return w.value(v.Any(), secret)
 	}
 	all := map[string]any{}
+	if w.depth >= maxDepth {
+		return leftOut
+	}
+	w.depth++
+	defer func() { w.depth-- }()
 	for _, attr := range v.Group() {
+		if w.left--; w.left <= 0 {
+			break
+		}
 		all[Text(attr.Key)] = w.resolved(attr.Value.Resolve(), w.handler.isSecret(attr.Key))
 	}
 	return all
@@ -126,6 +194,9 @@ func (w *walk) reflected(v reflect.Value, secret bool) any {
 		}
 		return all
 	case reflect.Struct:
+		if reflect.PointerTo(v.Type()).Implements(keyType) {
+			return privateKey(v.Interface())
+		}
 		return w.fields(v, secret)
 	case reflect.Func, reflect.Chan, reflect.UnsafePointer:
 		return "[" + v.Type().String() + "]"
