@@ -34,10 +34,11 @@ type Config struct {
 //   - values of cookies, and private keys: what has a method Public, as those of package
 //     crypto have
 //
-// It looks into groups at any depth, attributes given by With, errors, values with a String
+// It looks into groups, attributes given by With, errors, values with a String
 // or Marshal method, bytes as text, pointers, lists, maps and exported struct fields. Such
 // a value becomes a text, or a map or list of what it holds. So the next handler gets no
-// error or Stringer. What is deeper than 8 levels, or comes after 1000 parts, is left out.
+// error or Stringer. What is deeper than 8 levels, or 64 groups, or comes after 1000 parts,
+// is left out.
 //
 // It cannot find what [Text] does not find, and a credential without a known name. It sees
 // nothing of what does not pass slog.
