@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/sallyport-auth/sallyport/internal/issuertest"
@@ -42,6 +43,9 @@ func TestEchoes(t *testing.T) {
 				secrets := append(issuertest.SecretsOf(token), token, secret, base64.StdEncoding.EncodeToString([]byte("basic:"+secret)))
 				if piece := issuertest.Shows(text, secrets...); piece != "" {
 					t.Errorf("%s, %s, %s: %v shows %q", form, method, name, causeOf(err), piece)
+				}
+				if strings.HasPrefix(name, "500 ") && !strings.Contains(text, "; its body is ") {
+					t.Errorf("%s, %s, %s: %v does not describe the body", form, method, name, causeOf(err))
 				}
 				if validator.ReasonOf(err) != validator.Unavailable {
 					wantCause(t, err)

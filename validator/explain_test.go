@@ -11,6 +11,7 @@ import (
 	"github.com/sallyport-auth/sallyport/internal/clock"
 	"github.com/sallyport-auth/sallyport/internal/issuertest"
 	"github.com/sallyport-auth/sallyport/jose"
+	"github.com/sallyport-auth/sallyport/testissuer"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -154,4 +155,61 @@ func TestExplainMisuse(t *testing.T) {
 			t.Errorf("%s: %s", name, got)
 		}
 	}
+}
+
+// TestExplainAsked: of a token that its issuer is asked about, what the issuer said is the
+// last check, and the issuer is not asked again for it.
+func TestExplainAsked(t *testing.T) {
+	is := issuertest.New(t)
+	opaque := issuertest.Validator(t, validator.Config{Issuers: []validator.Issuer{is.OpaqueConfig()}})
+	hybrid := issuertest.Validator(t, validator.Config{Issuers: []validator.Issuer{is.HybridConfig()}})
+	local := is.Validator(t)
+	fresh := func(p validator.Presentation) validator.Presentation {
+		p.Demands.ActiveWithin = validator.EachRequest
+		return p
+	}
+	dead := is.OpaqueToken(nil)
+	is.Revoke(dead)
+	revoked := is.Token(issuertest.Claims{"jti": "revoked"})
+	is.Revoke(revoked)
+	const jwt = "+scheme +size +form +payload +issuer +algorithm +type +key +signature +claims +header claims +kind of token +required claims +expiry +start "
+	for _, row := range []struct {
+		name  string
+		v     *validator.Validator
+		p     validator.Presentation
+		want  string
+		found string // by the last check
+	}{
+		{"active", opaque, is.OpaqueBearer(nil), "+scheme +size +form +issuer +active", "active true"},
+		{"inactive", opaque, bearer(dead), "+scheme +size +form +issuer -active", "active false"},
+		{"for another API", opaque, is.OpaqueBearer(issuertest.Claims{"aud": "https://other.example"}), "+scheme +size +form +issuer -active", `aud "https://other.example"`},
+		{"grammar", opaque, bearer("a b"), "+scheme +size -form 0payload 0issuer", ""},
+		{"a JWT that need not be asked about", hybrid, is.Bearer(nil), jwt + "+audience +declared claims +mapped claims +binding +demands of the route", "none"},
+		{"a JWT that is asked about", hybrid, fresh(is.Bearer(nil)), jwt + "+audience +declared claims +mapped claims +binding +demands of the route +active", "active true"},
+		{"a JWT that is revoked", hybrid, fresh(bearer(revoked)), jwt + "+audience +declared claims +mapped claims +binding +demands of the route -active", "active false"},
+		{"a JWT that is refused before", hybrid, fresh(is.Bearer(issuertest.Claims{"aud": "x"})), jwt + "-audience +declared claims +mapped claims +binding +demands of the route 0active", "the issuer was not asked"},
+		{"an issuer that cannot be asked", local, fresh(is.Bearer(nil)), jwt + "+audience +declared claims +mapped claims +binding +demands of the route -active", "has no Opaque"},
+		{"a JWT of an issuer without Keys", opaque, is.Bearer(nil), "+scheme +size +form +issuer +active", "active true"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			done := row.v.Inspect(t.Context(), row.p)
+			before := is.Requests(testissuer.Introspection)
+			all := row.v.Explain(t.Context(), row.p, done)
+			if n := is.Requests(testissuer.Introspection) - before; n != 0 {
+				t.Errorf("the issuer was asked %d times", n)
+			}
+			if got := outline(all); !strings.HasPrefix(got, row.want) || !strings.Contains(all[len(all)-1].Found, row.found) {
+				t.Errorf("%s\nwant %s; the last: %+v", got, row.want, all[len(all)-1])
+			}
+			wantAgreement(t, done, all, issuertest.SecretsOf(row.p.Token)...)
+		})
+	}
+	is.Behave(testissuer.Introspection, testissuer.Behaviour{Status: 500})
+	p := is.OpaqueBearer(nil)
+	done := opaque.Inspect(t.Context(), p)
+	all := opaque.Explain(t.Context(), p, done)
+	if last := all[len(all)-1]; last.Check != "active" || last.Reason != validator.Unavailable || !strings.Contains(last.Found, "answered 500") {
+		t.Errorf("no answer: %+v", last)
+	}
+	wantAgreement(t, done, all)
 }

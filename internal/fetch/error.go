@@ -52,9 +52,14 @@ type StatusError struct {
 func (e *StatusError) Error() string {
 	text := fmt.Sprintf("%v: %s answered %d", ErrStatus, e.target, e.Code)
 	if e.posted {
-		text += fmt.Sprintf(" with %s of %s", orUnknown(e.MediaType, "no readable media type"), length(e.Length))
+		text += " with " + e.Body()
 	}
 	return text
+}
+
+// Body describes the body by its media type and length.
+func (e *StatusError) Body() string {
+	return orUnknown(e.MediaType, "no readable media type") + " of " + length(e.Length)
 }
 
 // Is reports whether target is [ErrStatus].

@@ -86,13 +86,22 @@ func failureOf(where string, r *reply) failure {
 	if row.code {
 		code := namedCode(r.document)
 		if code == codeUnsupported {
-			f.err = fmt.Errorf("%s answered %d: %s: %w", where, status, code, ErrUnsupported)
+			f.err = fmt.Errorf("%s answered %d: %s: %w%s", where, status, code, ErrUnsupported, describedBody(r.err))
 			return f
 		}
 		says = orText(code, "no code") + ": " + says
 	}
-	f.err = fmt.Errorf("%s answered %d: %s", where, status, says)
+	f.err = fmt.Errorf("%s answered %d: %s%s", where, status, says, describedBody(r.err))
 	return f
+}
+
+// describedBody describes the body of an answer with another status than 200, for the end
+// of a text.
+func describedBody(err error) string {
+	if answer, ok := errors.AsType[*fetch.StatusError](err); ok {
+		return "; its body is " + answer.Body()
+	}
+	return ""
 }
 
 // unanswered returns the failure of a request that got no answer, or one with status
