@@ -61,7 +61,7 @@ func (is *checkedIssuer) checkTokenType(c *tokenClaims, members []strictjson.Mem
 
 var errAnswerMarker = refusal(WrongType, "a rule of Issuer.Answers.Marker does not hold in the answer about the token")
 
-const noTokenType = "token_type in the answer is neither Bearer nor DPoP nor one of Issuer.Answers.TokenTypes"
+const noTokenType = "token_type in the answer is neither Bearer nor DPoP nor one of Issuer.Answers.TokenTypes" //nolint:gosec // no credential
 
 var (
 	errTokenType      = refusal(WrongType, noTokenType)
