@@ -12,11 +12,12 @@ import (
 // paste reads tokens as people have them at hand: a token, Bearer and a token, an
 // Authorization field, what curl -v printed, and NDJSON. It is fed line by line.
 type paste struct {
-	pasted  bool   // a line of curl was read, so that unknown lines are ignored
-	request string // method and target of the request that is being read
-	pending *input // the credentials of that request
-	command *input // the credentials of a curl command; those that curl prints are better
-	seen    bool   // curl printed credentials since the command
+	pasted  bool     // a line of curl was read, so that unknown lines are ignored
+	request string   // method and target of the request that is being read
+	fields  []string // the Authorization fields of that request
+	pending *input   // its credentials
+	command *input   // the credentials of a curl command; those that curl prints are better
+	seen    bool     // curl printed credentials since the command
 }
 
 // line reads one line, the number of which is for names. It returns what is complete with
@@ -46,8 +47,8 @@ func (p *paste) line(text string, number int) ([]input, error) {
 	case isCurl(text):
 		complete = append(complete, p.unprinted()...)
 		p.pasted = true
-		if value, ok := fieldOfCommand(text); ok {
-			p.command = credentialsOf(value, "the curl command")
+		if values := fieldsOfCommand(text); values != nil {
+			p.command = credentialsOf(values, "the curl command")
 		}
 		return complete, nil
 	}
@@ -61,7 +62,12 @@ func (p *paste) line(text string, number int) ([]input, error) {
 }
 
 // end returns what is complete with the end of the input.
-func (p *paste) end() []input { return append(p.finished(), p.unprinted()...) }
+func (p *paste) end() []input {
+	if p.fields == nil { // the fields may have been cut off
+		p.pending = nil
+	}
+	return append(p.finished(), p.unprinted()...)
+}
 
 // sent reads one line of a request that curl sent.
 func (p *paste) sent(text string, number int) []input {
@@ -69,6 +75,7 @@ func (p *paste) sent(text string, number int) []input {
 		complete := p.finished()
 		target, _, _ := strings.Cut(rest, " HTTP/")
 		p.request = method + " " + target
+		p.noCredentials(method)
 		return complete
 	}
 	if text == "" { // the end of the fields
@@ -79,15 +86,27 @@ func (p *paste) sent(text string, number int) []input {
 		if name == "" {
 			name = fmt.Sprintf("line %d", number)
 		}
-		p.pending, p.seen = credentialsOf(value, name), true
+		p.fields = append(p.fields, value)
+		p.pending, p.seen = credentialsOf(p.fields, name), true
 		p.pending.route = p.request
 	}
 	return nil
 }
 
-// finished returns the request that was being read, if it had credentials.
+// noCredentials makes the request one without credentials, until an Authorization field is
+// read. One to a proxy is none to the API.
+func (p *paste) noCredentials(method string) {
+	if method == http.MethodConnect {
+		return
+	}
+	name, _, _ := strings.Cut(p.request, "?")
+	p.pending = credentialsOf(nil, name)
+	p.pending.route = p.request
+}
+
+// finished returns the request that was being read.
 func (p *paste) finished() []input {
-	defer func() { p.pending, p.request = nil, "" }()
+	defer func() { p.pending, p.fields, p.request = nil, nil, "" }()
 	if p.pending == nil {
 		return nil
 	}
@@ -108,12 +127,12 @@ func (p *paste) unprinted() []input {
 func single(text string, pasted bool, number int) *input {
 	name := fmt.Sprintf("line %d", number)
 	if value, ok := field(text, "authorization"); ok {
-		return credentialsOf(value, name)
+		return credentialsOf([]string{value}, name)
 	}
 	scheme, _, several := strings.Cut(text, " ")
 	if several {
 		if strings.EqualFold(scheme, "Bearer") || strings.EqualFold(scheme, "DPoP") {
-			return credentialsOf(text, name)
+			return credentialsOf([]string{text}, name)
 		}
 		return nil
 	}
@@ -124,10 +143,11 @@ func single(text string, pasted bool, number int) *input {
 	return &input{name: name, presentation: validator.Presentation{Scheme: validator.Bearer, Token: token}}
 }
 
-// credentialsOf reads the value of an Authorization field, as a server reads it.
-func credentialsOf(value, name string) *input {
+// credentialsOf reads the values of the Authorization fields of a request, as a server reads
+// them.
+func credentialsOf(values []string, name string) *input {
 	in := &input{name: name}
-	in.presentation, in.unreadable = middleware.Credentials([]string{value}, nil)
+	in.presentation, in.unreadable = middleware.Credentials(values, nil)
 	return in
 }
 
@@ -143,14 +163,21 @@ func isCurl(text string) bool {
 	return len(words) > 1 && (words[0] == "curl" || words[1] == "curl" && len(words[0]) == 1)
 }
 
-// fieldOfCommand returns the value of the Authorization field in a curl command.
-func fieldOfCommand(text string) (string, bool) {
+// fieldsOfCommand returns the values of the Authorization fields in a curl command, or nil.
+func fieldsOfCommand(text string) []string {
+	var values []string
 	for _, quote := range []string{`"`, `'`} {
 		for i, part := range strings.Split(text, quote) {
 			if value, ok := field(part, http.CanonicalHeaderKey("authorization")); ok && i%2 == 1 {
-				return value, true
+				values = append(values, value)
 			}
 		}
 	}
-	return "", false
+	words := strings.Fields(text)
+	for i, word := range words {
+		if word == "--oauth2-bearer" && i+1 < len(words) {
+			values = append(values, "Bearer "+strings.Trim(words[i+1], `"'`))
+		}
+	}
+	return values
 }
