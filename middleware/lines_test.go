@@ -3,6 +3,7 @@ package middleware_test
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -363,5 +364,25 @@ func TestLinesCost(t *testing.T) {
 	}
 	if with, without := cost(new(capture), bad), cost(slog.DiscardHandler, bad); with > without {
 		t.Errorf("a refusal: %v allocations with a Logger and %v without", with, without)
+	}
+}
+
+// BenchmarkLines compares requests with a Logger and without: one with a known token that
+// passes, and a flood of refusals.
+func BenchmarkLines(b *testing.B) {
+	is := issuertest.New(b)
+	for what, p := range map[string]validator.Presentation{"passes": is.Bearer(nil), "refused": is.Bearer(issuertest.Claims{"aud": "https://other.test"})} {
+		for name, handler := range map[string]slog.Handler{"silent": slog.DiscardHandler, "logged": slog.NewTextHandler(io.Discard, nil)} {
+			b.Run(what+"/"+name, func(b *testing.B) {
+				route, err := is.Guard(b, middleware.Config{Logger: slog.New(handler)}).Route("r", scopes.Authenticated())
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.ReportAllocs()
+				for b.Loop() {
+					route.Check(b.Context(), p, scopes.Operation{})
+				}
+			})
+		}
 	}
 }

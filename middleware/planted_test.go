@@ -199,7 +199,7 @@ var plantedInMemory = []planted{
 	{name: "JWKS 403", plant: keySet(testissuer.Behaviour{Status: 403}), want: []string{"answered 403", "without credentials"}},
 	{name: "JWKS 500", plant: keySet(testissuer.Behaviour{Status: 500}), want: []string{"answered 500", "the issuer fails", "next_try_in=1s"}},
 	{name: "JWKS is a page", plant: keySet(html), want: []string{"/jwks", "Content-Type", "check Issuer.URL"}},
-	{name: "JWKS empty", plant: keySet(testissuer.Behaviour{Body: []byte(`{"keys":[]}`)}), want: []string{"no key that can be used", "the set is empty", "algorithms=RS256", "mend="}},
+	{name: "JWKS empty", plant: keySet(testissuer.Behaviour{Body: []byte(`{"keys":[]}`)}), want: []string{"no key that can be used", "the set is empty", "algorithms=RS256", "let the issuer publish its keys"}},
 	{name: "JWKS is another document", plant: keySet(testissuer.Behaviour{Body: []byte(`{"issuer":"https://issuer.test"}`)}), want: []string{"no JWK Set", "no member keys", "name the URL of the key set"}},
 	{name: "JWKS cannot be read", plant: keySet(testissuer.Behaviour{Body: []byte(`{"keys":[}`)}), want: []string{"JWK Set", "name the URL of the key set"}},
 	{name: "JWKS is huge", plant: keySet(testissuer.Behaviour{Body: []byte(strings.Repeat(" ", 2<<20))}), want: []string{"too large", "KeyLimits.DocumentBytes"}},

@@ -172,12 +172,12 @@ func (k *keyLines) tellIgnored(ignored []jose.IgnoredKey) {
 }
 
 // advise writes what follows from the metadata, and once that Run is not called.
-func (k *keyLines) advise(cause string) {
+func (k *keyLines) advise(fetchedFor string) {
 	if !k.issuer.location.listsAudience() {
 		k.write(slog.LevelWarn, "the metadata lists protected_resources, and none of Audiences is one (RFC 9728 §4)",
 			logline.Texts("audiences", k.issuer.Audiences), slog.String("mend", "check that Issuer.Audiences has the identifier under which the issuer knows this API"))
 	}
-	if cause == "missing" && !k.lines.attended.Load() && k.lines.advised.CompareAndSwap(false, true) {
+	if fetchedFor == "missing" && !k.lines.attended.Load() && k.lines.advised.CompareAndSwap(false, true) {
 		k.write(slog.LevelInfo, "the keys were fetched when a token came, because neither Warm nor Run was called",
 			slog.String("mend", "at start-up, call Warm(ctx) and then go Run(ctx): no request waits for keys, and Ready is nil before the first one"))
 	}

@@ -26,10 +26,14 @@ func keyMend(err error, ignored []jose.IgnoredKey) string {
 			return row.mend
 		}
 	}
-	if len(ignored) > 0 {
+	switch {
+	case len(ignored) > 0:
 		return "see not_used for what is wrong with each key; an RSA key without alg is for the first RSA algorithm of Issuer.Algorithms"
+	case errors.Is(err, errNoUsableKey):
+		return "let the issuer publish its keys; if they are elsewhere, name that URL in Issuer.Keys (jwkscache.URL)"
+	default:
+		return "look at Issuer.URL and Issuer.Keys, and whether the issuer answers from this machine"
 	}
-	return "look at Issuer.URL and Issuer.Keys, and whether the issuer answers from this machine"
 }
 
 // keyMends are the mends of which the first that fits counts. Several errors may be joined,

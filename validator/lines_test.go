@@ -220,7 +220,7 @@ func TestUnfitKeys(t *testing.T) {
 			func(is *issuertest.Issuer, _ *validator.Issuer) {
 				is.Behave(testissuer.JWKS, testissuer.Behaviour{Body: []byte(`{"keys":[]}`)})
 			},
-			"ERROR the issuer publishes no key that can be used … algorithms=RS256 PS256 ES256 EdDSA not_used=the set is empty … keys_serve=no",
+			"ERROR the issuer publishes no key that can be used … algorithms=RS256 PS256 ES256 EdDSA not_used=the set is empty … mend=let the issuer publish its keys … keys_serve=no",
 		},
 		"other algorithms": {
 			func(_ *issuertest.Issuer, c *validator.Issuer) { c.Algorithms = []jose.Algorithm{jose.RS256} },

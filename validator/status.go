@@ -32,7 +32,7 @@ type Status struct {
 	EvictedTokens uint64
 }
 
-// Status returns the state of v now. That of a nil Validator is zero.
+// Status returns the state of v now. That of a nil or zero Validator is zero.
 func (v *Validator) Status() Status {
 	if !v.initialized() {
 		return Status{}
