@@ -264,6 +264,52 @@ func TestUnfitKeys(t *testing.T) {
 	}
 }
 
+// TestWarningLines checks that warnings about the configuration are logged at the start, and
+// those about keys when they are new.
+func TestWarningLines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := issuertest.New(t)
+		is.ExtraJWKs(`{"kty":"EC","kid":"bad","crv":"P-256"}`)
+		v, j := logged(t, is, func(c *validator.Issuer) {
+			c.Profile, c.Marker = validator.ProfileLegacy, []validator.ClaimRule{{Name: "use", Equals: "access"}}
+		})
+		warm := func() {
+			t.Helper()
+			if err := v.Warm(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		warm()
+		j.want(t, "at first", "INFO issuer configured … profile=legacy", `WARN configuration warning=issuer "https://issuer.test": ProfileLegacy`,
+			"INFO the keys of the issuer were fetched", "WARN keys of the issuer are not used")
+		time.Sleep(20 * time.Minute) // the keys are stale
+		warm()
+		j.want(t, "unchanged")
+		is.Rotate()
+		time.Sleep(20 * time.Minute)
+		warm()
+		j.want(t, "rotated", "INFO the keys of the issuer changed", "WARN keys of the issuer are not used")
+	})
+}
+
+// TestNeverActiveLine covers an issuer that does not introspect its own JWTs: one line.
+func TestNeverActiveLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is, j := issuertest.New(t), new(journal)
+		v := issuertest.Validator(t, validator.Config{
+			Issuers: []validator.Issuer{is.HybridConfig(func(c *validator.Issuer) { c.ActiveWithin = time.Second })}, Logger: slog.New(j),
+		})
+		for range 30 {
+			token := is.Token(nil)
+			is.Revoke(token)
+			if _, err := v.Validate(t.Context(), issuertest.Bearer(token)); validator.ReasonOf(err) != validator.Inactive {
+				t.Fatal(err)
+			}
+		}
+		j.want(t, "all inactive", "INFO issuer configured", "WARN the issuer called none of the valid JWTs active that it was asked about … asked= … mend=")
+	})
+}
+
 // TestSlashLine covers the trailing slash of the discovered issuer, without Warm.
 func TestSlashLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
