@@ -3,7 +3,6 @@ package middleware_test
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -371,7 +370,7 @@ func TestLinesCost(t *testing.T) {
 func BenchmarkLines(b *testing.B) {
 	is := issuertest.New(b)
 	for what, p := range map[string]validator.Presentation{"passes": is.Bearer(nil), "refused": is.Bearer(issuertest.Claims{"aud": "https://other.test"})} {
-		for name, handler := range map[string]slog.Handler{"silent": slog.DiscardHandler, "logged": slog.NewTextHandler(io.Discard, nil)} {
+		for name, handler := range map[string]slog.Handler{"silent": slog.DiscardHandler, "logged": new(capture)} {
 			b.Run(what+"/"+name, func(b *testing.B) {
 				route, err := is.Guard(b, middleware.Config{Logger: slog.New(handler)}).Route("r", scopes.Authenticated())
 				if err != nil {

@@ -254,10 +254,12 @@ var plantedInMemory = []planted{
 	{name: "opaque token, no introspection", token: func(*issuertest.Issuer) string { return "9f86d081884c7d659a2feaa0c55ad015" }, want: []string{"malformed_token", "1 segment", "Issuer.Opaque"}},
 	{name: "encrypted token", token: func(*issuertest.Issuer) string { return "eyJhbGciOiJSU0EtT0FFUCJ9.a.b.c.d" }, want: []string{"malformed_token", "5 segments", "wanted 3"}},
 
-	{name: "unknown kid", plant: func(is *issuertest.Issuer, _ *validator.Issuer) {
-		is.AddKey(testissuer.Key{ID: "new", Unpublished: true})
+	{
+		name: "unknown kid", plant: func(is *issuertest.Issuer, _ *validator.Issuer) {
+			is.AddKey(testissuer.Key{ID: "new", Unpublished: true})
+		},
+		token: sign(testissuer.Token{Key: "new"}), want: []string{"unknown_key", `"new"`, `"key-1"`, "let the issuer publish the key"},
 	},
-		token: sign(testissuer.Token{Key: "new"}), want: []string{"unknown_key", `"new"`, `"key-1"`, "let the issuer publish the key"}},
 	{name: "scp and no mapping", token: claims(issuertest.Claims{"scope": nil, "scp": []string{"orders:read"}}), want: []string{"insufficient_scope", `"orders:read"`, "scp", "Mappings"}},
 	{name: "other scope", token: sign(testissuer.Token{Scope: "profile"}), want: []string{"insufficient_scope", `"orders:read"`, `"profile"`}},
 	{name: "no hierarchy", token: sign(testissuer.Token{Scope: "orders"}), want: []string{"insufficient_scope", `"orders:read"`, `"orders"`, "Hierarchy"}},
