@@ -246,7 +246,6 @@ func TestCanary(t *testing.T) {
 		}
 	}
 	config := validator.Config{
-		Logger: slog.New(slog.NewTextHandler(c.sinks, &slog.HandlerOptions{Level: slog.LevelDebug})), // of the Guard, too
 		Issuers: []validator.Issuer{
 			jwt.Config(func(i *validator.Issuer) { i.Grants = []string{validator.AllScopes} }),
 			opaque.OpaqueConfig(client(introspect.ClientSecretBasic{Secret: introspect.SecretText(secret)}, "op_")),
