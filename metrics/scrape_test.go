@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -98,4 +100,13 @@ func register(tb testing.TB, collector *metrics.Collector) *prometheus.Registry 
 		tb.Fatal(err)
 	}
 	return registry
+}
+
+// await waits until the sum of a family is want: fetches are counted after those who waited
+// for them have gone on.
+func await(tb testing.TB, registry *prometheus.Registry, family string, want float64) {
+	tb.Helper()
+	for began := time.Now(); scrape(tb, registry).sum(family) != want && time.Since(began) < time.Minute; {
+		runtime.Gosched()
+	}
 }
