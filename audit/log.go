@@ -14,7 +14,7 @@ import (
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// Room for security events and numbers, which are few.
+// Room for security events, and for numbers of refusals that were left out.
 const (
 	noticesWaiting = 1024
 	noticesBytes   = 1 << 20
@@ -27,7 +27,8 @@ const maxKeys = 4096
 const (
 	denials = iota
 	allows
-	notices
+	events
+	numbers // apart from events, since a flood has many
 )
 
 // Log writes audit records. [New] makes one. It is safe for concurrent use, and several
@@ -65,7 +66,8 @@ func New(config Config) (*Log, error) {
 		Kinds: []recordqueue.Kind{
 			denials: {Name: "denials", Records: config.Waiting, Bytes: config.WaitingBytes},
 			allows:  {Name: "privileged_allows", Records: config.Waiting, Bytes: config.WaitingBytes},
-			notices: {Name: "notices", Records: noticesWaiting, Bytes: noticesBytes},
+			events:  {Name: "security_events", Records: noticesWaiting, Bytes: noticesBytes},
+			numbers: {Name: "numbers", Records: noticesWaiting, Bytes: noticesBytes},
 		},
 	})}
 	if !config.Sampling.Off {
@@ -120,11 +122,13 @@ func (l *Log) Counts() Counts {
 	if !l.made() {
 		return Counts{}
 	}
-	all := make([]Count, 0, notices+1)
+	all := make([]Count, 0, numbers+1)
 	for _, c := range l.queue.Counts() {
 		all = append(all, Count{Written: c.Written + c.Skipped, Lost: c.Failed + c.Dropped, Waiting: c.Waiting})
 	}
-	return Counts{Denials: all[denials], Allows: all[allows], Notices: all[notices], SampledOut: l.sampled.Load()}
+	told, n := all[events], all[numbers]
+	notices := Count{Written: told.Written + n.Written, Lost: told.Lost + n.Lost, Waiting: told.Waiting + n.Waiting}
+	return Counts{Denials: all[denials], Allows: all[allows], Notices: notices, SampledOut: l.sampled.Load()}
 }
 
 // Flush waits until the records so far are written, with the numbers of those that were left
@@ -240,6 +244,6 @@ func (l *Log) tellSampled(told []sampling.Dropped[sampleKey]) {
 			attrs = append(attrs, slog.String("issuer_label", dropped.Key.issuer))
 		}
 		attrs = append(attrs, slog.Uint64("count", dropped.Count), slog.Time("from", dropped.From), slog.Time("to", dropped.To))
-		l.put(notices, slog.LevelWarn, "denials left out", attrs)
+		l.put(numbers, slog.LevelWarn, "denials left out", attrs)
 	}
 }

@@ -160,8 +160,9 @@ func keyName(byID, byThumbprint jwkscache.KeyName) string {
 	return byThumbprint.Thumbprint
 }
 
-// printable returns text with a mark in place of characters that do not print, and no more
-// than 256 bytes of it.
+// printable returns a copy of text with a mark in place of characters that do not print, and
+// no more than 256 bytes of it. text may be a part of a large token, which a record that
+// waits must not keep in memory.
 func printable(text string) string {
 	cut := false
 	if len(text) > maxText {
@@ -178,9 +179,9 @@ func printable(text string) string {
 		return r
 	}, text)
 	if cut {
-		text += "…"
+		return text + "…"
 	}
-	return text
+	return strings.Clone(text)
 }
 
 // hashBytes is how many bytes of a hash are shown.

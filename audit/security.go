@@ -176,5 +176,5 @@ func (w *watch) write(key spikeKey, s spike, state string, attrs func() []slog.A
 	if attrs != nil {
 		all = append(all, attrs()...)
 	}
-	w.put(notices, slog.LevelWarn, "security event", all)
+	w.put(events, slog.LevelWarn, "security event", all)
 }

@@ -120,8 +120,8 @@ func (c *Collector) prune(labels map[string]bool) {
 	}
 }
 
-// past is what Validators counted that are not in use any more, and what the others had
-// counted at the last scrape.
+// past is what Validators had counted at the last scrape. The program may still have one
+// that no Guard has, and give it to another Guard; one that is gone is retired.
 type past struct {
 	last    map[validatorRef]tally
 	retired tally
@@ -135,8 +135,8 @@ func (p *past) seen(v *validator.Validator, counts tally) {
 	p.last[weak.Make(v)] = counts
 }
 
-// retire moves the counters of Validators that none of the guards has to the retired ones,
-// and drops those of issuers without a label.
+// retire moves the counters of Validators that are gone to the retired ones, and drops those
+// of issuers without a label, except of Validators that a Guard has.
 func (p *past) retire(guards []*middleware.Guard, labels map[string]bool) {
 	used := make(map[validatorRef]bool)
 	for _, guard := range guards {
@@ -146,10 +146,24 @@ func (p *past) retire(guards []*middleware.Guard, labels map[string]bool) {
 		p.retired = newTally()
 	}
 	for ref, counts := range p.last {
-		if !used[ref] {
+		switch {
+		case used[ref]:
+		case ref.Value() == nil:
 			p.retired.merge(counts)
 			delete(p.last, ref)
+		default:
+			counts.keep(labels)
 		}
 	}
 	p.retired.keep(labels)
+}
+
+// add adds what Validators had counted that are not among the known ones.
+func (p *past) add(t tally, known map[*validator.Validator]bool) {
+	for ref, counts := range p.last {
+		if !known[ref.Value()] {
+			t.merge(counts)
+		}
+	}
+	t.merge(p.retired)
 }

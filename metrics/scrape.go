@@ -65,7 +65,7 @@ func (c *Collector) scrape() tally {
 			c.addValidator(t, v)
 		}
 	}
-	t.merge(c.past.retired)
+	c.past.add(t, known)
 	return t
 }
 
