@@ -382,21 +382,25 @@ func TestStoreWithoutDescriptors(t *testing.T) {
 	works(t, s)
 }
 
-// TestStoreLeftovers shows that the next write of a file removes its temporary
-// files that a crash left, and no other files.
+// TestStoreLeftovers shows that the next write of a file removes its old temporary
+// files, which a crash left, and no other files: a young one is of another process, whose
+// rename would fail.
 func TestStoreLeftovers(t *testing.T) {
 	s := testStore(t)
 	fill(t, s)
 	stays := []string{".forbidden.json", ".forbidden.json.X.tmp", ".keys.json", ".keys.json.X", ".keys.tmp", "keys.json.X.tmp"}
 	for _, name := range append([]string{".keys.json.A.tmp", ".keys.json.B.tmp"}, stays...) {
 		if !strings.HasSuffix(name, ".json") {
-			put(t, filepath.Join(s.dir, s.name+name), "half")
+			path := filepath.Join(s.dir, s.name+name)
+			put(t, path, "half")
+			do(t, os.Chtimes(path, time.Time{}, time.Now().Add(-leftoverAge)))
 		}
 	}
 	put(t, filepath.Join(s.dir, s.name+".outside"), "whole")
-	do(t, os.Symlink(s.name+".outside", filepath.Join(s.dir, s.name+".keys.json.C.tmp")))
-	do(t, os.MkdirAll(filepath.Join(s.dir, s.name+".keys.json.D.tmp", "d"), 0o700)) // cannot be removed
-	stays = append(stays, ".keys.json.D.tmp", ".outside")
+	put(t, filepath.Join(s.dir, s.name+".keys.json.C.tmp"), "half") // young
+	full := filepath.Join(s.dir, s.name+".keys.json.D.tmp")         // cannot be removed
+	do(t, os.MkdirAll(filepath.Join(full, "d"), 0o700), os.Chtimes(full, time.Time{}, time.Now().Add(-leftoverAge)))
+	stays = append(stays, ".keys.json.C.tmp", ".keys.json.D.tmp", ".outside")
 	slices.Sort(stays)
 	do(t, s.Save(testSaved()))
 	if got := filesIn(t, s); !slices.Equal(got, stays) {
