@@ -106,10 +106,10 @@ func (s *Set) unknownKey(h Header) error {
 		same := s.byAlg[h.algorithm]
 		_, known := s.byID[h.keyID]
 		switch {
-		case s.Len() == 0:
-			d.Mend = "the set has no key that can be used; look at the ignored keys of the issuer"
 		case h.hasKeyID && known:
 			d.Mend = "all keys of the kid are forbidden"
+		case s.Len() == 0:
+			d.Mend = "look at why the keys of the issuer are not used (Validator.Status)"
 		case h.hasKeyID:
 			d.Mend = "let the issuer publish the key before it signs with it, and check that the token is of this issuer and environment"
 		case len(same) > 1:
@@ -159,7 +159,15 @@ func (s *Set) describedKeys() string {
 	}
 	slices.Sort(names)
 	names = slices.Compact(names)
-	text := fmt.Sprintf("one of %d keys", s.Len())
+	var text string
+	switch n := s.Len(); n {
+	case 0:
+		return "a key of the issuer; none can be used"
+	case 1:
+		text = "the only key"
+	default:
+		text = fmt.Sprintf("one of %d keys", n)
+	}
 	if len(names) > 0 {
 		text += ": kid " + cause.Quotes(slices.Values(names))
 	}

@@ -138,7 +138,7 @@ func TestCauses(t *testing.T) {
 		{"typ", v, bearer(signed(header.with("typ", `"JWT"`), good)), 0, `typ "JWT"`, "at+jwt", "ProfileLegacy"},
 		{"no typ", v, bearer(signed(header.without("typ"), good)), 0, "no typ", "at+jwt", "ProfileLegacy"},
 		{"typ of an ID token", legacy, bearer(signed(header.with("typ", `"logout+jwt"`), legacyClaims)), 0, `typ "logout+jwt"`, "at+jwt, JWT or no typ", ""},
-		{"unknown kid", v, bearer(signed(header.with("kid", `"k9"`), good)), 0, `kid "k9"`, `one of 1 keys: kid "k1"`, "publish the key"},
+		{"unknown kid", v, bearer(signed(header.with("kid", `"k9"`), good)), 0, `kid "k9"`, `the only key: kid "k1"`, "publish the key"},
 		{"the kid's algorithm", v, bearer(signed(header.with("alg", `"RS256"`), good)), 0, `alg "RS256" and kid "k1"`, "EdDSA", ""},
 		{"signature", v, bearer(foreignKey.token(good)), 0, `a signature of 64 bytes that the key with kid "k1" for EdDSA does not verify`, "", "another key signed it"},
 		{"short signature", v, bearer(b64(header.text()) + "." + b64(good.text()) + ".AAAA"), 0, "a signature of 3 bytes", "64 bytes", ""},
