@@ -15,6 +15,8 @@ import (
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
+var errNoToken = errors.New("no token was found; curl -v writes what it sends to standard error, so add 2>&1 to it")
+
 // explainAll says of every token of the input how it fares in each check.
 func explainAll(ctx context.Context, loaded *verifier, std streams) int {
 	in := bufio.NewReaderSize(std.in, 64<<10)
@@ -45,6 +47,9 @@ func explainAll(ctx context.Context, loaded *verifier, std streams) int {
 		}
 	}
 	e.explain(ctx, from.end(), &count)
+	if count.accepted+count.refused == 0 {
+		complain(std, errNoToken)
+	}
 	return finish(out, count, std)
 }
 
@@ -86,6 +91,9 @@ func (v *verifier) explain(ctx context.Context, in *input) (*middleware.Denial, 
 		return denial, []validator.Judgement{j, {Check: "token", Found: "there is none that can be read"}}
 	}
 	verdict, checks := route.Explain(ctx, in.presentation, scopes.Operation{})
+	if last := &checks[len(checks)-1]; route == v.anyToken && last.Passed {
+		last.Found = "no route is given, so every valid token passes"
+	}
 	return verdict.Denial(), checks
 }
 

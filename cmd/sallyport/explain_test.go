@@ -45,6 +45,23 @@ func TestExplainSamples(t *testing.T) {
 	golden(t, "samples.golden", got.out)
 }
 
+// TestExplainNothing checks that input without a token says what may be missing, and exits
+// as without the hint.
+func TestExplainNothing(t *testing.T) {
+	for in, status := range map[string]int{
+		"":                                       exitDone,
+		"> GET /orders/7 HTTP/1.1\n> Host: a\n>": exitDone,
+		`{"type":"about:blank","status":401}`:    exitInput,
+	} {
+		if got := explainSamples(t, in); got.status != status || !strings.Contains(got.err, "no token was found; curl -v") {
+			t.Errorf("%q: status %d, want %d: %s", in, got.status, status, got.err)
+		}
+	}
+	if got := explainSamples(t, token(t, "expired")); strings.Contains(got.err, "no token was found") {
+		t.Errorf("a token was found: %s", got.err)
+	}
+}
+
 // TestExplainKinds has a golden file of what is not among the samples: other forms of
 // input, and other faults.
 func TestExplainKinds(t *testing.T) {
