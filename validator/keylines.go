@@ -82,8 +82,11 @@ func (k *keyLines) fetchDone(done *jwkscache.FetchDone) {
 
 // unfit returns why no key of the set in use can verify a token, or nil if one can.
 func (k *keyLines) unfit() error {
-	keys := k.status().Keys
+	s := k.status()
+	keys := s.Keys
 	switch {
+	case len(keys) == 0 && len(s.Ignored) == 0 && len(s.Forbidden) > 0:
+		return errForbidden
 	case len(keys) == 0:
 		return errNoUsableKey
 	case slices.ContainsFunc(keys, func(key *jose.Key) bool { return k.issuer.allowed[key.Algorithm()] }):

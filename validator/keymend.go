@@ -16,6 +16,7 @@ import (
 
 var (
 	errNoUsableKey  = errors.New("the key set has no key that can be used")
+	errForbidden    = errors.New("the key set has no key that can be used: it is empty, or its keys are forbidden")
 	errNoFittingKey = errors.New("no key of the set is for an algorithm of Issuer.Algorithms")
 )
 
@@ -42,6 +43,7 @@ var keyMends = []struct {
 	is   func(error) bool
 	mend string
 }{
+	{is(errForbidden), "let the issuer publish a new key and sign with it: a forbidden key is never used, also if it is published"},
 	{is(errNoFittingKey), "add the algorithm of the keys to Issuer.Algorithms, or let the issuer sign with one that is there"},
 	{is(discovery.ErrOtherIssuer), "set Issuer.URL to the issuer of the metadata, byte for byte, if that is the issuer that is meant"},
 	{is(discovery.ErrDisagree), "let all documents name the same URL, or set Issuer.Keys to jwkscache.URL"},

@@ -1,6 +1,6 @@
-// Package logline writes what this module logs by itself. Nobody waits for the logger, a
-// logger that is slow or blocks costs lines and nothing else, and no value brings control
-// characters into the log.
+// Package logline writes what this module logs by itself. No caller waits for the logger:
+// if it is slow or blocks, lines are lost and counted. Control characters in values are
+// escaped.
 package logline
 
 import (
