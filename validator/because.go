@@ -95,7 +95,7 @@ func (is *checkedIssuer) seenType(h jose.Header) cause.Details {
 		return d
 	}
 	if !h.HasType() || jwtclaims.IsType(h, "JWT") {
-		d.Mend = "for an issuer that does not follow RFC 9068, set Issuer.Profile to ProfileLegacy with a Marker, as the page of its preset says"
+		d.Mend = "let the client send its access token; if this is one, its issuer does not follow RFC 9068: set Issuer.Profile to ProfileLegacy with a Marker, which is what only access tokens have"
 	}
 	return d
 }

@@ -119,7 +119,6 @@ var fileWords = strings.NewReplacer(
 	"Issuer.Audiences", "audiences",
 	"Issuer.Algorithms", "algorithms",
 	"Issuer.Grants", "grants",
-	"set Issuer.Profile to ProfileLegacy with a Marker, as the page of its preset says", "set profile to legacy and give a marker",
 	"set Issuer.Profile to ProfileLegacy with a Marker", "set profile to legacy and give a marker",
 	"set Issuer.Mappings to EntraMappings(), OktaMappings() or Auth0Mappings(), or to your own", "no key of this file reads it; Issuer.Mappings in Go does",
 	"; if another scope of the token includes it, say so in Config.Hierarchy", "",
