@@ -45,6 +45,22 @@ func TestExplainSamples(t *testing.T) {
 	golden(t, "samples.golden", got.out)
 }
 
+// TestExplainMeter checks that the progress meter that curl writes into a pipe is no input,
+// also if it is before the line of the request.
+func TestExplainMeter(t *testing.T) {
+	const meter = "\r  0     0    0     0    0     0      0      0 --:--:-- --:--:-- --:--:--     0"
+	in := "  % Total    % Received % Xferd  Average Speed   Time    Time     Time  Current\n" +
+		"                                 Dload  Upload   Total   Spent    Left  Speed\n" +
+		meter + meter + "*   Trying 127.0.0.1:443...\n" +
+		"\r  0     0    0     0    0     0      0      0 --:--:--  0:00:01 --:--:--     0> POST /orders HTTP/1.1\n" +
+		"> Authorization: Bearer " + token(t, "good, RS256") + "\r\n> \r\n" +
+		"\r100    59  100    59    0     0  14040      0 --:--:-- --:--:-- --:--:-- 1475k\n"
+	got := explainSamples(t, in)
+	if got.status != exitDone || !strings.HasPrefix(got.out, "POST /orders: refused: insufficient_scope") || !strings.Contains(got.err, "0 accepted, 1 refused\n") {
+		t.Errorf("status %d\n%s\n%s", got.status, got.out, got.err)
+	}
+}
+
 // TestExplainNothing checks that input without a token says what may be missing, and exits
 // as without the hint.
 func TestExplainNothing(t *testing.T) {

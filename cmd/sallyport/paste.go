@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"github.com/sallyport-auth/sallyport/middleware"
@@ -23,7 +24,8 @@ type paste struct {
 // line reads one line, the number of which is for names. It returns what is complete with
 // it.
 func (p *paste) line(text string, number int) ([]input, error) {
-	text = strings.TrimSpace(text)
+	text, metered := afterMeter(text)
+	p.pasted = p.pasted || metered
 	if sent, ok := strings.CutPrefix(text, ">"); ok {
 		p.pasted = true
 		return p.sent(strings.TrimSpace(sent), number), nil
@@ -59,6 +61,26 @@ func (p *paste) line(text string, number int) ([]input, error) {
 		return complete, nil
 	}
 	return complete, fmt.Errorf("%w: it is neither JSON, nor a token, an Authorization field or a line of curl -v", errLine)
+}
+
+// meter is a line of the progress meter of curl.
+var meter = regexp.MustCompile(`^(?:[\d.kMG]+\s+){8}(?:[\d-]+:[\d-]+:[\d-]+\s+){3}[\d.]+[kMG]?`)
+
+// afterMeter returns text without the spaces around it and without the progress meter of
+// curl, and whether there was one. curl writes it before and between the other lines if
+// its output goes into a pipe, and no newline after it.
+func afterMeter(text string) (rest string, found bool) {
+	for {
+		text = strings.TrimSpace(text)
+		if strings.HasPrefix(text, "% Total ") {
+			return "", true
+		}
+		end := meter.FindStringIndex(text)
+		if end == nil {
+			return text, found
+		}
+		text, found = text[end[1]:], true
+	}
 }
 
 // end returns what is complete with the end of the input.
