@@ -80,7 +80,11 @@ func runDrill(ctx context.Context, incident func(context.Context, *drill), out i
 	if ctx.Err() != nil {
 		return d.bad, nil
 	}
-	d.printf("\nThe drill is over: %d things were not as they should be.\n", d.bad)
+	if d.bad == 0 {
+		d.printf("\nThe drill is over: all is as it should be.\n")
+	} else {
+		d.printf("\nThe drill is over: %d things are not as they should be, marked NOT SO.\n", d.bad)
+	}
 	return d.bad, nil
 }
 

@@ -41,7 +41,7 @@ func TestDrills(t *testing.T) {
 			if status := run(t.Context(), []string{"drill", incident}, &out, &errOut); status != exitGood {
 				t.Errorf("status %d\n%s", status, &errOut)
 			}
-			for _, want := range append(wanted, "The drill is over: 0 things were not as they should be.\n") {
+			for _, want := range append(wanted, "The drill is over: all is as it should be.\n") {
 				if !strings.Contains(out.String(), want) {
 					t.Errorf("%q is not in\n%s", want, &out)
 				}
@@ -65,7 +65,7 @@ func TestDrillCounts(t *testing.T) {
 	}
 	for _, want := range []string{
 		"\n1. Wrong expectations.\n", "NOT SO  GET /orders with a good token gets 200, want 401\n", "NOT SO  GET /orders with a token of nobody gets 401, want 200\n",
-		"NOT SO  this\n", "ok      that\n", "3 things were not as they should be",
+		"NOT SO  this\n", "ok      that\n", "3 things are not as they should be",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, &out)

@@ -132,7 +132,7 @@ func compromise(ctx context.Context, d *drill) {
 	d.get(ctx, "the new token of alice", fresh, http.StatusOK)
 	d.show("sallyport_keys_forbidden", "sallyport_keys_in_use")
 
-	d.title("The issuer withdraws " + leaked + ". Only then may the operator permit it again, and has no reason to.")
+	d.title("The issuer withdraws " + leaked + ". The operator leaves it forbidden, and users notice nothing.")
 	d.issuer.Retire(leaked)
 	d.get(ctx, "the new token of alice", fresh, http.StatusOK)
 }

@@ -49,7 +49,7 @@ func TestExplainSamples(t *testing.T) {
 // also if it is before the line of the request.
 func TestExplainMeter(t *testing.T) {
 	const meter = "\r  0     0    0     0    0     0      0      0 --:--:-- --:--:-- --:--:--     0"
-	in := "  % Total    % Received % Xferd  Average Speed   Time    Time     Time  Current\n" +
+	in := "  % Total    % Received % Xferd  Average Speed …\n" +
 		"                                 Dload  Upload   Total   Spent    Left  Speed\n" +
 		meter + meter + "*   Trying 127.0.0.1:443...\n" +
 		"\r  0     0    0     0    0     0      0      0 --:--:--  0:00:01 --:--:--     0> POST /orders HTTP/1.1\n" +
