@@ -65,9 +65,8 @@ func TestExplainMeter(t *testing.T) {
 // as without the hint.
 func TestExplainNothing(t *testing.T) {
 	for in, status := range map[string]int{
-		"":                                       exitDone,
-		"> GET /orders/7 HTTP/1.1\n> Host: a\n>": exitDone,
-		`{"type":"about:blank","status":401}`:    exitInput,
+		"":                                    exitDone,
+		`{"type":"about:blank","status":401}`: exitInput,
 	} {
 		if got := explainSamples(t, in); got.status != status || !strings.Contains(got.err, "no token was found; curl -v") {
 			t.Errorf("%q: status %d, want %d: %s", in, got.status, status, got.err)
