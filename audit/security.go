@@ -92,9 +92,6 @@ func newWatch(thresholds map[Event]int, window time.Duration, put func(int, slog
 // decided counts what a refusal is an occurrence of. attrs returns the attributes of the
 // request.
 func (w *watch) decided(d *middleware.Decision, attrs func() []slog.Attr) {
-	if d.Denial == nil {
-		return
-	}
 	if event, ok := eventOfReason[d.Denial.Reason]; ok {
 		w.count(event, d.Issuer, attrs)
 	}

@@ -220,6 +220,30 @@ func TestThresholds(t *testing.T) {
 	})
 }
 
+// TestOverlappingWindows: the timer of a window that was followed by another one leaves the
+// latter alone.
+func TestOverlappingWindows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t, func(c *audit.Config) {
+			c.Thresholds = map[audit.Event]int{audit.WrongAudienceSpike: 2}
+			c.Window = time.Minute
+		})
+		start := time.Now()
+		for _, second := range []int{0, 50, 65, 70, 75} { // windows begin at 0 and 65
+			time.Sleep(time.Until(start.Add(time.Duration(second) * time.Second)))
+			s.log.Trace().Decided(t.Context(), middleware.Decision{Issuer: "a", Denial: &middleware.Denial{Reason: validator.WrongAudience}})
+		}
+		for _, row := range []struct {
+			second, records int
+		}{{75, 2}, {129, 2}, {131, 3}} {
+			time.Sleep(time.Until(start.Add(time.Duration(row.second) * time.Second)))
+			if got := of(s.written(t), string(audit.WrongAudienceSpike)); len(got) != row.records {
+				t.Errorf("after %d s: %d records, want %d: %v", row.second, len(got), row.records, got)
+			}
+		}
+	})
+}
+
 // TestBoundedEvents: memory is bounded, whatever the number of issuers.
 func TestBoundedEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

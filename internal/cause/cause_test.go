@@ -138,7 +138,7 @@ func TestSeconds(t *testing.T) {
 // TestCharacter names kinds of characters and never the character itself.
 func TestCharacter(t *testing.T) {
 	for c, want := range map[byte]string{
-		'=': "padding (=)", '+': "+ or /", '/': "+ or /", ' ': "white space", '\n': "white space", 0: "a control character", 0x7f: "a control character",
+		'=': "padding (=)", '+': "+ or /", '/': "+ or /", ' ': "white space", '\t': "white space", '\r': "white space", '\n': "white space", 0: "a control character", 0x7f: "a control character",
 		0xc3: "a character outside of ASCII", '~': "a character that is not allowed",
 	} {
 		if got := cause.Character(c); got != want {
