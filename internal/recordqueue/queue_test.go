@@ -313,6 +313,27 @@ func TestFlushSummary(t *testing.T) {
 	})
 }
 
+// TestLossBeforeSummary: a record that is lost while a summary waits is told by that one, and
+// no other follows.
+func TestLossBeforeSummary(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		blocked := make(chan struct{})
+		s := &sink{do: func(slog.Record) error { <-blocked; return nil }}
+		q := newQueue(s, 1, 1)
+		q.Put(denial, record("0"))
+		synctest.Wait() // it is with the handler
+		q.Put(denial, record("1"))
+		q.Put(denial, record("2"))
+		time.Sleep(time.Hour)
+		q.Put(denial, record("3"))
+		close(blocked)
+		time.Sleep(time.Hour)
+		if got := s.got(); len(got) != 3 || !slices.Contains(got, "lost denials=2") {
+			t.Errorf("%q", got)
+		}
+	})
+}
+
 // TestClose: Close writes what waits within its bound, drops and counts the rest, and ends the queue.
 func TestClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -344,6 +365,11 @@ func TestClose(t *testing.T) {
 		}
 		synctest.Wait()
 		wantCount(t, q, denial, recordqueue.Count{Put: 4, Written: 1, Dropped: 3})
+		q.Put(denial, record("later"))
+		time.Sleep(time.Hour)
+		if got := s.got(); len(got) != 1 {
+			t.Errorf("written after Close: %q", got[1:])
+		}
 	})
 	synctest.Test(t, func(t *testing.T) {
 		s := &sink{}
