@@ -11,10 +11,11 @@ import (
 // Status is the state of a Validator, for operators and metrics. It may get more
 // fields.
 type Status struct {
-	// Issuers is the state of each issuer's keys: the configured issuers in the
-	// order of the configuration, without those whose keys are not used, then the resolved issuers that are known.
+	// Issuers is the state of each issuer's keys: the configured issuers in the order of
+	// the configuration, without those whose keys are not used, and then the resolved
+	// issuers that are known.
 	Issuers []jwkscache.Status
-	// Introspection is how requests to the issuers with Opaque fare, in the same order.
+	// Introspection is the state of asking the issuers with Opaque, in the same order.
 	Introspection []introspect.Status
 	// Counts has an element for each configured issuer, in order, and then, with
 	// Config.ResolveIssuer, one for all resolved issuers.
