@@ -292,7 +292,9 @@ func TestInFrontOfGate(t *testing.T) {
 	if risen := rise(wasTheirs, theirs()); risen["Unauthenticated "] != 1 {
 		t.Errorf("the collector counts %v for a stream whose token expired", risen)
 	}
-	ended := func() float64 { return values(t, registry, "sallyport_held_requests_ended_total", "reason")["expired "] }
+	ended := func() float64 {
+		return values(t, registry, "sallyport_held_requests_ended_total", "reason")["expired "]
+	}
 	for began := time.Now(); ended() != 1 && time.Since(began) < time.Minute; { // hooks of ends have a goroutine of their own
 		runtime.Gosched()
 	}
