@@ -13,7 +13,7 @@ func TestIs(t *testing.T) {
 	for _, name := range []string{
 		"Authorization", "authorization-bin", "grpcgateway-authorization", "Grpc-Metadata-Authorization", "Proxy-Authorization", "DPoP", "dpop-bin", "DPoP-Nonce",
 		"Cookie", "Set-Cookie", "grpcgateway-cookie", "Client-Cert", "Client-Cert-Chain", "x-auth-token", "X-Forwarded-Access-Token", "X-Vault-Token",
-		"X-API-Key", "Private-Token", "X-Amzn-Oidc-Data", "Cf-Access-Jwt-Assertion", "X-Goog-IAP-JWT-Assertion", "access_token", "accessToken", "AccessToken",
+		"X-API-Key", "api.key", "api key", "Private-Token", "X-Amzn-Oidc-Data", "Cf-Access-Jwt-Assertion", "X-Goog-IAP-JWT-Assertion", "access_token", "accessToken", "AccessToken",
 		"token", "tokens", "logout_token", "id_token_hint", "refresh_token", "client_secret", "ClientSecret", "client_assertion", "password", "code_verifier", "private_key",
 		strings.Repeat("x", 1000) + "_token",
 	} {
