@@ -3,11 +3,14 @@ package metrics_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/detached"
 	"github.com/sallyport-auth/sallyport/internal/issuertest"
+	"github.com/sallyport-auth/sallyport/introspect"
 	"github.com/sallyport-auth/sallyport/metrics"
 	"github.com/sallyport-auth/sallyport/middleware"
 	"github.com/sallyport-auth/sallyport/scopes"
@@ -131,6 +134,62 @@ func TestOddDecisions(t *testing.T) {
 			t.Errorf("%v %s, want %v", n, outcome, want)
 		}
 	}
+}
+
+// TestTimeLimits (A4) checks which causes are those of a time limit of the program.
+func TestTimeLimits(t *testing.T) {
+	for name, row := range map[string]struct {
+		kind    introspect.Kind
+		cause   error
+		outcome string
+	}{
+		"kind":                    {introspect.TimedOut, nil, "timed_out"},
+		"context":                 {"", context.DeadlineExceeded, "timed_out"},
+		"net.Error":               {"", &panicking{"late"}, "timed_out"},
+		"net.Error of other kind": {"", &panicking{""}, "undetermined"},
+		"abandoned work":          {"", detached.ErrAbandoned, "timed_out"},
+		"a wait that ended":       {"", detached.ErrLeft, "timed_out"},
+		"other error":             {"", errors.New("refused"), "undetermined"},
+	} {
+		collector := metrics.NewCollector()
+		registry := register(t, collector)
+		trace := collector.Trace()
+		decided := trace.Decided
+		trace.Decided = func(ctx context.Context, d middleware.Decision) {
+			d.Kind = row.kind
+			decided(ctx, d)
+		}
+		route, err := issuertest.New(t).Guard(t, middleware.Config{Trace: trace}).Route("x", scopes.Authenticated())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = route.Refuse(t.Context(), validator.Refuse(validator.Unavailable, row.cause))
+		if page := scrape(t, registry); page.sum("sallyport_route_decisions_total", `outcome="`+row.outcome+`"`) != 1 {
+			t.Errorf("%s: want %s:\n%s", name, row.outcome, page)
+		}
+	}
+}
+
+// TestSecondGuard checks that the counts of an issuer go on when another Guard gets it.
+func TestSecondGuard(t *testing.T) {
+	trace, registry := switchOn(t)
+	issuer := issuertest.New(t)
+	guard := issuer.Guard(t, middleware.Config{Trace: trace}, issuer.Fetched)
+	route, err := guard.Route("x", scopes.Authenticated())
+	if err != nil {
+		t.Fatal(err)
+	}
+	route.Check(t.Context(), issuer.Bearer(issuertest.Claims{"exp": 1}), scopes.Operation{})
+	route.Check(t.Context(), validator.Presentation{}, scopes.Operation{})
+	second := issuer.Guard(t, middleware.Config{Trace: trace}, issuer.Fetched)
+	page := scrape(t, registry)
+	for label, want := range map[string]float64{`issuer="` + issuer.URL() + `"`: 1, `issuer="none"`: 1} {
+		if n := page.sum("sallyport_decisions_total", label, `outcome="denied"`); n != want {
+			t.Errorf("%s: %v, want %v", label, n, want)
+		}
+	}
+	runtime.KeepAlive(guard)
+	runtime.KeepAlive(second)
 }
 
 // TestHeld (R-OB-09) checks that streams and other long requests are counted, and those that

@@ -17,15 +17,6 @@ type id struct {
 	labels [maxLabels]string
 }
 
-// issuer returns the label issuer, which is the first one of all families that have it, or
-// "" if the family has none.
-func (i id) issuer() string {
-	if i.of.labels == 0 || i.of == routeDecisions {
-		return ""
-	}
-	return i.labels[0]
-}
-
 // tally is the values of a scrape. Values of one series that come from several issuers or
 // Validators are joined.
 type tally struct {
@@ -90,15 +81,16 @@ func (t tally) merge(other tally) {
 	}
 }
 
-// keep drops the series of issuers that have no label in labels.
+// keep drops the series of issuers that have no label in labels. The values are counters of
+// Validators: all their families with labels begin with that of the issuer.
 func (t tally) keep(labels map[string]bool) {
 	for i := range t.values {
-		if issuer := i.issuer(); issuer != "" && !labels[issuer] {
+		if issuer := i.labels[0]; issuer != "" && !labels[issuer] {
 			delete(t.values, i)
 		}
 	}
 	for i := range t.histograms {
-		if !labels[i.issuer()] {
+		if !labels[i.labels[0]] {
 			delete(t.histograms, i)
 		}
 	}
