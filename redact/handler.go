@@ -8,7 +8,7 @@ package redact
 import (
 	"context"
 	"log/slog"
-	"strings"
+	"slices"
 
 	"github.com/sallyport-auth/sallyport/internal/fault"
 )
@@ -44,8 +44,8 @@ type Config struct {
 // nothing of what does not pass slog.
 type Handler struct {
 	next   slog.Handler
-	names  []string // in lower case
-	secret bool     // a group that is open has the name of a credential
+	names  []string
+	secret bool // a group that is open has the name of a credential
 }
 
 // New checks config and makes a Handler.
@@ -54,12 +54,11 @@ func New(config Config) (*Handler, error) {
 	if config.Handler == nil {
 		faults.At("Handler").Add("is nil", "give the handler that writes the records")
 	}
-	h := &Handler{next: config.Handler}
+	h := &Handler{next: config.Handler, names: slices.Clone(config.Names)}
 	for i, name := range config.Names {
 		if name == "" {
 			faults.Atf("Names[%d]", i).Add("is empty", "remove it")
 		}
-		h.names = append(h.names, strings.ToLower(name))
 	}
 	if err := faults.Err(); err != nil {
 		return nil, err

@@ -198,7 +198,7 @@ func TestPlaces(t *testing.T) {
 // TestKept: what is no credential stays.
 func TestKept(t *testing.T) {
 	var log bytes.Buffer
-	logger := slog.New(newHandler(t, slog.NewJSONHandler(&log, nil)))
+	logger := slog.New(newHandler(t, slog.NewJSONHandler(&log, nil), "session"))
 	u, _ := url.Parse("https://api.example/a?q=1&access_token=x#f=2")
 	logger.With("a", "b").WithGroup("g").Info("the token expired; Bearer token missing", "n", 1, "tokens", 5, "yes", true, "d", time.Second, "token", "", "err", errors.New("token: expired"),
 		"list", []int{1, 2}, "map", map[int]string{1: "one"}, "url", u, "nil", nil, "struct", struct{ A, b int }{1, 2}, "time", time.Unix(0, 0).UTC(), "type", "at+jwt",
@@ -230,6 +230,14 @@ func TestBounds(t *testing.T) {
 	logger.Info("m", "ring", ring, "long", make([]string, 1_000_000))
 	if log.Len() > 20_000 || !strings.Contains(log.String(), "[left out]") || strings.Count(log.String(), "Next") > 8 {
 		t.Errorf("%d bytes: %.1000s", log.Len(), log.String())
+	}
+	log.Reset()
+	logger.Info("m", "v", struct {
+		Long  []struct{}
+		After string
+	}{make([]struct{}, 2000), "more parts"})
+	if !strings.Contains(log.String(), "[left out]") || strings.Contains(log.String(), "more parts") {
+		t.Errorf("%.1000s", log.String())
 	}
 }
 

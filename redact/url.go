@@ -33,9 +33,6 @@ func URL(u *url.URL) string {
 
 // parameters redacts the values of a query.
 func parameters(query string) string {
-	if query == "" {
-		return ""
-	}
 	parts := strings.FieldsFunc(query, func(c rune) bool { return c == '&' || c == ';' })
 	for i, part := range parts {
 		name, value, _ := strings.Cut(part, "=")

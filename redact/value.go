@@ -28,7 +28,7 @@ const leftOut = "[left out]"
 
 // isSecret reports whether name is that of a credential.
 func (h *Handler) isSecret(name string) bool {
-	return secretnames.Is(name) || len(h.names) > 0 && slices.Contains(h.names, strings.ToLower(name))
+	return secretnames.Is(name) || slices.ContainsFunc(h.names, func(known string) bool { return strings.EqualFold(name, known) })
 }
 
 // text returns s redacted; secret means that its name is that of a credential.
@@ -131,8 +131,6 @@ func (w *walk) ownText(v any, secret bool) (redacted any, ok bool) {
 		return text(URL(&v), secret), true
 	case *url.URL:
 		return text(URL(v), secret), true
-	case []byte:
-		return bytesText(v, secret), true
 	case error:
 		return text(v.Error(), secret), true
 	case encoding.TextMarshaler:
