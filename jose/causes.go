@@ -162,7 +162,7 @@ func (s *Set) describedKeys() string {
 	var text string
 	switch n := s.Len(); n {
 	case 0:
-		return "a key of the issuer; none can be used"
+		return "a key of the issuer, which has none that can be used"
 	case 1:
 		text = "the only key"
 	default:
