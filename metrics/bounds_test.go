@@ -178,13 +178,13 @@ func TestForget(t *testing.T) {
 		check(before, kept)
 		check(before, gone)
 		label := `issuer="` + gone.URL() + `"`
-		await(t, registry, "sallyport_key_fetches_total", 2)
+		awaitFetches(t, registry, 2)
 		if page := scrape(t, registry); page.sum("sallyport_decisions_total", label) != 1 || page.sum("sallyport_key_fetches_total") != 2 {
 			t.Fatalf("at first:\n%s", page)
 		}
 		after := configure(kept)
 		check(after, kept)
-		await(t, registry, "sallyport_key_fetches_total", 3)
+		awaitFetches(t, registry, 3)
 		if n := scrape(t, registry).sum("sallyport_key_fetches_total", `issuer="`+kept.URL()+`"`); n != 2 {
 			t.Errorf("%v fetches of two guards, want 2", n)
 		}
@@ -231,7 +231,7 @@ func TestSharedValidator(t *testing.T) {
 	if err := v.Warm(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	await(t, registry, "sallyport_key_fetches_total", 1)
+	awaitFetches(t, registry, 1)
 	page := scrape(t, registry)
 	if page.sum("sallyport_key_fetches_total") != 1 || page.sum("sallyport_keys_in_use") != 1 || page.sum("sallyport_ready") != 1 {
 		t.Errorf("%s", page)

@@ -210,7 +210,7 @@ func TestFromTheStart(t *testing.T) {
 	if err := guard.Warm(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	await(t, registry, "sallyport_key_fetches_total", 1)
+	awaitFetches(t, registry, 1)
 	after := scrape(t, registry)
 	for series := range after.values() {
 		if _, before := page.values()[series]; !before && !strings.HasPrefix(series, "sallyport_keys_age_seconds") && !strings.HasPrefix(series, "sallyport_keys_usable_seconds") {

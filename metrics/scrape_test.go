@@ -102,11 +102,11 @@ func register(tb testing.TB, collector *metrics.Collector) *prometheus.Registry 
 	return registry
 }
 
-// await waits until the sum of a family is want: fetches are counted after those who waited
-// for them have gone on.
-func await(tb testing.TB, registry *prometheus.Registry, family string, want float64) {
+// awaitFetches waits until the number of key fetches is want: fetches are counted after those
+// who waited for them have gone on.
+func awaitFetches(tb testing.TB, registry *prometheus.Registry, want float64) {
 	tb.Helper()
-	for began := time.Now(); scrape(tb, registry).sum(family) != want && time.Since(began) < time.Minute; {
+	for began := time.Now(); scrape(tb, registry).sum("sallyport_key_fetches_total") != want && time.Since(began) < time.Minute; {
 		runtime.Gosched()
 	}
 }
