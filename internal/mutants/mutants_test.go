@@ -291,6 +291,17 @@ func TestUnfit(t *testing.T) {
 	}
 }
 
+// Tests of one name in a package and in its package of tests count as one test.
+func TestRunTwoPackages(t *testing.T) {
+	dir := module(t, "")
+	for _, name := range []string{"gate", "gate_test"} {
+		write(t, dir, "gate/"+name+"_twice_test.go", "package "+name+"\n\nimport \"testing\"\n\nfunc TestTwice(*testing.T) {}\n")
+	}
+	if code, out := mutate(t, dir, "-run", ":8 "); code != 0 || !strings.Contains(out, "killed gate/gate.go:8") {
+		t.Errorf("exit code %d and\n%s", code, out)
+	}
+}
+
 // A mutant that does not compile as a switch is built alone.
 func TestRunAlone(t *testing.T) {
 	dir := module(t, "")
