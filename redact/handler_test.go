@@ -232,6 +232,15 @@ func TestBounds(t *testing.T) {
 		t.Errorf("%d bytes: %.1000s", log.Len(), log.String())
 	}
 	log.Reset()
+	many := make(map[int]int)
+	for i := range 5000 {
+		many[i] = i
+	}
+	logger.Info("m", "many", many)
+	if n := strings.Count(log.String(), ":"); n > 600 || !strings.Contains(log.String(), "[left out]:[left out]") {
+		t.Errorf("%d members: %.1000s", n, log.String())
+	}
+	log.Reset()
 	logger.Info("m", "v", struct {
 		Long  []struct{}
 		After string

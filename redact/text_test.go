@@ -55,10 +55,11 @@ func TestText(t *testing.T) {
 		"token: abc~ stays":              "token: [redacted] stays",
 		"the PRIVATE KEY----- is a line": "the PRIVATE KEY----- is a line",
 		// JWTs
-		"eyJabcdefgh stays":        "[redacted] stays",
-		`eyJabcdefgh\" stays`:      `[redacted]\" stays`,
-		"eyJabcdefg":               "eyJabcdefg",
-		"x_eyJabcdefgh.abc, stays": "x_[redacted], stays",
+		"eyJabcdefgh stays":         "[redacted] stays",
+		`eyJabcdefgh\" stays`:       `[redacted]\" stays`,
+		"eyJabcdefg":                "eyJabcdefg",
+		"x_eyJabcdefgh.abc, stays":  "x_[redacted], stays",
+		"x_eyJabcdefgh-----BEGIN a": "x_[redacted] a",
 	} {
 		if got := redact.Text(text); got != want {
 			t.Errorf("%q became %q, want %q", text, got, want)

@@ -184,11 +184,12 @@ func (w *walk) reflected(v reflect.Value, secret bool) any {
 	case reflect.Map:
 		all := map[string]any{}
 		for _, key := range v.MapKeys() {
-			name := fmt.Sprint(w.value(key.Interface(), false))
-			all[name] = w.value(v.MapIndex(key).Interface(), secret || w.handler.isSecret(name))
 			if w.left <= 0 {
+				all[leftOut] = leftOut
 				break
 			}
+			name := fmt.Sprint(w.value(key.Interface(), false))
+			all[name] = w.value(v.MapIndex(key).Interface(), secret || w.handler.isSecret(name))
 		}
 		return all
 	case reflect.Struct:

@@ -40,6 +40,7 @@ func TestValues(t *testing.T) {
 		want  string
 	}{
 		"durations":         {[]time.Duration{time.Second}, `[1000000000]`},
+		"times":             {[]time.Time{time.Unix(0, 0).UTC()}, `["1970-01-01T00:00:00Z"]`},
 		"nil pointer":       {(*int)(nil), `null`},
 		"pointer":           {&five, `5`},
 		"cookie":            {&http.Cookie{Name: "sid", Value: "a"}, `"sid=[redacted]"`},
