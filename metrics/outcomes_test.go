@@ -170,9 +170,11 @@ func TestTimeLimits(t *testing.T) {
 	}
 }
 
-// TestSecondGuard checks that the counts of an issuer go on when another Guard gets it.
+// TestSecondGuard checks that the counts of an issuer and of routes go on when another Guard gets the
+// issuer, and when it goes.
 func TestSecondGuard(t *testing.T) {
-	trace, registry := switchOn(t)
+	collector := metrics.NewCollector()
+	trace, registry := collector.Trace(), register(t, collector)
 	issuer := issuertest.New(t)
 	guard := issuer.Guard(t, middleware.Config{Trace: trace}, issuer.Fetched)
 	route, err := guard.Route("x", scopes.Authenticated())
@@ -188,8 +190,11 @@ func TestSecondGuard(t *testing.T) {
 			t.Errorf("%s: %v, want %v", label, n, want)
 		}
 	}
+	collector.Forget(second)
+	if n := scrape(t, registry).sum("sallyport_route_decisions_total"); n != 2 {
+		t.Errorf("%v decisions of routes after a Guard went whose issuer another has, want 2", n)
+	}
 	runtime.KeepAlive(guard)
-	runtime.KeepAlive(second)
 }
 
 // TestHeld (R-OB-09) checks that streams and other long requests are counted, and those that
