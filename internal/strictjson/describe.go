@@ -69,7 +69,7 @@ func describeSyntax(doc string, known []string) string {
 			}
 		}
 		return fmt.Sprintf("a member name that occurs twice, at byte %d", offset)
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Sprintf("an end in the middle, after %d bytes", len(doc))
 	case offset < len(doc) && doc[offset] >= 0x80:
 		return fmt.Sprintf("text that is not UTF-8, or a character outside of a string, at byte %d", offset)

@@ -52,3 +52,22 @@ func TestDescribe(t *testing.T) {
 		}
 	}
 }
+
+// TestDescribeShallow (A2): why a document of which only the members are read is refused.
+func TestDescribeShallow(t *testing.T) {
+	for doc, want := range map[string]string{
+		`{"a":{"b":1}}`:         "an object",
+		`[]`:                    "an array, not an object",
+		`{"a":1,"a":2}`:         "a member name that occurs twice",
+		"<html></html>":         "HTML or XML",
+		" \n<?xml?>":            "HTML or XML",
+		"\ufeff<!DOCTYPE html>": "HTML or XML",
+		``:                      "an empty document",
+		`{"a":`:                 "an end in the middle, after 5 bytes",
+		`{"a":x}`:               "no JSON, from byte 5 on",
+	} {
+		if got := strictjson.DescribeShallow(doc); got != want {
+			t.Errorf("%q: %q, want %q", doc, got, want)
+		}
+	}
+}
