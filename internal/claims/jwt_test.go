@@ -132,6 +132,25 @@ func TestHeaders(t *testing.T) {
 	check(t, "four segments", 0, err, 0, jose.ErrMalformed, same)
 }
 
+// TestCausesOfHeaders checks what the errors of headers say was found.
+func TestCausesOfHeaders(t *testing.T) {
+	s := newSigner("s")
+	accepted := accepting(s.set(t))
+	for text, want := range map[string]string{
+		`{"alg":"EdDSA","kid":"a"}`:                                                   "no typ",
+		`{"alg":"EdDSA","kid":"a","typ":1}`:                                           "typ, which is no string",
+		`{"alg":"EdDSA","kid":"a","typ":"JWT"}`:                                       `typ "JWT"`,
+		`{"alg":"EdDSA","typ":"logout+jwt","iss":"https://other.test"}`:               "another iss in the header",
+		`{"alg":"EdDSA","typ":"logout+jwt","iss":"https://issuer.test","aud":"x"}`:    "another aud in the header",
+		`{"alg":"EdDSA","typ":"logout+jwt","iss":"https://issuer.test","sub":"user"}`: "sub in the header and not in the claims",
+	} {
+		_, err := accepted.Verify(at(now), s.Sign(text, payload(nil)))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
+	}
+}
+
 // TestTypeOutsideASCII checks that a letter outside ASCII that folds to an ASCII
 // letter does not match it.
 func TestTypeOutsideASCII(t *testing.T) {
