@@ -17,7 +17,7 @@ const checkPolicy = "policy"
 // and slower than Check.
 func (r *Route) Explain(ctx context.Context, p validator.Presentation, operation scopes.Operation) (Verdict, []validator.Judgement) {
 	verdict, done := r.judge(ctx, &p, operation, r.Name())
-	if !r.made() || r.ambiguity != nil || r.policy.IsPublic() || verdict.Denial() == nil && verdict.Token() == nil {
+	if !r.made() || r.ambiguity != nil || verdict.Denial() == nil && verdict.Token() == nil {
 		return verdict, []validator.Judgement{r.explainPolicy(verdict, done)}
 	}
 	return verdict, append(r.guard.validator.Explain(ctx, p, done), r.explainPolicy(verdict, done))

@@ -228,6 +228,16 @@ func TestCauseOfBareRefusal(t *testing.T) {
 	}
 }
 
+// TestRunWithoutContext checks that Run refuses a context that cannot be used.
+func TestRunWithoutContext(t *testing.T) {
+	guard := issuertest.New(t).Guard(t, middleware.Config{})
+	for name, ctx := range map[string]context.Context{"nil": nil, "panics": panickingErr{t.Context()}} {
+		if err := guard.Run(ctx); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
 // panics reports whether f panics.
 func panics(f func()) (panicked bool) {
 	defer func() { panicked = recover() != nil }()
