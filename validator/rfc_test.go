@@ -188,9 +188,9 @@ func TestRFCClaimsEvents(t *testing.T) {
 // for their binding alone, which no part of this version can check.
 func TestRFCClaimsBound(t *testing.T) {
 	otherLayers := map[string]string{
-		"dpop-proof":         "part dpop is not built yet",
-		"cnf-x5t":            "certificate binding is not built yet",
-		"introspection-json": "part introspection is not built yet",
+		"dpop-proof":         "waits for dpop",
+		"cnf-x5t":            "waits for certificate-bound tokens",
+		"introspection-json": "an answer of introspection with cnf; waits for certificate-bound tokens",
 	}
 	for _, name := range []string{"rfc9449.json", "rfc8705.json"} {
 		file := readVectors(t, name)
