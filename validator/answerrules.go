@@ -24,7 +24,7 @@ type AnswerRules struct {
 // clone returns a copy of r that shares nothing with it.
 func (r *AnswerRules) clone() AnswerRules {
 	clone := *r
-	clone.Marker = slices.Clone(r.Marker)
+	clone.Marker = cloneRules(r.Marker)
 	clone.TokenTypes = slices.Clone(r.TokenTypes)
 	return clone
 }

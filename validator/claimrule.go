@@ -1,6 +1,8 @@
 package validator
 
 import (
+	"slices"
+
 	jwtclaims "github.com/sallyport-auth/sallyport/internal/claims"
 	"github.com/sallyport-auth/sallyport/internal/fault"
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
@@ -14,6 +16,7 @@ const (
 	ClaimString  ClaimType = iota // a string
 	ClaimStrings                  // an array of strings
 	ClaimBoolean                  // true or false
+	ClaimObject                   // an object
 )
 
 // ClaimRule is a claim that a token must have at its top level, with the JSON
@@ -22,9 +25,32 @@ type ClaimRule struct {
 	Name string    // of the claim
 	Type ClaimType // of its value
 	// Equals is the string that the claim must be, or that the array must
-	// contain; "true" or "false" for a boolean. Empty: any value of the type
-	// that is not itself empty.
+	// contain; "true" or "false" for a boolean; the name of a member that an object must
+	// have. Empty: any value of the type except the empty string.
 	Equals string
+	// AnyOf are alternatives, of which at least one must hold. The other fields are then
+	// empty.
+	AnyOf []ClaimRule
+}
+
+// clone returns a copy of r that shares nothing that the caller may change.
+func (r ClaimRule) clone() ClaimRule {
+	r.AnyOf = cloneRules(r.AnyOf)
+	return r
+}
+
+// cloneRules returns a copy of rules that shares nothing that the caller may change.
+func cloneRules(rules []ClaimRule) []ClaimRule {
+	clone := slices.Clone(rules)
+	for i := range clone {
+		clone[i] = clone[i].clone()
+	}
+	return clone
+}
+
+// isZero reports whether r is the zero ClaimRule.
+func (r ClaimRule) isZero() bool {
+	return r.Name == "" && r.Type == ClaimString && r.Equals == "" && len(r.AnyOf) == 0
 }
 
 // Err returns the faults of r, which are of type [Fault], or nil. No token satisfies

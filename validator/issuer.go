@@ -16,11 +16,19 @@ import (
 type Issuer struct {
 	// URL is the issuer identifier, compared byte for byte with iss: a
 	// trailing slash matters. It is https without query and fragment, or
-	// http to a loopback host. Required.
+	// http to a loopback host. With Keys that are not discovered it may be any other
+	// string without control characters, such as accounts.google.com or a URN.
+	// Required.
 	URL string
 	// Audiences are the identifiers of this API, of which aud must name at
-	// least one, byte for byte (RFC 9068 §4). Required.
+	// least one, byte for byte (RFC 9068 §4). Required, unless ClientIDs is set.
 	Audiences []string
+	// ClientIDs are the clients whose tokens are for this API, for an issuer whose
+	// access tokens have no aud, such as Amazon Cognito. A token without aud must then
+	// name one of them as its client, byte for byte. A token that has aud is judged by
+	// Audiences alone. nil refuses tokens without aud. It is for ProfileLegacy only. A
+	// token without aud is not for any audience that a route demands.
+	ClientIDs []string
 	// Algorithms are those that tokens may be signed with. nil means RS256,
 	// PS256, ES256 and EdDSA; an empty list is refused. The first RSA
 	// algorithm is the one RSA keys without alg are bound to; see package
@@ -31,6 +39,15 @@ type Issuer struct {
 	// nil means that JWTs are not validated, and discovery has to be set as
 	// [jwkscache.Discovered].
 	Keys jwkscache.Source
+	// MetadataURL is where the metadata are, if not at the well-known URLs of URL, as at
+	// Azure AD B2C. Their issuer must still be URL. It is for discovered keys and
+	// endpoints only. "" means the well-known URLs.
+	MetadataURL string
+	// KeyIssuers are the values that the member issuer of a JWK may have, byte for byte,
+	// as at Entra ID, where the keys of one JWK Set belong to several issuers. A key with
+	// another value is not used. A key without the member is used. nil does not look at
+	// the member.
+	KeyIssuers []string
 	// KeyLimits bound how keys are fetched, and how long they serve while the
 	// issuer is down. The zero value has the defaults.
 	KeyLimits jwkscache.Limits
@@ -52,6 +69,11 @@ type Issuer struct {
 	// Marker is what only access tokens of a [ProfileLegacy] issuer carry.
 	// Required there, refused elsewhere.
 	Marker []ClaimRule
+	// OtherTokens are what only other tokens of the issuer carry, such as its ID tokens
+	// and refresh tokens. A token that matches one of the rules is refused. A rule without
+	// Equals matches the claim with a value of any JSON type. It is checked before Marker,
+	// under every Profile.
+	OtherTokens []ClaimRule
 	// Claims are further claims that every token must carry.
 	Claims []ClaimRule
 	// Grants are the scopes that this issuer may grant: its tokens have no
@@ -60,6 +82,9 @@ type Issuer struct {
 	// none grants what only another may; [AllScopes] as its only member says
 	// all. An empty list grants none.
 	Grants []string
+	// ScopeLists allows scope to be an array of scope tokens, as at Duende
+	// IdentityServer, beside the string of RFC 8693 §4.2.
+	ScopeLists bool
 	// Mappings make scopes or roles of other claims. nil: none does. There are
 	// presets, such as [EntraMappings].
 	Mappings []Mapping
@@ -100,6 +125,15 @@ type Issuer struct {
 	// adds no marker. With a rule, every other token whose client is known
 	// counts as a user's. See [Token.ClientOnly].
 	ClientOnly ClaimRule
+	// User is a marker of tokens that were issued for a user, such as uid of Okta or
+	// session_id of Supabase. A token that matches counts as a user's, also if its client
+	// is not known, unless its subject is the client or ClientOnly matches. The zero
+	// ClaimRule adds no marker.
+	User ClaimRule
+	// SubjectOptional admits tokens without sub, or with an empty one, as Duende
+	// IdentityServer sends them to clients without a user. Such a token counts as one
+	// that the client got for itself, and [Token.Subject] is empty.
+	SubjectOptional bool
 	// Opaque says how the issuer is asked about tokens (RFC 7662). nil means that it is
 	// never asked. Without Keys, all tokens that are selected for the issuer are opaque,
 	// also those that look like JWTs. With Keys, JWTs of the issuer are validated
@@ -119,6 +153,9 @@ type Issuer struct {
 	// user authenticated by several factors, such as mfa (RFC 8176 §2). nil:
 	// none does.
 	MultiFactor []string
+	// Err is a fault that the function that made this Issuer found in its arguments.
+	// Presets set it, since they return no error. [New] reports it among its faults.
+	Err error
 }
 
 // clone returns a copy of c that shares nothing that the caller may change. The
@@ -127,10 +164,13 @@ type Issuer struct {
 func (c *Issuer) clone() Issuer {
 	clone := *c
 	clone.Audiences = slices.Clone(c.Audiences)
+	clone.ClientIDs = slices.Clone(c.ClientIDs)
 	clone.Algorithms = slices.Clone(c.Algorithms)
+	clone.KeyIssuers = slices.Clone(c.KeyIssuers)
 	clone.ForbiddenKeys = slices.Clone(c.ForbiddenKeys)
-	clone.Marker = slices.Clone(c.Marker)
-	clone.Claims = slices.Clone(c.Claims)
+	clone.Marker = cloneRules(c.Marker)
+	clone.OtherTokens = cloneRules(c.OtherTokens)
+	clone.Claims = cloneRules(c.Claims)
 	clone.Grants = slices.Clone(c.Grants)
 	clone.Mappings = slices.Clone(c.Mappings)
 	for i := range clone.Mappings {
@@ -138,6 +178,8 @@ func (c *Issuer) clone() Issuer {
 	}
 	clone.Roles = slices.Clone(c.Roles)
 	clone.ACRs = slices.Clone(c.ACRs)
+	clone.ClientOnly = c.ClientOnly.clone()
+	clone.User = c.User.clone()
 	clone.Tenant = c.Tenant.clone()
 	clone.Answers = c.Answers.clone()
 	clone.MultiFactor = slices.Clone(c.MultiFactor)

@@ -27,7 +27,7 @@ func (c *Issuer) check(sole bool, f fault.List) {
 		c.Mappings[i].check(f.At("Mappings").Atf("[%d]", i))
 	}
 	c.Tenant.check(f.At("Tenant"))
-	if c.ClientOnly != (ClaimRule{}) {
+	if !c.ClientOnly.isZero() {
 		c.ClientOnly.check(f.At("ClientOnly"))
 	}
 	checkClientClaim(c.ClientClaim, c.Profile, f.At("ClientClaim"))
