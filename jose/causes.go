@@ -3,6 +3,7 @@ package jose
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/sallyport-auth/sallyport/internal/cause"
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
@@ -108,6 +109,8 @@ func (s *Set) unknownKey(h Header) error {
 		switch {
 		case h.hasKeyID && known:
 			d.Mend = "all keys of the kid are forbidden"
+		case h.hasKeyID && s.whyIgnored(h.keyID) != "":
+			d.Mend = "the set lists a key of that kid that is not used: " + s.whyIgnored(h.keyID)
 		case s.Len() == 0:
 			d.Mend = "look at why the keys of the issuer are not used (Validator.Status)"
 		case h.hasKeyID:
@@ -121,6 +124,17 @@ func (s *Set) unknownKey(h Header) error {
 		}
 		return d
 	})
+}
+
+// whyIgnored returns why the first key of that kid that is not used is left out, or "" if
+// there is none.
+func (s *Set) whyIgnored(id string) string {
+	for _, ignored := range s.ignored {
+		if ignored.KeyID == id && id != "" {
+			return strings.TrimPrefix(ignored.Reason.Error(), ErrUnusableKey.Error()+": ")
+		}
+	}
+	return ""
 }
 
 // otherAlgorithm returns the cause for a header whose kid has keys for other algorithms.
@@ -137,9 +151,15 @@ func (s *Set) otherAlgorithm(h Header) error {
 	})
 }
 
-// pinHint returns how a key without alg among keys can be bound to the algorithm of h, or
-// "" if none can.
+// pinHint returns how one of keys can be bound to the algorithm of h, or "" if none can:
+// one without alg, or one that the document lists for several algorithms.
 func (s *Set) pinHint(h Header, keys []*Key) string {
+	for _, k := range keys {
+		if slices.Contains(k.listed, h.algorithm) {
+			return fmt.Sprintf("one key verifies one algorithm, and the set lists this one for several: put %s before %s in Issuer.Algorithms, or leave %s out",
+				h.algorithm, k.algorithm, k.algorithm)
+		}
+	}
 	if h.algorithm.rsa() && slices.ContainsFunc(keys, func(k *Key) bool { return k.pinned }) {
 		return fmt.Sprintf("the key is RSA and its JWK has no alg: put %s first in Issuer.Algorithms, or let the issuer write alg into its keys", h.algorithm)
 	}

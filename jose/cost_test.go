@@ -76,7 +76,7 @@ func TestCostlyKeys(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			set, err := tt.limits.ParseSet(document(tt.key.String()), tt.list)
+			set, err := jose.KeyRules{Algorithms: tt.list, Limits: tt.limits}.ParseSet(document(tt.key.String()))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -140,7 +140,7 @@ func TestCandidateCost(t *testing.T) {
 			for _, key := range tt.keys {
 				texts = append(texts, key.String())
 			}
-			set, err := tt.limits.ParseSet(document(texts...), all)
+			set, err := jose.KeyRules{Algorithms: all, Limits: tt.limits}.ParseSet(document(texts...))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -174,7 +174,7 @@ func TestCandidateCost(t *testing.T) {
 // parseAlone returns the only key of a set with the JWK text.
 func parseAlone(t *testing.T, text string, limits jose.Limits) *jose.Key {
 	t.Helper()
-	set, err := limits.ParseSet(document(text), all)
+	set, err := jose.KeyRules{Algorithms: all, Limits: limits}.ParseSet(document(text))
 	if err != nil || len(set.Keys()) != 1 {
 		t.Fatalf("%v, %+v", err, set.Ignored())
 	}

@@ -20,8 +20,9 @@
 // an RSA key gets the first RSA algorithm in the list that the issuer's
 // configuration gives ([ParseSet]). If the list has none, the key is ignored. So
 // an issuer that signs with PS256 and publishes RSA keys without alg needs PS256
-// before RS256 in its list, or alone. A key never verifies both an RS256 and a
-// PS256 token.
+// before RS256 in its list, or alone. If a document lists one key for several
+// algorithms, the key gets the first of them in that list. A key never verifies both
+// an RS256 and a PS256 token.
 //
 // # What a signature check may cost
 //

@@ -9,9 +9,10 @@ type Key struct {
 	hasID      bool
 	thumbprint string
 	verifier   verifier
-	cost       int  // of a signature check; see costES256
-	index      int  // in the document's keys
-	pinned     bool // the JWK has no alg and could have another: the issuer's configuration chose
+	cost       int         // of a signature check; see costES256
+	index      int         // in the document's keys
+	pinned     bool        // the JWK has no alg and could have another: the issuer's configuration chose
+	listed     []Algorithm // for which the document lists the key, if these are several
 }
 
 // noKey is read in place of a nil Key.

@@ -27,19 +27,24 @@ func ParseKey(document []byte, algorithms []Algorithm) (*Key, error) {
 
 // ParseKey returns what the function [ParseKey] returns, with the limits l.
 func (l Limits) ParseKey(document []byte, algorithms []Algorithm) (*Key, error) {
-	return l.parseKey(string(document), algorithms)
+	k, err := parseJWK(string(document))
+	return k.single(err, KeyRules{Algorithms: algorithms, Limits: l.withDefaults()})
 }
 
-func (l Limits) parseKey(document string, algorithms []Algorithm) (*Key, error) {
-	k, err := parseJWK(document)
+// single returns the Key of k, which does not belong to a set. err is the error of
+// reading k.
+func (k *jwk) single(err error, rules KeyRules) (*Key, error) {
 	switch {
 	case k.private:
 		return nil, errPrivateKey
 	case err != nil:
 		return nil, err
-	default:
-		return k.importKey(algorithms, l.withDefaults())
 	}
+	offer, err := k.offer(rules)
+	if err != nil {
+		return nil, err
+	}
+	return offer.bind(offer.algorithm), nil
 }
 
 // EmbeddedKey returns the key in the header's jwk, bound to the header's alg, which
@@ -59,7 +64,8 @@ func (h Header) EmbeddedKey(algorithms []Algorithm) (*Key, error) {
 	case len(h.key) > maxEmbeddedKey:
 		return nil, errLongKey
 	}
-	key, err := Limits{}.parseKey(h.key, []Algorithm{h.algorithm})
+	k, err := parseExactJWK(h.key)
+	key, err := k.single(err, KeyRules{Algorithms: []Algorithm{h.algorithm}, Limits: Limits{}.withDefaults()})
 	if err != nil {
 		return nil, err
 	}
@@ -69,42 +75,53 @@ func (h Header) EmbeddedKey(algorithms []Algorithm) (*Key, error) {
 	return key, nil
 }
 
-// importKey returns the Key of k, bound to its one algorithm, or the reason why it
-// cannot be used. limits must have its defaults.
-func (k *jwk) importKey(algorithms []Algorithm, limits Limits) (*Key, error) {
+// offer is a key of a document that can be used under an algorithm.
+type offer struct {
+	index     int // in the document's keys
+	id        string
+	hasID     bool
+	material  *material
+	algorithm Algorithm
+	named     bool // the document says so, by alg or by the curve; otherwise the issuer's list chose
+}
+
+// offer checks k, and returns it with its algorithm, or the reason why it cannot be
+// used. The limits of rules must have their defaults.
+func (k *jwk) offer(rules KeyRules) (*offer, error) {
 	if len(k.id) > maxKeyID {
 		return nil, errKeyIDLength
+	}
+	if err := k.checkIssuer(rules.Issuers); err != nil {
+		return nil, err
 	}
 	if err := k.checkPurpose(); err != nil {
 		return nil, err
 	}
-	material, err := k.material(limits)
+	material, err := k.material(rules.Limits)
 	if err != nil {
 		return nil, err
 	}
-	algorithm, err := k.bind(material, algorithms)
+	algorithm, err := k.choose(material, rules.Algorithms)
 	if err != nil {
 		return nil, err
 	}
-	if material.only != 0 && material.cost > maxCost && len(algorithms) > 0 && !slices.Contains(algorithms, algorithm) {
+	if material.only != 0 && material.cost > maxCost && len(rules.Algorithms) > 0 && !slices.Contains(rules.Algorithms, algorithm) {
 		return nil, errCurveCost
 	}
 	if err := checkCertificate(k.certificate, material.public); err != nil {
 		return nil, err
 	}
-	return &Key{
-		algorithm:  algorithm,
-		id:         strings.Clone(k.id), // a part of the document would keep all of it in memory
-		hasID:      k.hasID,
-		thumbprint: material.thumbprint,
-		verifier:   newVerifier(algorithm, material.public),
-		cost:       material.cost,
-		pinned:     !k.hasAlg && material.only == 0,
+	return &offer{
+		id:        strings.Clone(k.id), // a part of the document would keep all of it in memory
+		hasID:     k.hasID,
+		material:  material,
+		algorithm: algorithm,
+		named:     k.hasAlg || material.only != 0,
 	}, nil
 }
 
-// bind returns the one algorithm of a key, as the package comment describes.
-func (k *jwk) bind(m *material, algorithms []Algorithm) (Algorithm, error) {
+// choose returns the algorithm of a key, as the package comment describes.
+func (k *jwk) choose(m *material, algorithms []Algorithm) (Algorithm, error) {
 	if k.hasAlg {
 		named := algorithmNamed(k.algorithm)
 		if !m.fits(named) { // 0 never fits
@@ -121,4 +138,18 @@ func (k *jwk) bind(m *material, algorithms []Algorithm) (Algorithm, error) {
 		}
 	}
 	return 0, errUnpinned
+}
+
+// bind returns the Key of o, bound to a.
+func (o *offer) bind(a Algorithm) *Key {
+	return &Key{
+		algorithm:  a,
+		id:         o.id,
+		hasID:      o.hasID,
+		thumbprint: o.material.thumbprint,
+		verifier:   newVerifier(a, o.material.public),
+		cost:       o.material.cost,
+		index:      o.index,
+		pinned:     !o.named,
+	}
 }

@@ -13,10 +13,7 @@ import (
 // maxKeys bounds the work of importing a set (R-JK-04).
 const maxKeys = 100
 
-var (
-	errExcess     = unusable("more keys of its algorithm have the kid than may be tried for one token; give each key a kid of its own")
-	errBoundTwice = unusable("the same key stands in the set under another algorithm, and one key verifies one algorithm only (RFC 8725 §3.1)")
-)
+var errExcess = unusable("more keys of its algorithm have the kid than may be tried for one token; give each key a kid of its own")
 
 // Set holds the usable keys of one JWK Set (RFC 7517 §5). It is immutable. Two
 // issuers never share a Set, because a kid has a meaning only within its issuer. A
@@ -32,17 +29,45 @@ type Set struct {
 
 // IgnoredKey describes a key of a document that is not used.
 type IgnoredKey struct {
-	Index    int    // position in the document's keys, from 0
-	KeyID    string // its kid, if it could be read
-	Private  bool   // the document publishes private or symmetric key material
-	OtherUse bool   // its use or key_ops says that it verifies nothing
-	Reason   error  // wraps ErrUnusableKey, without key material
+	Index          int    // position in the document's keys, from 0
+	KeyID          string // its kid, if it could be read
+	Private        bool   // the document publishes private or symmetric key material
+	OtherUse       bool   // its use or key_ops says that it verifies nothing
+	OtherAlgorithm bool   // the document lists the same key for another algorithm, for which it is used
+	OtherIssuer    bool   // it belongs to another issuer; see [KeyRules]
+	Reason         error  // wraps ErrUnusableKey, without key material
+}
+
+// Expected reports whether k is left out without a fault of the document: the key is for
+// another use, another algorithm or another issuer.
+func (k IgnoredKey) Expected() bool { return k.OtherUse || k.OtherAlgorithm || k.OtherIssuer }
+
+// ignoredKey returns the IgnoredKey of an element of a document.
+func ignoredKey(index int, k *jwk, reason error) IgnoredKey {
+	_, algorithm := errors.AsType[*otherAlgorithm](reason)
+	_, issuer := errors.AsType[*otherIssuer](reason)
+	return IgnoredKey{
+		Index: index, KeyID: strings.Clone(k.id), Private: k.private, OtherUse: errors.Is(reason, errUse) || errors.Is(reason, errKeyOps),
+		OtherAlgorithm: algorithm, OtherIssuer: issuer, Reason: reason,
+	}
+}
+
+// KeyRules say which keys of a document are used.
+type KeyRules struct {
+	// Algorithms is the list that the issuer's configuration allows, in order of
+	// preference; see [ParseSet].
+	Algorithms []Algorithm
+	// Issuers are the values that the member issuer of a key may have, byte for byte. A
+	// key without the member is used. nil means that the member is not looked at.
+	Issuers []string
+	Limits  Limits // of what a signature check may cost
 }
 
 // ParseSet reads a JWK Set document (RFC 7517 §5). algorithms is the list that the
 // issuer's configuration allows. RSA keys without alg are bound to the first RSA
-// algorithm in it. Other keys are used whether or not the list has their algorithm,
-// except the costly ones.
+// algorithm in it. A key that the document lists for several algorithms is bound to the
+// first of them in the list. Other keys are used whether or not the list has their
+// algorithm, except the costly ones.
 //
 // A key that cannot be used is left out and listed by [Set.Ignored]; the others
 // are used. The error is [ErrNotJWKS] if the document is not a JWK Set or has more
@@ -52,16 +77,16 @@ type IgnoredKey struct {
 // over 65537, unless [Limits] allow them, and keys on P-384 and P-521, if
 // algorithms is not empty and lacks ES384 or ES512.
 func ParseSet(document []byte, algorithms []Algorithm) (*Set, error) {
-	return Limits{}.ParseSet(document, algorithms)
+	return KeyRules{Algorithms: algorithms}.ParseSet(document)
 }
 
-// ParseSet returns what the function [ParseSet] returns, with the limits l.
-func (l Limits) ParseSet(document []byte, algorithms []Algorithm) (*Set, error) {
+// ParseSet returns what the function [ParseSet] returns, with the rules r.
+func (r KeyRules) ParseSet(document []byte) (*Set, error) {
 	members, err := strictjson.ParseShallow(string(document))
 	if err != nil {
 		return nil, notJWKS(strictjson.DescribeShallow(string(document)), len(document))
 	}
-	set := &Set{byID: make(map[string][]group)}
+	r.Limits = r.Limits.withDefaults()
 	for _, m := range members {
 		if m.Name != "keys" {
 			continue
@@ -69,7 +94,8 @@ func (l Limits) ParseSet(document []byte, algorithms []Algorithm) (*Set, error) 
 		if m.Value.Kind() != strictjson.Array {
 			return nil, notJWKS("keys, which is "+m.Value.Kind().String(), len(document))
 		}
-		if err := set.addAll(m.Value, algorithms, l.withDefaults()); err != nil {
+		set := &Set{byID: make(map[string][]group)}
+		if err := set.addAll(m.Value, r); err != nil {
 			return nil, err
 		}
 		set.limitCost()
@@ -81,42 +107,37 @@ func (l Limits) ParseSet(document []byte, algorithms []Algorithm) (*Set, error) 
 	return nil, notJWKS("an object with no member keys", len(document))
 }
 
-// addAll imports the elements of keys. limits must have its defaults.
-func (s *Set) addAll(keys strictjson.Value, algorithms []Algorithm, limits Limits) error {
-	bound := make(map[string]Algorithm)
+// addAll imports the elements of keys. The limits of rules must have their defaults.
+func (s *Set) addAll(keys strictjson.Value, rules KeyRules) error {
+	bound := bindings{preferred: rules.Algorithms, listed: make(map[string][]Algorithm)}
+	var offers []*offer
 	index := 0
 	for v := range keys.Elements() {
 		if index == maxKeys {
 			return notJWKS(fmt.Sprintf("more than %d keys", maxKeys), len(keys.Raw()))
 		}
-		jwk, err := parseJWK(v.Raw())
-		var key *Key
+		k, err := parseJWK(v.Raw())
+		var o *offer
 		if err == nil {
-			key, err = jwk.importKey(algorithms, limits)
-		}
-		if err == nil {
-			err = bindOnce(bound, key)
+			o, err = k.offer(rules)
 		}
 		if err != nil {
-			s.ignored = append(s.ignored, IgnoredKey{
-				Index: index, KeyID: strings.Clone(jwk.id), Private: jwk.private, OtherUse: errors.Is(err, errUse) || errors.Is(err, errKeyOps), Reason: err,
-			})
+			s.ignored = append(s.ignored, ignoredKey(index, &k, err))
 		} else {
-			key.index = index
-			s.add(key)
+			o.index = index
+			bound.add(o)
+			offers = append(offers, o)
 		}
 		index++
 	}
-	return nil
-}
-
-// bindOnce checks that key material which is listed twice has the algorithm of its
-// first entry. bound has the algorithm of each thumbprint.
-func bindOnce(bound map[string]Algorithm, key *Key) error {
-	if first, listed := bound[key.thumbprint]; listed && first != key.algorithm {
-		return errBoundTwice
+	for _, o := range offers {
+		key, err := bound.bind(o)
+		if err != nil {
+			s.ignored = append(s.ignored, ignoredKey(o.index, &jwk{id: o.id}, err))
+			continue
+		}
+		s.add(key)
 	}
-	bound[key.thumbprint] = key.algorithm
 	return nil
 }
 

@@ -58,24 +58,37 @@ func TestPinning(t *testing.T) {
 	}
 }
 
-// TestBoundTwice covers R-JS-07: key material that is listed twice keeps its first
-// algorithm.
-func TestBoundTwice(t *testing.T) {
+// TestListedTwice covers R-JS-07: a key that is listed for several algorithms verifies
+// one of them, which is the first of the issuer's list.
+func TestListedTwice(t *testing.T) {
 	key := public(rsaKey())
-	ps, rs, bare := key.with("alg", "PS256").with("kid", "ps"), key.with("alg", "RS256").with("kid", "rs"), key.with("kid", "bare")
+	of := func(alg string) jwk { return key.with("kid", "k").with("alg", alg) }
+	rs, ps, bare := of("RS256"), of("PS256"), key.with("kid", "bare")
+	four := []jwk{of("RS512"), rs, of("RS384"), ps}
 	tests := []struct {
-		name         string
-		keys         []jwk
-		want         jose.Algorithm
-		usable, lost int
+		name string
+		keys []jwk
+		list []jose.Algorithm
+		want jose.Algorithm
+		lost []int // positions of the entries that are not used
 	}{
-		{"PS256 first", []jwk{ps, rs}, jose.PS256, 1, 1},
-		{"RS256 first", []jwk{rs, ps}, jose.RS256, 1, 1},
-		{"alg, then none", []jwk{ps, bare}, jose.PS256, 1, 1},
-		{"none, then alg", []jwk{bare, ps}, jose.RS256, 1, 1},
-		{"twice the same", []jwk{ps, ps.with("kid", "x")}, jose.PS256, 2, 0},
-		{"an unusable one binds nothing", []jwk{rs.with("use", "enc"), ps}, jose.PS256, 1, 1},
-		{"another key between", []jwk{ps, public(otherRSAKey()).with("alg", "RS256"), rs}, jose.PS256, 2, 1},
+		{"PS256 first in the document", []jwk{ps, rs}, []jose.Algorithm{jose.RS256, jose.PS256}, jose.RS256, []int{0}},
+		{"PS256 first in the list", []jwk{rs, ps}, []jose.Algorithm{jose.PS256, jose.RS256}, jose.PS256, []int{0}},
+		{"PS256 alone in the list", []jwk{rs, ps}, []jose.Algorithm{jose.PS256}, jose.PS256, []int{0}},
+		{"none in the list", []jwk{ps, rs}, []jose.Algorithm{jose.ES256}, jose.PS256, []int{1}},
+		{"no list", []jwk{ps, rs}, nil, jose.PS256, []int{1}},
+		{"RS256 of four", four, []jose.Algorithm{jose.RS256}, jose.RS256, []int{0, 2, 3}},
+		{"RS512 of four", four, []jose.Algorithm{jose.RS512}, jose.RS512, []int{1, 2, 3}},
+		{"RS384 of four", four, []jose.Algorithm{jose.RS384, jose.PS384}, jose.RS384, []int{0, 1, 3}},
+		{"PS256 of four", four, []jose.Algorithm{jose.PS512, jose.PS256}, jose.PS256, []int{0, 1, 2}},
+		{"under several kids", []jwk{ps.with("kid", "p"), rs.with("kid", "r")}, []jose.Algorithm{jose.RS256, jose.PS256}, jose.RS256, []int{0}},
+		{"alg, then none", []jwk{ps, bare}, []jose.Algorithm{jose.RS256, jose.PS256}, jose.PS256, nil},
+		{"none, then alg", []jwk{bare, ps}, []jose.Algorithm{jose.RS256, jose.PS256}, jose.PS256, nil},
+		{"none, and two", []jwk{bare, ps, rs}, []jose.Algorithm{jose.RS256, jose.PS256}, jose.RS256, []int{1}},
+		{"twice the same", []jwk{ps, ps.with("kid", "x")}, all, jose.PS256, nil},
+		{"one for encryption", []jwk{rs.with("use", "enc"), ps}, []jose.Algorithm{jose.RS256, jose.PS256}, jose.PS256, []int{0}},
+		{"one of an algorithm that does not fit", []jwk{of("ES256"), ps}, []jose.Algorithm{jose.ES256, jose.PS256}, jose.PS256, []int{0}},
+		{"another key between", []jwk{ps, public(otherRSAKey()).with("alg", "RS256"), rs}, []jose.Algorithm{jose.RS256, jose.PS256}, jose.RS256, []int{0}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -83,23 +96,107 @@ func TestBoundTwice(t *testing.T) {
 			for _, k := range tt.keys {
 				texts = append(texts, k.String())
 			}
-			set := parseSet(t, all, texts...)
-			if len(set.Keys()) != tt.usable || len(set.Ignored()) != tt.lost {
-				t.Fatalf("%d keys, ignored %+v", len(set.Keys()), set.Ignored())
+			set := parseSet(t, tt.list, texts...)
+			var lost []int
+			for _, ignored := range set.Ignored() {
+				lost = append(lost, ignored.Index)
+				if fitting := tt.keys[ignored.Index]["use"] == nil && tt.keys[ignored.Index]["alg"] != "ES256"; fitting {
+					expect(t, ignored.Reason, jose.ErrUnusableKey, "one key verifies one algorithm only")
+					if !ignored.OtherAlgorithm || !ignored.Expected() || ignored.KeyID == "" {
+						t.Errorf("ignored %+v", ignored)
+					}
+				} else if ignored.OtherAlgorithm {
+					t.Errorf("ignored %+v", ignored)
+				}
 			}
-			if tt.lost > 0 && tt.keys[0]["use"] == nil {
-				expect(t, set.Ignored()[0].Reason, jose.ErrUnusableKey, "under another algorithm")
+			if !slices.Equal(lost, tt.lost) || len(set.Keys()) != len(tt.keys)-len(tt.lost) {
+				t.Fatalf("%d keys, ignored %v, want %v", len(set.Keys()), lost, tt.lost)
 			}
+			own, _ := jose.ParseKey([]byte(rs.String()), nil)
 			for _, key := range set.Keys() {
-				for _, a := range []jose.Algorithm{jose.RS256, jose.PS256} {
+				for _, a := range all[:6] {
 					err := key.Verify(parse(t, token(t, a, rsaKey(), `{"alg":"`+a.String()+`"}`, "{}")))
-					if verifies := err == nil; verifies != (a == tt.want && key.Thumbprint() == set.Keys()[0].Thumbprint()) {
+					if verifies := err == nil; verifies != (a == tt.want && key.Thumbprint() == own.Thumbprint()) {
 						t.Errorf("%v verifies %v: %v", key.Algorithm(), a, err)
 					}
 				}
 			}
 		})
 	}
+}
+
+// TestListedTwiceCause checks what an operator is told of a token under another of the
+// algorithms that a key is listed for.
+func TestListedTwiceCause(t *testing.T) {
+	key := public(rsaKey()).with("kid", "k")
+	set := parseSet(t, []jose.Algorithm{jose.PS256, jose.RS256}, key.with("alg", "RS256").String(), key.with("alg", "PS256").String())
+	_, err := set.Find(parse(t, unsigned(`{"alg":"RS256","kid":"k"}`)).UnverifiedHeader())
+	expect(t, err, jose.ErrAlgorithm, "put RS256 before PS256 in Issuer.Algorithms")
+	_, err = set.Find(parse(t, unsigned(`{"alg":"RS512","kid":"k"}`)).UnverifiedHeader())
+	expect(t, err, jose.ErrAlgorithm, `"PS256", which the key of that kid is for`)
+	if strings.Contains(err.Error(), "Issuer.Algorithms") {
+		t.Errorf("%v: the key is not listed for RS512", err)
+	}
+}
+
+// TestKeyIssuers checks that a key whose member issuer names another issuer is not used.
+func TestKeyIssuers(t *testing.T) {
+	const own, foreign = "https://own.example", "https://foreign.example"
+	r := public(rsaKey()).with("kid", "k").with("alg", "RS256")
+	one := []string{own}
+	for _, tt := range []struct {
+		name    string
+		issuers []string
+		key     jwk
+		reason  string // "" if the key is used
+	}{
+		{"own", one, r.with("issuer", own), ""},
+		{"one of two", []string{foreign, own}, r.with("issuer", own), ""},
+		{"a template", []string{"https://login.example/{tenantid}/v2.0"}, r.with("issuer", "https://login.example/{tenantid}/v2.0"), ""},
+		{"another", one, r.with("issuer", foreign), `its issuer is "https://foreign.example", which is not one of Issuer.KeyIssuers`},
+		{"with a slash", one, r.with("issuer", own+"/"), "not one of Issuer.KeyIssuers"},
+		{"in upper case", one, r.with("issuer", strings.ToUpper(own)), "not one of Issuer.KeyIssuers"},
+		{"empty", one, r.with("issuer", ""), "not one of Issuer.KeyIssuers"},
+		{"of an empty list", []string{}, r.with("issuer", own), "not one of Issuer.KeyIssuers"},
+		{"a number", one, r.with("issuer", 1), "issuer is a number and must be a string"},
+		{"an array", one, r.with("issuer", one), "issuer is an array and must be a string"},
+		{"absent", one, r, ""},
+		{"absent, of an empty list", []string{}, r, ""},
+		{"null", one, r.with("issuer", nil), ""},
+		{"another, not looked at", nil, r.with("issuer", foreign), ""},
+		{"a number, not looked at", nil, r.with("issuer", 1), ""},
+		{"another, for encryption", one, r.with("issuer", foreign).with("use", "enc"), "not one of Issuer.KeyIssuers"},
+		{"another, and private", one, r.with("issuer", foreign).with("d", "AA"), private},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			set, err := jose.KeyRules{Algorithms: all, Issuers: tt.issuers}.ParseSet(document(tt.key.String()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.reason == "" {
+				if len(set.Keys()) != 1 || len(set.Ignored()) != 0 {
+					t.Errorf("ignored %+v", set.Ignored())
+				}
+				return
+			}
+			if len(set.Keys()) != 0 || len(set.Ignored()) != 1 {
+				t.Fatalf("%d keys, ignored %+v", len(set.Keys()), set.Ignored())
+			}
+			ignored := set.Ignored()[0]
+			expect(t, ignored.Reason, jose.ErrUnusableKey, tt.reason)
+			if want := strings.Contains(tt.reason, "KeyIssuers"); ignored.OtherIssuer != want || ignored.Expected() != want || ignored.KeyID != "k" {
+				t.Errorf("ignored %+v", ignored)
+			}
+		})
+	}
+	set, err := jose.KeyRules{Algorithms: all, Issuers: one}.ParseSet(document(
+		r.with("issuer", foreign).with("alg", "PS256").String(), r.with("issuer", own).String(), public(otherRSAKey()).with("kid", "k").with("issuer", foreign).String(),
+	))
+	if err != nil || len(set.Keys()) != 1 || set.Keys()[0].Algorithm() != jose.RS256 {
+		t.Fatalf("the same key of both issuers: %v, %+v", err, set)
+	}
+	_, err = verifyToken(set, token(t, jose.RS256, otherRSAKey(), `{"alg":"RS256","kid":"k"}`, "{}"))
+	expect(t, err, jose.ErrSignature, "")
 }
 
 // TestFind covers R-JS-17, R-JK-11, R-JK-14 and R-JK-15: which keys are tried for a

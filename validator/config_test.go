@@ -74,6 +74,10 @@ var configFaults = []struct {
 	{"algorithm 255", algorithms(255), "Issuers[0].Algorithms[0]", "255 is not an algorithm"},
 	{"algorithm twice", algorithms(jose.ES256, jose.RS256, jose.ES256), "Issuers[0].Algorithms[2]", "ES256 is listed twice"},
 
+	{"no issuers of keys", issuerWith(func(c *validator.Issuer) { c.KeyIssuers = []string{} }), "Issuers[0].KeyIssuers", "is empty, which allows no key that has an issuer"},
+	{"an empty issuer of keys", issuerWith(func(c *validator.Issuer) { c.KeyIssuers = []string{"a", ""} }), "Issuers[0].KeyIssuers[1]", `"" is empty or has control characters`},
+	{"an issuer of keys twice", issuerWith(func(c *validator.Issuer) { c.KeyIssuers = []string{"a", "a"} }), "Issuers[0].KeyIssuers[1]", `"a" is listed twice`},
+
 	{
 		"keys that are no JWKS", func(c *validator.Config) { c.Issuers[0].Keys = jwkscache.Static([]byte("<html>")) },
 		"Issuers[0].Keys", "has a document that cannot be used: jose: not a JWK Set",

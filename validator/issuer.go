@@ -45,8 +45,8 @@ type Issuer struct {
 	MetadataURL string
 	// KeyIssuers are the values that the member issuer of a JWK may have, byte for byte,
 	// as at Entra ID, where the keys of one JWK Set belong to several issuers. A key with
-	// another value is not used. A key without the member is used. nil does not look at
-	// the member.
+	// another value, or with a value that is not a string, is not used. A key without the
+	// member is used. nil does not look at the member.
 	KeyIssuers []string
 	// KeyLimits bound how keys are fetched, and how long they serve while the
 	// issuer is down. The zero value has the defaults.

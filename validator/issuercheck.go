@@ -21,6 +21,7 @@ func (c *Issuer) check(sole bool, f fault.List) {
 	checkIssuerURL(c.URL, c.InsecureAllowHTTP, f.At("URL"))
 	c.checkAudiences(f.At("Audiences"))
 	c.checkAlgorithms(f.At("Algorithms"))
+	c.checkKeyIssuers(f.At("KeyIssuers"))
 	c.checkProfile(f)
 	checkRules(c.Claims, f.At("Claims"))
 	for i := range c.Mappings {
@@ -74,6 +75,13 @@ func (c *Issuer) checkAlgorithms(f fault.List) {
 			at.Addf("remove it; Ed25519 and EdDSA are one algorithm", "%s is listed twice", a)
 		}
 	}
+}
+
+func (c *Issuer) checkKeyIssuers(f fault.List) {
+	if c.KeyIssuers != nil && len(c.KeyIssuers) == 0 {
+		f.Add("is empty, which allows no key that has an issuer", "list the issuers whose keys are used, or leave it nil")
+	}
+	checkNames(c.KeyIssuers, f)
 }
 
 // idTokenClaims also occur in ID tokens, by OpenID Connect Core §2 and §5.1 or

@@ -160,14 +160,15 @@ func (k *keyLines) tellSuccess(done *jwkscache.FetchDone, first bool, ended *out
 	}
 }
 
-// tellIgnored writes which published keys are not used. Keys for another use are no fault.
+// tellIgnored writes which published keys are not used. Keys for another use, another
+// algorithm or another issuer are no fault.
 func (k *keyLines) tellIgnored(ignored []jose.IgnoredKey) {
 	if len(ignored) == 0 {
 		return
 	}
 	level := slog.LevelInfo
 	for _, key := range ignored {
-		if !key.OtherUse {
+		if !key.Expected() {
 			level = slog.LevelWarn
 		}
 	}

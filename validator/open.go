@@ -98,6 +98,7 @@ func (is *checkedIssuer) openKeysOf(source jwkscache.Source, algorithms []jose.A
 	keys, err := issuerkeys.Open(source, issuerkeys.Binding{
 		Issuer:            is.URL,
 		Algorithms:        algorithms,
+		KeyIssuers:        is.KeyIssuers,
 		Locate:            is.location.keyURL,
 		Relocate:          is.location.keyURLAgain,
 		HTTPClient:        is.client,

@@ -35,6 +35,7 @@ var fieldsWithoutTwin = map[string]string{
 	"Issuer.Keys":              "of the signature",
 	"Issuer.KeyLimits":         "of the signature",
 	"Issuer.ForbiddenKeys":     "of the signature",
+	"Issuer.KeyIssuers":        "of the signature",
 	"Issuer.HTTPClient":        "how the issuer is reached",
 	"Issuer.InsecureAllowHTTP": "how the issuer is reached",
 	"Issuer.Profile":           "tells access tokens from other JWTs; Answers does it for opaque tokens",

@@ -12,6 +12,7 @@ import (
 type Binding struct {
 	Issuer     string           // compared with the issuer of a snapshot, and passed to hooks
 	Algorithms []jose.Algorithm // in order of preference; see [jose.ParseSet]
+	KeyIssuers []string         // what the member issuer of a key may be; see [jose.KeyRules]
 	// Locate returns the URL of the issuer's JWK Set, for [jwkscache.Discovered].
 	// It must be safe for concurrent use.
 	Locate func(context.Context) (string, error)

@@ -39,8 +39,8 @@ func boundEmpty(limits *jwkscache.Limits, v, before *version) error {
 
 // isUnreadable reports whether set, which has no usable key, lists a key that
 // cannot be read and does not show that the keys of before were withdrawn. Private
-// key material shows that, and so does a known kid with another use, unless before
-// also had a key of that kid for another use.
+// key material shows that, and so does a known kid with another use or of another
+// issuer, unless before also had such a key of that kid.
 func isUnreadable(set, before *jose.Set) bool {
 	ids := make(map[string]bool)
 	for _, key := range before.Keys() {
@@ -48,17 +48,18 @@ func isUnreadable(set, before *jose.Set) bool {
 		ids[id] = true
 	}
 	for _, key := range before.Ignored() {
-		if key.OtherUse {
+		if key.OtherUse || key.OtherIssuer {
 			delete(ids, key.KeyID)
 		}
 	}
 	delete(ids, "") // of keys without kid, and of ignored ones without
 	unreadable := false
 	for _, key := range set.Ignored() {
-		if key.Private || key.OtherUse && ids[key.KeyID] {
+		elsewhere := key.OtherUse || key.OtherIssuer
+		if key.Private || elsewhere && ids[key.KeyID] {
 			return false
 		}
-		unreadable = unreadable || !key.OtherUse
+		unreadable = unreadable || !elsewhere
 	}
 	return unreadable
 }

@@ -25,6 +25,7 @@ type settings struct {
 
 func newSettings(binding Binding) *settings {
 	binding.Algorithms = slices.Clone(binding.Algorithms)
+	binding.KeyIssuers = slices.Clone(binding.KeyIssuers)
 	s := &settings{binding: binding, trace: tracer{binding.Issuer, binding.Trace}}
 	s.limits = &s.binding.Limits
 	s.longestWork, s.maxBackoff = s.limits.FetchTimeout, s.limits.MaxBackoff
@@ -33,7 +34,11 @@ func newSettings(binding Binding) *settings {
 
 // parse reads a JWK Set within the limits.
 func (s *settings) parse(document string) (*jose.Set, error) {
-	set, err := jose.Limits{RSABits: s.limits.RSABits, RSAExponent: s.limits.RSAExponent}.ParseSet([]byte(document), s.binding.Algorithms)
+	set, err := jose.KeyRules{
+		Algorithms: s.binding.Algorithms,
+		Issuers:    s.binding.KeyIssuers,
+		Limits:     jose.Limits{RSABits: s.limits.RSABits, RSAExponent: s.limits.RSAExponent},
+	}.ParseSet([]byte(document))
 	if err != nil {
 		return nil, err
 	}
