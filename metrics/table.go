@@ -150,7 +150,7 @@ func (c *Collector) newPassing(r *route, key string, k kind) *passing {
 	if p := r.of(key); p != nil {
 		return p
 	}
-	p := &passing{key: strings.Clone(key), label: label, kind: k}
+	p := &passing{key: key, label: label, kind: k} // no copy: equal strings at one address compare at once
 	more := append(slices.Clone(*r.passing.Load()), p)
 	r.passing.Store(&more)
 	return p

@@ -49,7 +49,7 @@ func (h *Held) Renew(ctx context.Context, p validator.Presentation, operation sc
 		}
 	}
 	if h.route.isReported(&verdict) {
-		h.route.report(ctx, h.name, &p, verdict, &done)
+		h.route.report(ctx, h.name, &p, &verdict, &done)
 	}
 	return denial
 }

@@ -152,7 +152,7 @@ func (r *Route) judge(ctx context.Context, p *validator.Presentation, operation 
 	}
 	verdict, done := r.decide(ctx, p, operation)
 	if r.isReported(&verdict) {
-		r.report(ctx, name, p, verdict, &done)
+		r.report(ctx, name, p, &verdict, &done)
 	}
 	return verdict, done
 }
@@ -162,14 +162,16 @@ func (r *Route) isReported(v *Verdict) bool { return !v.passes || r.guard.trace.
 
 // report calls the hook with a verdict on p, and with what the validator found, and logs
 // refusals.
-func (r *Route) report(ctx context.Context, name string, p *validator.Presentation, verdict Verdict, done *validator.ValidateDone) {
-	start := done.Start
-	if start.IsZero() { // the clock is read once for each request
-		start = time.Now()
-	}
+func (r *Route) report(ctx context.Context, name string, p *validator.Presentation, verdict *Verdict, done *validator.ValidateDone) {
 	decision := Decision{
 		Route: name, Transport: r.guard.transport, Scheme: p.Scheme, Issuer: done.Issuer, Client: done.Token.ClientID(), Token: done.Token, Privileged: r.privileged,
-		Denial: verdict.Denial(), Source: done.Source, Kind: unansweredKind(verdict.denial), Start: start,
+		Source: done.Source, Start: done.Start,
+	}
+	if decision.Start.IsZero() { // the clock is read once for each request
+		decision.Start = time.Now()
+	}
+	if !verdict.passes {
+		decision.Denial, decision.Kind = verdict.Denial(), unansweredKind(verdict.denial)
 	}
 	if r.guard.trace.Decided != nil && (r.privileged || decision.Denial != nil) {
 		decision.presented = hashed(p.Token)
