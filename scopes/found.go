@@ -55,25 +55,40 @@ func (r *Refusal) found(token *validator.Token, now time.Time) cause.Details {
 	}
 }
 
+// mendTypes is the mend for claims that cannot be read.
+const mendTypes = "let the issuer send acr as a string, amr as an array of strings and auth_time as a number (OpenID Connect Core §2)"
+
 // foundAuthentication says how the user of token authenticated.
 func (r *Refusal) foundAuthentication(token *validator.Token, now time.Time) cause.Details {
 	var found, wanted []string
 	d := cause.Details{Mend: "let the client send the user to the issuer again with acr_values and max_age of the challenge"}
 	if len(r.ACRValues) > 0 {
 		wanted = append(wanted, "acr "+cause.OneOf(r.ACRValues))
-		if acr := token.ACR(); acr != "" {
+		switch acr, unreadable := token.ACR(), token.Unreadable("acr"); {
+		case acr != "":
 			found = append(found, "acr "+cause.Quote(acr))
-		} else {
+		case unreadable != "":
+			found = append(found, unreadable)
+			d.Mend = mendTypes
+		default:
 			found = append(found, "no acr that counts")
 			d.Mend += "; acr values count that Issuer.ACRs has"
+		}
+		if unreadable := token.Unreadable("amr"); unreadable != "" {
+			found = append(found, unreadable)
+			d.Mend = mendTypes
 		}
 	}
 	if r.MaxAuthAge > 0 {
 		wanted = append(wanted, "auth_time at most "+cause.Seconds(r.MaxAuthAge)+" ago")
-		if at := token.AuthTime(); at.IsZero() {
-			found = append(found, "no auth_time")
-		} else {
+		switch at, unreadable := token.AuthTime(), token.Unreadable("auth_time"); {
+		case !at.IsZero():
 			found = append(found, fmt.Sprintf("auth_time %d, %s ago", at.Unix(), cause.Seconds(now.Sub(at))))
+		case unreadable != "":
+			found = append(found, unreadable)
+			d.Mend = mendTypes
+		default:
+			found = append(found, "no auth_time")
 		}
 	}
 	d.Found, d.Wanted = strings.Join(found, ", "), strings.Join(wanted, ", ")

@@ -76,7 +76,7 @@ func (c *tokenClaims) read(m *strictjson.Member) *Error {
 	case "jti":
 		return readText(&c.id, m.Name, m.Value)
 	case "acr":
-		return readText(&c.acr, m.Name, m.Value)
+		c.readClass(m.Value)
 	case "sid":
 		c.readSession(m.Value)
 	case "exp":
@@ -86,11 +86,11 @@ func (c *tokenClaims) read(m *strictjson.Member) *Error {
 	case "nbf":
 		return readDate(&c.notBefore, m.Name, m.Value)
 	case "auth_time":
-		return readDate(&c.authTime, m.Name, m.Value)
+		return c.readAuthTime(m.Value)
 	case "aud":
 		return c.readAudience(m.Value)
 	case "amr":
-		return c.readMethods(m.Value)
+		c.readMethods(m.Value)
 	case "scope":
 		return c.readScope(m.Value)
 	case "act":
@@ -153,15 +153,6 @@ func (c *tokenClaims) readAudience(v strictjson.Value) *Error {
 	return nil
 }
 
-// readMethods reads amr.
-func (c *tokenClaims) readMethods(v strictjson.Value) *Error {
-	if err := jwtclaims.CheckTexts(v); err != nil {
-		return claimRefused(err, "amr", v)
-	}
-	c.amr = v
-	return nil
-}
-
 // readScope reads scope.
 func (c *tokenClaims) readScope(v strictjson.Value) *Error {
 	text, err := jwtclaims.Scope(v)
@@ -170,14 +161,6 @@ func (c *tokenClaims) readScope(v strictjson.Value) *Error {
 	}
 	c.scope = text
 	return nil
-}
-
-// readSession reads sid. No route needs it, so that one of another type, or with
-// control characters, counts as absent.
-func (c *tokenClaims) readSession(v strictjson.Value) {
-	if text, _ := v.Text(); !jwtclaims.HasControl(text) {
-		c.sessionID = text
-	}
 }
 
 // readActor reads the outermost actor. Actors nested in it are history without

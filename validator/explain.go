@@ -150,7 +150,7 @@ func (v *Validator) describeJWT(read *unverifiedToken, key *jose.Key, f *facts, 
 	r.describe(checkType, func() cause.Details { return is.seenType(header) })
 	r.describe(checkKey, func() cause.Details { return cause.Details{Found: describedKeyID(header)} })
 	r.describe(checkSignature, func() cause.Details { return cause.Details{Found: "verified with that key"} })
-	r.describe(checkClaims, func() cause.Details { return cause.Details{Found: "each has its JSON type"} })
+	r.describe(checkClaims, func() cause.Details { return seenTypes(read.members) })
 	r.describe(checkReplicas, func() cause.Details { return cause.Details{Found: "no claim in the header that differs"} })
 	r.describe(checkKind, func() cause.Details { return cause.Details{Found: is.seenKind()} })
 	r.describe(checkRequired, func() cause.Details { return c.seenRequired(is.Profile) })
@@ -218,6 +218,17 @@ func (is *checkedIssuer) seenKind() string {
 		rules[i] = is.Marker[i].described()
 	}
 	return "an access token, by " + strings.Join(rules, "; ")
+}
+
+// seenTypes says which claims count as absent because they cannot be read.
+func seenTypes(members []strictjson.Member) cause.Details {
+	d := cause.Details{Found: "each has its JSON type"}
+	for _, claim := range optionalClaims {
+		if text := unreadable(claim, jwtclaims.Lookup(members, claim)); text != "" {
+			d.Found = strings.Replace(d.Found, "each has", "each other one has", 1) + "; " + text + ", counts as absent"
+		}
+	}
+	return d
 }
 
 // seenExpiry says what checkExpiry compared.

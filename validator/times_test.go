@@ -85,6 +85,9 @@ func TestNumericDate(t *testing.T) {
 		"18446744075409555216", "1e16", "1e308", "1e400", "1e1000000000", "9007199254740994.5",
 	} {
 		for _, claim := range []string{"exp", "iat", "nbf", "auth_time"} {
+			if claim == "auth_time" && raw[0] == '-' {
+				continue // absent; see TestOptionalClaims
+			}
 			t.Run(claim+raw, func(t *testing.T) {
 				expect(t, v, bearer(testKey.token(baseClaims.with(claim, raw))), 0, validator.BadClaims, "NumericDate")
 			})

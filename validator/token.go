@@ -165,14 +165,15 @@ func (t *Token) IssuedAt() time.Time { return t.read().issuedAt }
 func (t *Token) NotBefore() time.Time { return t.read().notBefore }
 
 // AuthTime returns auth_time, when the user authenticated (OpenID Connect Core
-// §2), or the zero time if the token has none.
+// §2), or the zero time if the token has none, or one that is no NumericDate.
 func (t *Token) AuthTime() time.Time { return t.read().authTime }
 
-// ACR returns acr, the authentication context class, or "" if the token has none
-// or Issuer.ACRs does not list it. [Token.Claims] returns it as it is in the token.
+// ACR returns acr, the authentication context class, or "" if the token has none that is
+// a string, or Issuer.ACRs does not list it. [Token.Claims] returns it as it is in the token.
 func (t *Token) ACR() string { return t.read().acr }
 
-// AMR returns amr, the authentication methods (RFC 8176).
+// AMR returns amr, the authentication methods (RFC 8176), or nil if the token has none or
+// amr is not an array of strings.
 func (t *Token) AMR() []string {
 	var all []string
 	for element := range t.read().amr.Elements() {

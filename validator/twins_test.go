@@ -133,7 +133,11 @@ func twinDemands() []twin {
 		{name: "exp of the wrong type", claims: issuertest.Claims{"exp": "4102444800"}, want: validator.BadClaims},
 		{name: "scope that is no list", claims: issuertest.Claims{"scope": "a  b"}, want: validator.BadClaims},
 		{name: "aud of the wrong type", claims: issuertest.Claims{"aud": 1}, want: validator.BadClaims},
-		{name: "amr of the wrong type", claims: issuertest.Claims{"amr": "mfa"}, want: validator.BadClaims},
+		{name: "amr that is a string", claims: issuertest.Claims{"amr": "mfa"}, has: "[]", of: func(t *validator.Token) any { return t.AMR() }},
+		{name: "amr with objects", claims: issuertest.Claims{"amr": []any{map[string]any{"method": "mfa"}}}, has: "[]", of: func(t *validator.Token) any { return t.AMR() }},
+		{name: "acr that is a number", claims: issuertest.Claims{"acr": 1}, has: "-", of: func(t *validator.Token) any { return t.ACR() + "-" }},
+		{name: "auth_time that is text", claims: issuertest.Claims{"auth_time": "2026-01-01T00:00:00Z"}, has: "true", of: func(t *validator.Token) any { return t.AuthTime().IsZero() }},
+		{name: "auth_time that is too large", claims: issuertest.Claims{"auth_time": 1e300}, want: validator.BadClaims},
 		{name: "act of the wrong type", claims: issuertest.Claims{"act": "a"}, want: validator.BadClaims},
 		{name: "control characters", claims: issuertest.Claims{"sub": "a\n"}, want: validator.BadClaims},
 	}
