@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/sallyport-auth/sallyport/introspect"
+	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -44,11 +44,11 @@ func TestConfigFaults(t *testing.T) {
 		{"JSON with another encoding", "{\"issuers\":\n\"\xff\"}", []string{"2:2: is not JSON: invalid UTF-8"}},
 		// Keys.
 		{"unknown keys", minimal + "    audience: x\nleway: {}\n", []string{
-			"5:5: issuers[0].audience: is not a known key; known here: url, audiences, algorithms, keys, profile, marker, claims, grants, opaque, active_within, ca_file",
-			"6:1: leway: is not a known key; known here: issuers, leeway, limits, routes",
+			"5:5: issuers[0].audience: is not a known key; did you mean audiences? known here: url, audiences, client_ids, algorithms, keys, ",
+			"6:1: leway: is not a known key; did you mean leeway? known here: issuers, leeway, limits, hierarchy, routes",
 		}},
 		{"unknown key in a route", minimal + "routes:\n  \"GET /\": {scope: {all: [a]}}\n", []string{
-			`6:13: routes["GET /"].scope: is not a known key; known here: scopes, optional, active_within, opaque_issuer`,
+			`6:13: routes["GET /"].scope: is not a known key; did you mean scopes? known here: scopes, optional, active_within, opaque_issuer`,
 		}},
 		{"unknown key with spaces", minimal + "    'a b.c': x\n", []string{`5:5: issuers[0]["a b.c"]: is not a known key`}},
 		{"duplicate key", minimal + "issuers: []\n", []string{"5:1: issuers: is given twice, first on line 1; keep one"}},
@@ -108,7 +108,7 @@ func TestConfigFaults(t *testing.T) {
 		{"one algorithm by two names", minimal + "    algorithms: [EdDSA, Ed25519]\n", []string{"5:25: issuers[0].algorithms[1]: Ed25519 is listed twice"}},
 		{"profile", minimal + "    profile: odd\n", []string{`5:5: issuers[0].profile: is "odd"; give rfc9068 or legacy`}},
 		{"type of a claim", minimal + "    claims:\n      - name: a\n        type: number\n", []string{
-			`7:9: issuers[0].claims[0].type: is "number"; give string, strings or boolean`,
+			`7:9: issuers[0].claims[0].type: is "number"; give string, strings, boolean or object`,
 		}},
 		{"durations", minimal + "leeway:\n  expiry: soon\n  future: 0s\n", []string{
 			`6:3: leeway.expiry: is "soon", which is not a duration; give one such as 30s`, "7:3: leeway.future: is 0s; give at least 10s, or leave it out for 30s",
@@ -204,11 +204,13 @@ func checkGoNames(t *testing.T, text string) {
 
 // goNames returns names of Go that no fault of a file may have.
 func goNames() []string {
-	names := []string{"nil", "validator", "jwkscache", "introspect", "AllScopes", "NoLeeway", "NoCache", "NoHint", "EachRequest", "ProfileLegacy", "ProfileRFC9068"}
+	names := []string{"nil", "validator", "jwkscache", "introspect", "AllScopes", "NoLeeway", "NoCache", "NoHint", "EachRequest", "ProfileLegacy", "ProfileRFC9068", "ToScope", "ToRole", "AllRoles", "ClaimString", "ClaimStrings", "ClaimBoolean", "ClaimObject"}
 	for _, t := range []reflect.Type{
 		reflect.TypeFor[validator.Config](), reflect.TypeFor[validator.Issuer](), reflect.TypeFor[validator.Leeway](), reflect.TypeFor[validator.ClaimRule](),
 		reflect.TypeFor[introspect.Client](), reflect.TypeFor[introspect.Cache](), reflect.TypeFor[introspect.ClientSecretBasic](),
 		reflect.TypeFor[introspect.PrivateKeyJWT](), reflect.TypeFor[introspect.TLSClientAuth](), reflect.TypeFor[validator.AnswerRules](),
+		reflect.TypeFor[validator.Mapping](), reflect.TypeFor[validator.TenantRule](), reflect.TypeFor[jwkscache.Limits](), reflect.TypeFor[jwkscache.KeyName](),
+		reflect.TypeFor[introspect.Limits](),
 	} {
 		for field := range t.Fields() {
 			if name := field.Name; name != "URL" && name != "ID" {
@@ -219,29 +221,34 @@ func goNames() []string {
 	return names
 }
 
-// TestFileFields checks that every row of fileFields is a field of the library's
-// configuration, and that every key of an issuer that the library reads has a row.
+// TestFileFields checks that every row of fileFields, and of what goes with it, is a field of
+// the library's configuration.
 func TestFileFields(t *testing.T) {
 	for path := range fileFields {
-		of := []reflect.Type{reflect.TypeFor[validator.Config]()}
-		for step := range strings.SplitSeq(path, ".") {
-			name, _, indexed := strings.Cut(step, "[")
-			if of = fieldsOf(of, name); len(of) == 0 {
-				t.Errorf("%s: there is no field %s", path, name)
-				break
-			}
-			if indexed {
-				of = []reflect.Type{of[0].Elem()}
-			}
+		if fieldAt(path) == nil && path != "Hierarchy" { // which is one of the Guard
+			t.Errorf("%s: there is no such field", path)
 		}
 	}
-	names := map[string]string{"CAFile": "HTTPClient"}
-	for field := range reflect.TypeFor[issuerFile]().Fields() {
-		name := cmp.Or(names[field.Name], field.Name)
-		if fileFields["Issuers[]."+name].key != field.Tag.Get("yaml") {
-			t.Errorf("Issuers[].%s has no row with the key %s", name, field.Tag.Get("yaml"))
+	for path := range mends {
+		if _, known := fileFields[strings.TrimSuffix(path, "[]")]; !known {
+			t.Errorf("a mend of %s, which is no row of fileFields", path)
 		}
 	}
+}
+
+// fieldAt returns the type of the field of validator.Config at a path of fileFields, or nil.
+func fieldAt(path string) reflect.Type {
+	of := []reflect.Type{reflect.TypeFor[validator.Config]()}
+	for step := range strings.SplitSeq(path, ".") {
+		name, indexes, _ := strings.Cut(step, "[")
+		if of = fieldsOf(of, name); len(of) == 0 {
+			return nil
+		}
+		for range strings.Count(indexes, "]") {
+			of = []reflect.Type{of[0].Elem()}
+		}
+	}
+	return of[0]
 }
 
 // fieldsOf returns the types of the field with this name in structs, in what pointers
@@ -390,6 +397,21 @@ func TestConfigForms(t *testing.T) {
 				t.Errorf("status %d, %s, want %s\n%s", got.status, got.out, test.want, got.err)
 			}
 		})
+	}
+}
+
+// TestHierarchy checks that a scope meets a policy that asks for one that it includes.
+func TestHierarchy(t *testing.T) {
+	const route = "routes: {GET /: {scopes: {all: [orders:list]}}}\n"
+	for hierarchy, want := range map[string]string{
+		"": `"insufficient_scope"`,
+		"hierarchy: {orders:read: [orders:show], orders:show: [orders:list]}\n": `"accept":true`,
+	} {
+		dir := folder(t, map[string]string{"sallyport.yaml": minimal + route + hierarchy, "jwks.json": read(t, samples+"/jwks.json")})
+		got := invoke(t, line(t, map[string]any{"token": token(t, "good, RS256"), "route": "GET /"}), "verify", "--config", filepath.Join(dir, "sallyport.yaml"), "--at", sampleTime)
+		if got.status != exitDone || !strings.Contains(got.out, want) {
+			t.Errorf("%q: status %d, %s, want %s\n%s", hierarchy, got.status, got.out, want, got.err)
+		}
 	}
 }
 

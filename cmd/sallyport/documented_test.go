@@ -2,11 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -46,16 +48,94 @@ func documentedConfigurations(t *testing.T) map[string][]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fence := regexp.MustCompile("(?ms)^```(?:yaml|yml)$\n(.*?)^```$")
 	found := make(map[string][]string)
 	for _, file := range append(files, "../../README.md") {
-		for _, block := range fence.FindAllStringSubmatch(read(t, file), -1) {
-			if strings.Contains(block[1], "issuers:") {
-				found[filepath.Base(file)] = append(found[filepath.Base(file)], block[1])
+		for _, block := range yamlBlocks(t, file) {
+			if strings.Contains(block, "issuers:") {
+				found[filepath.Base(file)] = append(found[filepath.Base(file)], block)
 			}
 		}
 	}
 	return found
+}
+
+// yamlBlocks returns the YAML blocks of a document.
+func yamlBlocks(t *testing.T, file string) []string {
+	t.Helper()
+	var blocks []string
+	for _, block := range regexp.MustCompile("(?ms)^```(?:yaml|yml)$\n(.*?)^```$").FindAllStringSubmatch(read(t, file), -1) {
+		blocks = append(blocks, block[1])
+	}
+	return blocks
+}
+
+// TestDocumentedParts checks that the other YAML blocks of docs/verify.md, which are parts of
+// a configuration, have no fault.
+func TestDocumentedParts(t *testing.T) {
+	parts := 0
+	for _, block := range yamlBlocks(t, "../../docs/verify.md") {
+		if strings.Contains(block, "issuers:") || strings.Contains(block, "any_of") { // which is not checked yet
+			continue
+		}
+		parts++
+		var config string
+		if key, _, _ := strings.Cut(block, ":"); slices.Contains(keysOf(reflect.TypeFor[issuerFile]()), key) {
+			config = minimal + "    " + strings.ReplaceAll(strings.TrimSpace(block), "\n", "\n    ") + "\n"
+			if key == "marker" {
+				config += "    profile: legacy\n"
+			}
+		} else {
+			config = strings.ReplaceAll(minimal, "https://issuer.example", "https://as.example") + // the block names it
+				"    opaque: {client: {id: api, secret_file: secret.txt}}\n" + block
+		}
+		dir := folder(t, map[string]string{"sallyport.yaml": config, "jwks.json": read(t, samples+"/jwks.json"), "secret.txt": canary})
+		if _, err := load(filepath.Join(dir, "sallyport.yaml"), ""); err != nil {
+			t.Errorf("%v\n%s", err, config)
+		}
+	}
+	if parts < 3 {
+		t.Errorf("%d parts, want at least 3", parts)
+	}
+}
+
+// TestDocumentedLimits checks that the limits of keys in docs/verify.md are the defaults that
+// the comments in package jwkscache name, and all of them.
+func TestDocumentedLimits(t *testing.T) {
+	comments := read(t, "../../jwkscache/limits.go")
+	for _, block := range yamlBlocks(t, "../../docs/verify.md") {
+		if !strings.HasPrefix(block, "key_limits:") {
+			continue
+		}
+		documented := converted(t, t.TempDir(), "issuers:\n  - url: x\n    "+strings.ReplaceAll(block, "\n", "\n    "), "").KeyLimits
+		for field, value := range reflect.ValueOf(documented).Fields() {
+			text := inUnits(value)
+			if !regexp.MustCompile(`(?m)^\t` + field.Name + ` .*: ` + text + ` \(`).MatchString(comments) {
+				t.Errorf("%s: %s is not the default in jwkscache/limits.go", field.Name, text)
+			}
+		}
+		return
+	}
+	t.Error("docs/verify.md has no limits of keys")
+}
+
+// inUnits returns a limit as comments write it.
+func inUnits(limit reflect.Value) string {
+	n := limit.Int()
+	d := time.Duration(n)
+	switch {
+	case limit.Type() == reflect.TypeFor[time.Duration]() && d%time.Hour == 0:
+		return fmt.Sprintf("%d h", n/int64(time.Hour))
+	case limit.Type() == reflect.TypeFor[time.Duration]() && d%time.Minute == 0:
+		return fmt.Sprintf("%d min", n/int64(time.Minute))
+	case limit.Type() == reflect.TypeFor[time.Duration]():
+		return fmt.Sprintf("%d s", n/int64(time.Second))
+	case n == 1<<20:
+		return "1 MiB"
+	case n >= 1000 && n%1000 == 0:
+		return fmt.Sprintf("%d 000", n/1000)
+	default:
+		return fmt.Sprint(n)
+	}
 }
 
 // documentedConfig is what the test needs to know of a configuration.

@@ -113,7 +113,7 @@ func (e *explainer) write(name string, denial *middleware.Denial, checks []valid
 		e.writeCheck(&b, &checks[0], checks[1:n])
 		checks = checks[n:]
 	}
-	_, _ = io.WriteString(e.out, e.style.write(fileWords.Replace(b.String())))
+	_, _ = io.WriteString(e.out, e.style.write(inWords(b.String(), nil)))
 }
 
 // alike returns how many of the first checks were not reached for the same reason, and 1 if

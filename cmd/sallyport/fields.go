@@ -1,41 +1,39 @@
 package main
 
 import (
+	"maps"
+	"reflect"
+	"strconv"
 	"strings"
 
 	"github.com/sallyport-auth/sallyport/internal/fault"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
-// fileField is what a file calls a field of [validator.Config].
+// fileField is what a file calls a field of the library's configuration.
 type fileField struct {
-	key  string // below the key of the field that contains it; "" if it is that key
-	or   string // the key instead, if the file has it
-	mend string // replaces advice of the library that names things of Go
+	key string // below the key of the field that contains it; "" if it is that key
+	or  string // the key instead, if the file has it
 }
 
 // fileFields holds the fields that a file can set by their names in Go. The name
-// of an element of a list ends with "[]".
-var fileFields = map[string]fileField{
-	"Issuers":                   {key: "issuers"},
-	"Issuers[].URL":             {key: "url"},
-	"Issuers[].Audiences":       {key: "audiences"},
-	"Issuers[].Algorithms":      {key: "algorithms", mend: "list some, or leave it out for RS256, PS256, ES256 and EdDSA"},
-	"Issuers[].Keys":            {key: "keys"},
-	"Issuers[].Profile":         {key: "profile"},
-	"Issuers[].Marker":          {key: "marker"},
-	"Issuers[].Marker[]":        {mend: "name another claim, or give equals"},
-	"Issuers[].Marker[].Name":   {key: "name"},
-	"Issuers[].Marker[].Equals": {key: "equals"},
-	"Issuers[].Claims":          {key: "claims"},
-	"Issuers[].Claims[].Name":   {key: "name"},
-	"Issuers[].Claims[].Equals": {key: "equals"},
-	"Issuers[].Grants":          {key: "grants", mend: "list the scopes that this issuer may grant; [" + validator.AllScopes + "] is all"},
-	"Issuers[].HTTPClient":      {key: "ca_file"},
-	"Issuers[].ActiveWithin":    {key: "active_within", mend: "give 1s to 5m, or each_request"},
+// of an element of a list or a map ends with "[]". A rule inside AnyOf has the names of
+// the outer rule.
+var fileFields = func() map[string]fileField {
+	fields := maps.Clone(renamedFields)
+	addFields(fields, "Issuers[]", reflect.TypeFor[issuerFile]())
+	addFields(fields, "Issuers[].Opaque.Limits", reflect.TypeFor[opaqueLimitsFile]())
+	addFields(fields, "Issuers[].Answers.Marker[]", reflect.TypeFor[ruleFile]())
+	return fields
+}()
+
+// renamedFields are those of fileFields that no struct of the file has under the same name.
+var renamedFields = map[string]fileField{
+	"Issuers":              {key: "issuers"},
+	"Issuers[].HTTPClient": {key: "ca_file"},
 
 	"Issuers[].Opaque":                            {key: "opaque"},
-	"Issuers[].Opaque.Endpoint":                   {key: "endpoint", mend: "give an https URL without user information and fragment; http is for loopback hosts only"},
+	"Issuers[].Opaque.Endpoint":                   {key: "endpoint"},
 	"Issuers[].Opaque.ID":                         {key: "client.id"},
 	"Issuers[].Opaque.Authentication":             {},
 	"Issuers[].Opaque.Authentication.Secret":      {key: "client.secret_file", or: "client.secret_env"},
@@ -45,28 +43,62 @@ var fileFields = map[string]fileField{
 	"Issuers[].Opaque.Authentication.Audience":    {key: "assertion_audience"},
 	"Issuers[].Opaque.Authentication.Certificate": {key: "client.certificate_file"},
 	"Issuers[].Opaque.Prefix":                     {key: "prefix"},
-	"Issuers[].Opaque.Hint":                       {key: "hint", mend: "leave it out for access_token, or give none"},
+	"Issuers[].Opaque.Hint":                       {key: "hint"},
 	"Issuers[].Opaque.Signed":                     {key: "signed"},
-	"Issuers[].Opaque.AnswerAudiences":            {key: "answer_audiences", mend: "list the names of this API in the aud of signed answers, or leave it out"},
+	"Issuers[].Opaque.AnswerAudiences":            {key: "answer_audiences"},
 	"Issuers[].Opaque.AnswerKeys":                 {key: "keys"},
 	"Issuers[].Opaque.InactiveErrors":             {key: "inactive_errors"},
 	"Issuers[].Opaque.Cache":                      {key: "cache"},
 	"Issuers[].Opaque.Cache.TTL":                  {key: "ttl"},
 	"Issuers[].Opaque.Cache.Negative":             {key: "negative"},
+	"Issuers[].Opaque.Limits":                     {key: "limits"},
 
 	"Issuers[].Answers":                 {key: "opaque"},
 	"Issuers[].Answers.Marker":          {key: "marker"},
-	"Issuers[].Answers.Marker[]":        {},
-	"Issuers[].Answers.Marker[].Name":   {key: "name"},
-	"Issuers[].Answers.Marker[].Equals": {key: "equals"},
 	"Issuers[].Answers.TokenTypes":      {key: "token_types"},
 	"Issuers[].Answers.FiltersAudience": {key: "filters_audience"},
 	"Issuers[].Answers.ScopeLists":      {key: "scope_lists"},
 
 	"Leeway":        {key: "leeway"},
-	"Leeway.Expiry": {key: "expiry", mend: "give 0s to 60s"},
+	"Leeway.Expiry": {key: "expiry"},
 	"Leeway.Future": {key: "future"},
 	"MaxTokenBytes": {key: "limits.token"},
+
+	"Hierarchy": {key: "hierarchy"}, // of the Guard
+}
+
+// addFields adds the fields of a struct of the library, at path, that has the field names
+// of the struct of the file, and of the structs inside. The struct of introspection has
+// other names.
+func addFields(fields map[string]fileField, path string, file reflect.Type) {
+	for field := range file.Fields() {
+		below := path + "." + field.Name
+		if _, renamed := fields[below]; renamed || field.Name == "CAFile" || field.Name == "AnyOf" {
+			continue
+		}
+		fields[below] = fileField{key: field.Tag.Get("yaml")}
+		inner := field.Type
+		if inner.Kind() == reflect.Slice {
+			inner, below = inner.Elem(), below+"[]"
+		} else if inner.Kind() == reflect.Pointer {
+			inner = inner.Elem()
+		}
+		if inner.Kind() == reflect.Struct && inner != reflect.TypeFor[keysFile]() {
+			addFields(fields, below, inner)
+		}
+	}
+}
+
+// mends replaces advice of the library that names things of Go.
+var mends = map[string]string{
+	"Issuers[].Algorithms":             "list some, or leave it out for RS256, PS256, ES256 and EdDSA",
+	"Issuers[].Marker[]":               "name another claim, or give equals",
+	"Issuers[].Grants":                 "list the scopes that this issuer may grant; [" + validator.AllScopes + "] is all",
+	"Issuers[].ActiveWithin":           "give 1s to 5m, or " + eachRequest,
+	"Issuers[].Opaque.Endpoint":        "give an https URL without user information and fragment; http is for loopback hosts only",
+	"Issuers[].Opaque.Hint":            "leave it out for access_token, or give " + noHint,
+	"Issuers[].Opaque.AnswerAudiences": "list the names of this API in the aud of signed answers, or leave it out",
+	"Leeway.Expiry":                    "give 0s to 60s",
 }
 
 // inFile returns a fault of the library's configuration as a fault of the file. If
@@ -74,24 +106,27 @@ var fileFields = map[string]fileField{
 // are those of the keys that the file has.
 func inFile(f fault.Fault, written places) fault.Fault {
 	if f.Path == "" {
+		f.Problem, f.Mend = inWords(f.Problem, nil), inWords(f.Mend, nil)
 		return f
 	}
-	goPath, path := "", ""
-	for step := range strings.SplitSeq(f.Path, ".") {
-		name, index, indexed := strings.Cut(step, "[")
-		goPath = strings.TrimPrefix(goPath+"."+name, ".")
+	goPath, path, nearby := "", "", fieldsIn("")
+	for _, step := range goSteps(f.Path) {
+		if step.name == "AnyOf" {
+			path += ".any_of" + step.elements("")
+			continue
+		}
+		goPath = strings.TrimPrefix(goPath+"."+step.name, ".")
 		field, known := fileFields[goPath]
 		if !known {
 			f.Problem = f.Path + " " + f.Problem
 			break
 		}
-		path = field.below(path, written)
-		if indexed {
-			goPath, path = goPath+"[]", path+"["+index
-		}
+		path = step.elements(field.below(path, written))
+		goPath += strings.Repeat("[]", len(step.indexes))
+		maps.Copy(nearby, fieldsIn(goPath))
 	}
-	f.Path, f.Problem = path, fileWords.Replace(f.Problem)
-	if own := fileFields[goPath].mend; own != "" {
+	f.Path, f.Problem, f.Mend = path, inWords(f.Problem, nearby), inWords(f.Mend, nearby)
+	if own := mends[goPath]; own != "" {
 		f.Mend = own
 	}
 	return f
@@ -110,38 +145,44 @@ func (f fileField) below(path string, written places) string {
 	return strings.TrimPrefix(path+"."+f.key, ".")
 }
 
-// fileWords replaces the fields that texts of the library name by the keys of the file.
-var fileWords = strings.NewReplacer(
-	"Issuers[", "issuers[",
-	"Config.Issuers", "issuers",
-	"Config.MaxTokenBytes", "limits.token",
-	"Issuer.URL", "url",
-	"Issuer.Audiences", "audiences",
-	"Issuer.Algorithms", "algorithms",
-	"Issuer.Grants", "grants",
-	"set Issuer.Profile to ProfileLegacy with a Marker", "set profile to legacy and give a marker",
-	"set Issuer.Mappings to EntraMappings(), OktaMappings() or Auth0Mappings(), or to your own", "no key of this file reads it; Issuer.Mappings in Go does",
-	"; if another scope of the token includes it, say so in Config.Hierarchy", "",
-	"Issuer.Answers.TokenTypes", "opaque.token_types",
-	"Issuer.Answers.Marker", "opaque.marker",
-	"Issuer.Answers.FiltersAudience", "opaque.filters_audience",
-	"Issuer.Answers.ScopeLists", "opaque.scope_lists",
-	", or list it in Hierarchy under one of the token's that includes it", "", // no key sets it
-	"an issuer of opaque tokens needs Issuer.Opaque", "an issuer of opaque tokens needs opaque",
-	"no JWT of an issuer with Keys", "no JWT of an issuer with keys",
-	"Issuer.HTTPClient", "ca_file",
-	"set no Issuer.Keys", "leave keys out",
-	"Issuer.Opaque.Endpoint", "opaque.endpoint",
-	"Client.Endpoint", "opaque.endpoint",
-	"Opaque.ID", "opaque.client.id",
-	"Client.ID", "opaque.client.id",
-	"Client.Authentication", "opaque.auth",
-	"Client.Signed", "opaque.signed",
-	"Client.InactiveErrors", "opaque.inactive_errors",
-	"unset Raw", "leave it out",
-	"ClientSecretBasic.Raw", "opaque.raw",
-	"PrivateKeyJWT.Audience", "opaque.assertion_audience",
-	"; Client.Limits.AnswerBytes is the bound", "", // no key sets it
-	"Answers.FiltersAudience", "opaque.filters_audience",
-	"is in Audiences", "is in audiences",
-)
+// goStep is a part of the path of a fault: the name of a field, and the elements in it.
+type goStep struct {
+	name    string
+	indexes []string // a number, or a key in quotes
+}
+
+// goSteps returns the parts of a path such as Issuers[0].Mappings[1].Values["a.b"][0].
+func goSteps(path string) []goStep {
+	var steps []goStep
+	for path != "" {
+		end := strings.IndexAny(path, ".[")
+		if end < 0 {
+			end = len(path)
+		}
+		step := goStep{name: path[:end]}
+		path = path[end:]
+		for strings.HasPrefix(path, "[") {
+			index, err := strconv.QuotedPrefix(path[1:])
+			if err != nil {
+				index, _, _ = strings.Cut(path[1:], "]")
+			}
+			step.indexes = append(step.indexes, index)
+			path = strings.TrimPrefix(path[1+len(index):], "]")
+		}
+		steps = append(steps, step)
+		path = strings.TrimPrefix(path, ".")
+	}
+	return steps
+}
+
+// elements returns path with the elements of the step as the file has them.
+func (s *goStep) elements(path string) string {
+	for _, index := range s.indexes {
+		if key, err := strconv.Unquote(index); err == nil {
+			path = keyPath(path, key)
+		} else {
+			path += "[" + index + "]"
+		}
+	}
+	return path
+}

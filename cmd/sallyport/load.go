@@ -48,9 +48,15 @@ func load(path, jwks string) (*verifier, error) {
 			return nil, err
 		}
 	}
-	guard, err := middleware.New(middleware.Config{Validator: v})
+	guard, err := middleware.New(middleware.Config{Validator: v, Hierarchy: file.Hierarchy})
 	if err != nil {
-		return nil, err
+		for _, f := range fault.All(err) {
+			f = inFile(f, r.places)
+			faults.At(f.Path).Add(f.Problem, f.Mend)
+		}
+		if guard, err = middleware.New(middleware.Config{Validator: v}); err != nil {
+			return nil, err
+		}
 	}
 	checkAsking(file.Routes, file.Issuers, faults)
 	table := newRoutes(guard.NewMux(), file.Routes, r.places, faults)

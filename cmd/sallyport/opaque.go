@@ -11,22 +11,23 @@ import (
 // opaqueFile says how an issuer is asked about tokens (RFC 7662), and what its answers
 // must have.
 type opaqueFile struct {
-	Endpoint          string     `yaml:"endpoint"`
-	Client            clientFile `yaml:"client"`
-	Auth              string     `yaml:"auth"`
-	Cache             cacheFile  `yaml:"cache"`
-	Signed            bool       `yaml:"signed"`
-	Prefix            string     `yaml:"prefix"`
-	Raw               bool       `yaml:"raw"`
-	AssertionAudience string     `yaml:"assertion_audience"`
-	Hint              string     `yaml:"hint"`
-	Keys              *keysFile  `yaml:"keys"`
-	AnswerAudiences   []string   `yaml:"answer_audiences"`
-	InactiveErrors    []string   `yaml:"inactive_errors"`
-	Marker            []ruleFile `yaml:"marker"`
-	TokenTypes        []string   `yaml:"token_types"`
-	FiltersAudience   bool       `yaml:"filters_audience"`
-	ScopeLists        bool       `yaml:"scope_lists"`
+	Endpoint          string           `yaml:"endpoint"`
+	Client            clientFile       `yaml:"client"`
+	Auth              string           `yaml:"auth"`
+	Cache             cacheFile        `yaml:"cache"`
+	Limits            opaqueLimitsFile `yaml:"limits"`
+	Signed            bool             `yaml:"signed"`
+	Prefix            string           `yaml:"prefix"`
+	Raw               bool             `yaml:"raw"`
+	AssertionAudience string           `yaml:"assertion_audience"`
+	Hint              string           `yaml:"hint"`
+	Keys              *keysFile        `yaml:"keys"`
+	AnswerAudiences   []string         `yaml:"answer_audiences"`
+	InactiveErrors    []string         `yaml:"inactive_errors"`
+	Marker            []ruleFile       `yaml:"marker"`
+	TokenTypes        []string         `yaml:"token_types"`
+	FiltersAudience   bool             `yaml:"filters_audience"`
+	ScopeLists        bool             `yaml:"scope_lists"`
 }
 
 type cacheFile struct {
@@ -54,6 +55,7 @@ func (c converter) opaque(file *opaqueFile, audiences []string) *introspect.Clie
 			TTL:      cache.at("ttl").duration(file.Cache.TTL, introspect.NoCache),
 			Negative: cache.at("negative").duration(file.Cache.Negative, introspect.NoCache),
 		},
+		Limits: limits[introspect.Limits](c.at("limits"), file.Limits),
 	}
 	if file.Hint == noHint {
 		client.Hint = introspect.NoHint

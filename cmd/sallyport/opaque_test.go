@@ -248,7 +248,7 @@ func TestOpaqueFaults(t *testing.T) {
 			"10:7: " + at + `token_types: is the string "a"; give a list`, "11:7: " + at + `inactive_errors: is the string "a"; give a list`,
 		}},
 		{"unknown keys", opaque(basic, "cach: {}", "cache: {positive: 30s}"), []string{
-			"6:7: " + at + "cach: is not a known key; known here: endpoint, client, auth, cache, signed, prefix, raw, ",
+			"6:7: " + at + "cach: is not a known key; did you mean cache? known here: endpoint, client, auth, cache, limits, signed, ",
 			"7:15: " + at + "cache.positive: is not a known key; known here: ttl, negative",
 		}},
 		{"no values", opaque("client:", "auth:", "cache: {ttl: }"), []string{
@@ -263,7 +263,7 @@ func TestOpaqueFaults(t *testing.T) {
 		{"active within without JWTs", opaque(basic) + "    active_within: 30s\n", []string{
 			"6:5: issuers[0].active_within: is for JWTs, and without keys all tokens of the issuer are opaque; give keys ({} for discovery), or leave it out",
 		}},
-		{"marker", opaque(basic, "marker:", "  - {name: a, type: number}"), []string{"7:21: " + at + `marker[0].type: is "number"; give string, strings or boolean`}},
+		{"marker", opaque(basic, "marker:", "  - {name: a, type: number}"), []string{"7:21: " + at + `marker[0].type: is "number"; give string, strings, boolean or object`}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for i := range test.want {
@@ -339,7 +339,7 @@ func TestFaultsOfSecrets(t *testing.T) {
 		{library + ".Key", client + ".key_file", client + ".key_file"},
 		{library + ".Certificate", client + ".certificate_file", client + ".certificate_file"},
 		{library, client, "issuers[0].opaque"},
-		{"Issuers[0].Opaque.Limits.Queue", client, "issuers[0].opaque"},
+		{"Issuers[0].Opaque.StoreSecret", client, "issuers[0].opaque"},
 	} {
 		if got := inFile(fault.Fault{Path: test.path}, places{test.written: {1, 1}}); got.Path != test.want {
 			t.Errorf("%s: %s, want %s", test.path, got.Path, test.want)

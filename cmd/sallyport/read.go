@@ -20,6 +20,7 @@ type reader struct {
 	keyFaults []fileFault  // of keys that are left out: given a second time, or too long
 	json      bool         // only strings are strings; in YAML, any scalar is one
 	path      string       // of the value that is read
+	depth     int          // of the values that contain it
 	visits    int          // how many more nodes may be visited
 	stopped   *fault.Fault // set if there were too many visits
 }
@@ -56,6 +57,16 @@ func (r *reader) read(node *yaml.Node, path string, into reflect.Value) {
 	if !r.visit(nil) {
 		return
 	}
+	if r.depth++; r.depth > maxDepth {
+		r.faults.At(path).Addf("write it with fewer levels", "has more than %d levels above it", maxDepth)
+	} else {
+		r.readValue(node, path, into)
+	}
+	r.depth--
+}
+
+// readValue is read for a value that is not too deep.
+func (r *reader) readValue(node *yaml.Node, path string, into reflect.Value) {
 	for node.Kind == yaml.AliasNode {
 		node = node.Alias
 	}
@@ -99,7 +110,7 @@ func (r *reader) readMapping(node *yaml.Node, path string, into reflect.Value) {
 		} else if i := slices.Index(keysOf(into.Type()), m.name); i >= 0 {
 			r.read(m.value, below, into.Field(i))
 		} else {
-			r.faults.At(below).Add("is not a known key", "known here: "+strings.Join(keysOf(into.Type()), ", "))
+			r.faults.At(below).Add("is not a known key", suggestion(m.name, keysOf(into.Type())))
 		}
 	}
 }
@@ -219,8 +230,22 @@ func (r *reader) merged(node *yaml.Node, path string, merging []*yaml.Node) []me
 	return all
 }
 
+// wordList is a list that has a text in place of it for some values.
+type wordList interface {
+	// setText sets the list to what a text stands for, and reports whether it stands for one.
+	setText(text string) bool
+	// forms says in faults what can be written.
+	forms() string
+}
+
 // readList reads a list into a slice.
 func (r *reader) readList(node *yaml.Node, path string, into reflect.Value) {
+	if list, ok := reflect.TypeAssert[wordList](into.Addr()); ok && node.Kind != yaml.SequenceNode {
+		if node.Kind != yaml.ScalarNode || node.ShortTag() != "!!str" || !list.setText(node.Value) {
+			r.mistyped(node, path, list.forms())
+		}
+		return
+	}
 	if node.Kind != yaml.SequenceNode || node.ShortTag() != "!!seq" {
 		r.mistyped(node, path, "a list")
 		return
@@ -306,6 +331,10 @@ const (
 	// maxKeyBytes is how many bytes a key may have. It is part of the path of every
 	// value below it, and the reader keeps all paths.
 	maxKeyBytes = 1 << 10
+
+	// maxDepth is how many levels a file may have. Rules may have rules inside, and the
+	// path of a value grows with each level.
+	maxDepth = 32
 
 	maxShown = 64 // bytes of a value, or of a key that is too long, in a fault
 )

@@ -23,7 +23,7 @@ func (v *verifier) note(denial *middleware.Denial) {
 	if denial.Reason != validator.Unavailable {
 		return
 	}
-	for cause := range strings.SplitSeq(fileWords.Replace(denial.Cause().Error()), "\n") {
+	for cause := range strings.SplitSeq(inWords(denial.Cause().Error(), nil), "\n") {
 		if !slices.Contains(v.causes, cause) {
 			v.causes = append(v.causes, cause)
 		}
@@ -34,7 +34,7 @@ func (v *verifier) note(denial *middleware.Denial) {
 func (v *verifier) warnings() []string {
 	all := append(v.validator.Warnings(), v.routes.mux.Warnings()...)
 	for i := range all {
-		all[i] = fileWords.Replace(all[i])
+		all[i] = inWords(all[i], nil)
 	}
 	return all
 }
