@@ -146,6 +146,10 @@ var Rooms = []Room{
 		External: []string{"github.com/hashicorp/golang-lru/v2"},
 	},
 	{
+		Dir: "providers", Why: "what the issuers of large providers are; it configures validator and checks nothing itself",
+		Rooms: []string{"jose", "jwkscache", "validator"},
+	},
+	{
 		Dir: "scopes", Why: "decides on operations by the token alone, so that every transport shares it",
 		Rooms: []string{"jose", "validator", "internal/validated", "introspect"}, // jose for the names of algorithms, introspect for the kind of an error
 	},
@@ -225,7 +229,7 @@ var Rooms = []Room{
 	},
 	{
 		Dir: "cmd/sallyport", Why: "the binary: every library room, never the test issuer, since it must not be able to mint",
-		Rooms:    []string{"jose", "jwkscache", "introspect", "validator", "scopes", "middleware"},
+		Rooms:    []string{"jose", "jwkscache", "introspect", "validator", "providers", "scopes", "middleware"},
 		External: []string{"github.com/alecthomas/kong", "go.yaml.in/yaml/v3"},
 		Std:      []string{"encoding/json", "os"},
 	},
@@ -262,7 +266,7 @@ var Rooms = []Room{
 	},
 	{
 		Dir: "examples", Why: "programs that a user would copy: public rooms only",
-		Rooms:    []string{"jose", "jwkscache", "introspect", "validator", "scopes", "middleware", "resourcemeta", "middleware/grpcauth", "middleware/connectauth", "protopolicy", "examples/grpc/ordersv1", "metrics"},
+		Rooms:    []string{"jose", "jwkscache", "introspect", "validator", "providers", "scopes", "middleware", "resourcemeta", "middleware/grpcauth", "middleware/connectauth", "protopolicy", "examples/grpc/ordersv1", "metrics"},
 		External: []string{"*"},
 		Std:      []string{"encoding/json", "log", "os"},
 	},
