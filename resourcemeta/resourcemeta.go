@@ -30,7 +30,9 @@ type Config struct {
 	// among the Audiences of every issuer, byte for byte. Required.
 	Resource string
 	// Validator is the Validator of the Guard. Its issuers are the authorization
-	// servers; those of Config.ResolveIssuer are not listed. Required.
+	// servers; those of Config.ResolveIssuer are not listed. Nor are issuers whose name
+	// is no https URL, or http to a loopback host (RFC 8414 §2): clients would look for
+	// metadata there. There is a warning for each. Required.
 	Validator *validator.Validator
 	// PublicURL is the PublicURL of the Guard: the scheme and host that clients call.
 	// There is a warning if Resource is not below it. Empty: not compared.
@@ -95,13 +97,23 @@ func New(config Config) (*Metadata, error) {
 	m := &Metadata{
 		query: resource.RawQuery, maxAge: config.MaxAge, omitted: slices.Clone(config.OmitScopes),
 		fixed: document{
-			Resource: config.Resource, AuthorizationServers: config.Validator.Issuers(), BearerMethods: []string{"header"},
+			Resource: config.Resource, AuthorizationServers: locatable(config.Validator.Issuers()), BearerMethods: []string{"header"},
 			Name: config.Name, Documentation: config.DocumentationURL, Policy: config.PolicyURL, Terms: config.TermsURL,
 		},
 	}
 	m.place(resource)
 	m.warn(&config, resource)
 	return m, nil
+}
+
+// locatable returns the issuers that are URLs at which clients can look for metadata.
+func locatable(issuers []string) (urls []string) {
+	for _, issuer := range issuers {
+		if u, ok := absolute(issuer); ok && u.RawQuery == "" && !u.ForceQuery {
+			urls = append(urls, issuer)
+		}
+	}
+	return urls
 }
 
 // place inserts the well-known string between host and path (RFC 9728 §3.1). A
@@ -132,7 +144,13 @@ func (m *Metadata) warn(config *Config, resource *url.URL) {
 	if m.query != "" {
 		warnf("Resource %q has a query, which it should not (RFC 9728 §1.2)", config.Resource)
 	}
-	if len(m.fixed.AuthorizationServers) == 0 {
+	issuers := config.Validator.Issuers()
+	for _, issuer := range issuers {
+		if !slices.Contains(m.fixed.AuthorizationServers, issuer) {
+			warnf("issuer %q is no https URL of an authorization server (RFC 8414 §2), so that the document does not name it; clients must know it", issuer)
+		}
+	}
+	if len(issuers) == 0 {
 		warnf("the Validator has no fixed issuers, so that the document names no authorization server; clients must know theirs")
 	}
 	if base := resource.Scheme + "://" + resource.Host; config.PublicURL != "" && strings.TrimSuffix(config.PublicURL, "/") != base {

@@ -6,12 +6,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/sallyport-auth/sallyport/internal/issuertest"
+	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/middleware"
 	"github.com/sallyport-auth/sallyport/resourcemeta"
 	"github.com/sallyport-auth/sallyport/scopes"
@@ -252,5 +254,41 @@ func TestWarnings(t *testing.T) {
 		if !slices.EqualFunc(warnings, row.want, strings.Contains) {
 			t.Errorf("%+v: %q, want %q", row.config, warnings, row.want)
 		}
+	}
+}
+
+// TestIssuersWithoutURL: an issuer whose name is no https URL is no authorization server
+// of the document (RFC 9728 §2, RFC 8414 §2), and a warning says so.
+func TestIssuersWithoutURL(t *testing.T) {
+	const resource = "https://r.test"
+	listed := []string{issuer, "https://as.example.com/tenant/", "http://127.0.0.1:8080/dev"}
+	left := []string{"accounts.google.com", "http://sts.example.com/adfs/services/trust", "urn:example:issuer", "https://as.example.com/?a=b", "https://as.example.com?", "https://as.example.com/#a", "a b"}
+	var config validator.Config
+	for _, url := range slices.Concat(left, listed) {
+		config.Issuers = append(config.Issuers, validator.Issuer{
+			URL: url, Audiences: []string{resource}, Grants: []string{validator.AllScopes}, Keys: jwkscache.URL("https://keys.example.com"),
+		})
+	}
+	m := metadataFor(t, resourcemeta.Config{Resource: resource, Validator: issuertest.Validator(t, config)})
+	var document struct {
+		AuthorizationServers []string `json:"authorization_servers"`
+	}
+	if err := json.Unmarshal([]byte(bodyOf(t, get(m.Handler(nil), m.URL()))), &document); err != nil || !slices.Equal(document.AuthorizationServers, listed) {
+		t.Errorf("%v, %q", err, document.AuthorizationServers)
+	}
+	warnings := m.Warnings()
+	if len(warnings) != len(left) {
+		t.Errorf("%d warnings: %q", len(warnings), warnings)
+	}
+	for i, url := range left {
+		if !strings.Contains(warnings[i], strconv.Quote(url)) {
+			t.Errorf("%q does not name %s", warnings[i], url)
+		}
+	}
+
+	config.Issuers = config.Issuers[:len(left)]
+	m = metadataFor(t, resourcemeta.Config{Resource: resource, Validator: issuertest.Validator(t, config)})
+	if body := bodyOf(t, get(m.Handler(nil), m.URL())); strings.Contains(body, "authorization_servers") {
+		t.Errorf("empty members are left out (RFC 9728 §3.2): %s", body)
 	}
 }

@@ -18,8 +18,9 @@ type Config struct {
 	// ResolveIssuer returns the configuration of an issuer that is not among
 	// Issuers, or [ErrUnknownIssuer] if it does not know the issuer. nil means
 	// that there are no other issuers. It is called before any key is fetched,
-	// with the iss of a token that nobody has verified: look the string up, and
-	// never make a URL of it. Issuer.URL of the result must be that string.
+	// with the iss of a token that nobody has verified, which may be any text of up to
+	// 512 bytes without control characters: look the string up, and never make a URL of
+	// it. Issuer.URL of the result must be that string.
 	// Return the same HTTPClient every time.
 	//
 	// The context has a deadline and no values of a request, since the result is

@@ -55,6 +55,27 @@ var configFaults = []struct {
 	{"http to a private address", issuerURL("http://10.0.0.1"), "Issuers[0].URL", `"http://10.0.0.1" is not an https URL with a host and without user, query and fragment`},
 	{"http to a name that only looks local", issuerURL("http://localhost.example.com"), "Issuers[0].URL", `"http://localhost.example.com" is not an https URL with a host and without user, query and fragment`},
 	{"ftp to loopback", issuerURL("ftp://127.0.0.1"), "Issuers[0].URL", `"ftp://127.0.0.1" is not an https URL with a host and without user, query and fragment`},
+	{"http with a fallback", func(c *validator.Config) {
+		c.Issuers[0].URL, c.Issuers[0].Keys = "http://as.example.com", jwkscache.WithFallback(jwkscache.Discovered(), jwksOf(testKey))
+	}, "Issuers[0].URL", `"http://as.example.com" is not an https URL`},
+	{"a name with a line break", issuerName("accounts.google.com\n"), "Issuers[0].URL", `"accounts.google.com\n" has control characters`},
+	{"a name with a C1 control", issuerName("urn:a\u0085"), "Issuers[0].URL", `"urn:a\u0085" has control characters`},
+	{"a name that is not UTF-8", issuerName("urn:\xff"), "Issuers[0].URL", `"urn:\xff" has control characters, is not UTF-8`},
+	{"a name that is too long", issuerName(strings.Repeat("a", 513)), "Issuers[0].URL", `"` + strings.Repeat("a", 512) + `" has control characters, is not UTF-8 or has more than 512 bytes`},
+	{"a URL that is too long", issuerURL("https://" + strings.Repeat("a", 505)), "Issuers[0].URL", `"https://`},
+	{"the name of resolved issuers in metrics", issuerName("resolved"), "Issuers[0].URL", `"resolved" is a label of metrics`},
+	{"the name of no issuer in metrics", issuerName("none"), "Issuers[0].URL", `"none" is a label of metrics`},
+	{"no name, and MetadataURL", func(c *validator.Config) {
+		c.Issuers[0].URL, c.Issuers[0].Keys, c.Issuers[0].MetadataURL = "", nil, "https://as.example.com/metadata"
+	}, "Issuers[0].URL", "is empty"},
+	{"MetadataURL beside a key URL", metadataURL("https://as.example.com/a", jwkscache.URL("https://as.example.com/b")), "Issuers[0].MetadataURL", "is set, and nothing is looked for"},
+	{"MetadataURL beside a key file", metadataURL("https://as.example.com/a", jwkscache.File("jwks.json")), "Issuers[0].MetadataURL", "is set, and nothing is looked for"},
+	{"MetadataURL beside static keys", metadataURL("https://as.example.com/a", keysOf(testKey)), "Issuers[0].MetadataURL", "is set, and nothing is looked for"},
+	{"MetadataURL over http", metadataURL("http://as.example.com/a", nil), "Issuers[0].MetadataURL", `"http://as.example.com/a" is not an https URL with a host`},
+	{"MetadataURL without scheme", metadataURL("as.example.com/a", nil), "Issuers[0].MetadataURL", `"as.example.com/a" is not an https URL with a host`},
+	{"MetadataURL with a user", metadataURL("https://a:b@as.example.com/a", nil), "Issuers[0].MetadataURL", "has user information"},
+	{"MetadataURL with a fragment", metadataURL("https://as.example.com/a#b", nil), "Issuers[0].MetadataURL", `"https://as.example.com/a#b" is not an https URL with a host`},
+	{"MetadataURL with a line break", metadataURL("https://as.example.com/\n", nil), "Issuers[0].MetadataURL", `"https://as.example.com/\n" is not an https URL with a host`},
 	{
 		"URL twice", func(c *validator.Config) {
 			c.Issuers[0].Grants = allScopes
@@ -196,7 +217,16 @@ func tokenBytes(n int) func(*validator.Config) {
 }
 
 func issuerURL(text string) func(*validator.Config) {
+	return func(c *validator.Config) { c.Issuers[0].URL, c.Issuers[0].Keys = text, nil }
+}
+
+// issuerName sets a name for an issuer whose keys are configured.
+func issuerName(text string) func(*validator.Config) {
 	return func(c *validator.Config) { c.Issuers[0].URL = text }
+}
+
+func metadataURL(text string, keys jwkscache.Source) func(*validator.Config) {
+	return func(c *validator.Config) { c.Issuers[0].MetadataURL, c.Issuers[0].Keys = text, keys }
 }
 
 func audiences(list ...string) func(*validator.Config) {
@@ -252,11 +282,11 @@ func TestConfigAllFaults(t *testing.T) {
 		Issuers: []validator.Issuer{
 			{Profile: validator.ProfileLegacy, Algorithms: []jose.Algorithm{}, Keys: keysOf(testKey)},
 			{
-				URL: "http://as.example.com", Audiences: []string{"", "a", "a"}, Algorithms: []jose.Algorithm{0, jose.ES256, jose.ES256},
+				URL: "http://as.example.com\n", Audiences: []string{"", "a", "a"}, Algorithms: []jose.Algorithm{0, jose.ES256, jose.ES256},
 				Keys: jwkscache.Static([]byte("{}")), Profile: 9, Claims: rules{{}, {Name: "a", Type: 9}},
 			},
 			{
-				URL: "http://as.example.com", Audiences: []string{"a"}, Keys: keysOf(testKey), Marker: rules{{}},
+				URL: "http://as.example.com\n", Audiences: []string{"a"}, Keys: keysOf(testKey), Marker: rules{{}},
 			},
 		},
 	}

@@ -15,10 +15,10 @@ import (
 // must be.
 type Issuer struct {
 	// URL is the issuer identifier, compared byte for byte with iss: a
-	// trailing slash matters. It is https without query and fragment, or
-	// http to a loopback host. With Keys that are not discovered it may be any other
-	// string without control characters, such as accounts.google.com or a URN.
-	// Required.
+	// trailing slash matters. It has at most 512 bytes of UTF-8 and no control
+	// characters. Where metadata are looked for below it, it is https without query and
+	// fragment, or http to a loopback host. If nothing is discovered, or with
+	// MetadataURL, it may be any name, such as accounts.google.com or a URN. Required.
 	URL string
 	// Audiences are the identifiers of this API, of which aud must name at
 	// least one, byte for byte (RFC 9068 §4). Required, unless ClientIDs is set.
@@ -40,8 +40,9 @@ type Issuer struct {
 	// [jwkscache.Discovered].
 	Keys jwkscache.Source
 	// MetadataURL is where the metadata are, if not at the well-known URLs of URL, as at
-	// Azure AD B2C. Their issuer must still be URL. It is for discovered keys and
-	// endpoints only. "" means the well-known URLs.
+	// Azure AD B2C. It is https, or http to a loopback host. The document must still be
+	// of this issuer: its issuer is URL, or its access_token_issuer is, as at AD FS. It is
+	// for discovered keys and endpoints only. "" means the well-known URLs.
 	MetadataURL string
 	// KeyIssuers are the values that the member issuer of a JWK may have, byte for byte,
 	// as at Entra ID, where the keys of one JWK Set belong to several issuers. A key with

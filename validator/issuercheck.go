@@ -2,11 +2,8 @@ package validator
 
 import (
 	"slices"
-	"strings"
 
-	jwtclaims "github.com/sallyport-auth/sallyport/internal/claims"
 	"github.com/sallyport-auth/sallyport/internal/fault"
-	"github.com/sallyport-auth/sallyport/internal/fetch"
 	"github.com/sallyport-auth/sallyport/jose"
 )
 
@@ -18,7 +15,8 @@ func (c *Issuer) check(sole bool, f fault.List) {
 	if !sole {
 		c.checkBounded(f)
 	}
-	checkIssuerURL(c.URL, c.InsecureAllowHTTP, f.At("URL"))
+	c.checkURL(f.At("URL"))
+	c.checkMetadataURL(f.At("MetadataURL"))
 	c.checkAudiences(f.At("Audiences"))
 	c.checkAlgorithms(f.At("Algorithms"))
 	c.checkKeyIssuers(f.At("KeyIssuers"))
@@ -37,22 +35,6 @@ func (c *Issuer) check(sole bool, f fault.List) {
 	roleList(c.Roles).check(f.At("Roles"))
 	acrList(c.ACRs).check(f.At("ACRs"))
 	c.checkOpaque(f)
-}
-
-func checkIssuerURL(text string, insecureAllowHTTP bool, f fault.List) {
-	switch {
-	case text == "":
-		f.Add("is empty", "give the exact iss of the tokens")
-	case !isIssuerURL(text, insecureAllowHTTP):
-		f.Addf("give the issuer identifier (RFC 8414 §2); http is for loopback hosts only",
-			"%q is not an https URL with a host and without user, query and fragment", text)
-	}
-}
-
-// isIssuerURL reports whether text can be an issuer identifier (RFC 8414 §2).
-func isIssuerURL(text string, insecureAllowHTTP bool) bool {
-	_, err := fetch.CheckURL(text, insecureAllowHTTP)
-	return err == nil && !strings.ContainsAny(text, "?#") && !jwtclaims.HasControl(text)
 }
 
 func (c *Issuer) checkAudiences(f fault.List) {

@@ -100,6 +100,9 @@ func (l *lines) writeStart() {
 // startAttrs returns what the start-up line says of the issuer.
 func (is *checkedIssuer) startAttrs() []slog.Attr {
 	attrs := []slog.Attr{logline.Texts("audiences", is.Audiences), slog.String("algorithms", is.algorithmNames()), logline.Text("keys", is.keySource())}
+	if is.MetadataURL != "" {
+		attrs = append(attrs, logline.Text("metadata", withoutQuery(is.MetadataURL)))
+	}
 	if is.Profile == ProfileLegacy {
 		attrs = append(attrs, slog.String("profile", "legacy"))
 	}

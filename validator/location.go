@@ -1,6 +1,7 @@
 package validator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,8 +32,8 @@ const (
 	// endpointRetry is the same for endpoints while none is known. It is short,
 	// because until then every token of the issuer is answered with 503.
 	endpointRetry = time.Second
-	// metadataWork is the time limit of one fetch. Discover ends before.
-	metadataWork = fetch.Timeout + time.Second
+	// metadataOver is added to the time that a fetch may take. Discover ends before.
+	metadataOver = time.Second
 	// metadataShare is how long a fetch that looks for something else is waited for,
 	// because it may find this as well.
 	metadataShare = time.Second
@@ -47,6 +48,7 @@ type location struct {
 	client    *discovery.Client
 	issuer    string
 	audiences []string          // of this API
+	work      time.Duration     // the time limit of one fetch
 	trace     *introspect.Trace // may be nil
 
 	mu    sync.Mutex // never held across I/O
@@ -75,8 +77,12 @@ func (p *metadataPart) due(now time.Time) bool {
 }
 
 func newLocation(is *Issuer, client *http.Client, trace *introspect.Trace) *location {
+	timeout := cmp.Or(is.KeyLimits.MetadataTimeout, fetch.Timeout)
 	return &location{
-		client:    discovery.New(discovery.Config{HTTPClient: client, InsecureAllowHTTP: is.InsecureAllowHTTP}),
+		client: discovery.New(discovery.Config{
+			HTTPClient: client, InsecureAllowHTTP: is.InsecureAllowHTTP, MetadataURL: is.MetadataURL, Timeout: timeout,
+		}),
+		work:      timeout + metadataOver,
 		issuer:    is.URL,
 		audiences: is.Audiences,
 		keys:      metadataPart{need: discovery.Keys},
@@ -93,7 +99,11 @@ func endpointNeed(c *introspect.Client) (need discovery.Need) {
 	if c.Endpoint == "" {
 		need |= discovery.Introspection
 	}
-	if bearer, ok := c.Authentication.(introspect.Bearer); ok && bearer.TokenEndpoint == "" {
+	authentication := c.Authentication
+	if pointed, ok := authentication.(*introspect.Bearer); ok && pointed != nil {
+		authentication = *pointed
+	}
+	if bearer, ok := authentication.(introspect.Bearer); ok && bearer.TokenEndpoint == "" {
 		need |= discovery.Token
 	}
 	return need
@@ -252,7 +262,7 @@ func (l *location) begin(ctx context.Context, p *metadataPart, since time.Time) 
 
 // run fetches the metadata for p, and ends the wait of the callers.
 func (l *location) run(ctx context.Context, p *metadataPart, f *detached.Flight) {
-	metadata, _, err := detached.Do(ctx, metadataWork, func(ctx context.Context) (*discovery.Metadata, error) {
+	metadata, _, err := detached.Do(ctx, l.work, func(ctx context.Context) (*discovery.Metadata, error) {
 		return l.client.Discover(ctx, l.issuer, p.need)
 	})
 	var moves []endpointMove

@@ -88,7 +88,7 @@ func (o *opener) askHooks() *introspect.Trace { return o.counters.askHooks(o.tra
 func (is *checkedIssuer) openLocation(trace *introspect.Trace) {
 	is.client = is.HTTPClient
 	if is.client == nil || is.client.Transport == nil {
-		is.client = &http.Client{Transport: fetch.NewTransport()}
+		is.client = &http.Client{Transport: fetch.NewTransportWithin(max(is.KeyLimits.FetchTimeout, is.KeyLimits.MetadataTimeout))}
 	}
 	is.location = newLocation(&is.Issuer, is.client, trace)
 }

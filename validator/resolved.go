@@ -16,9 +16,6 @@ import (
 	"github.com/sallyport-auth/sallyport/jwkscache"
 )
 
-// maxIssuerBytes is the longest iss that Config.ResolveIssuer is called with.
-const maxIssuerBytes = 512
-
 // ErrUnknownIssuer means that no issuer of that URL is configured. It is what
 // Config.ResolveIssuer returns for an issuer that it does not know.
 var ErrUnknownIssuer = errors.New("validator: no such issuer is configured")
@@ -62,7 +59,7 @@ func newResolvedIssuers(config *Config, common opener) *resolvedIssuers {
 // get returns the issuer of that URL. It waits for Config.ResolveIssuer if the
 // issuer is not known or the last answer is too old, but no longer than ctx.
 func (r *resolvedIssuers) get(ctx context.Context, url string) (*checkedIssuer, error) {
-	if r.known.Known(url) == nil && (len(url) > maxIssuerBytes || !isIssuerURL(url, true)) {
+	if r.known.Known(url) == nil && !isIssuerName(url) {
 		return nil, ErrUnknownIssuer
 	}
 	is, err := r.known.Get(ctx, url)

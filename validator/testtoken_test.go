@@ -138,12 +138,15 @@ func jwks(keys ...object) []byte {
 	return []byte(`{"keys":[` + strings.Join(texts, ",") + `]}`)
 }
 
-func keysOf(signers ...*signer) jwkscache.Source {
+func keysOf(signers ...*signer) jwkscache.Source { return jwkscache.Static(jwksOf(signers...)) }
+
+// jwksOf returns the JWK Set of signers.
+func jwksOf(signers ...*signer) []byte {
 	keys := make([]object, 0, len(signers))
 	for _, s := range signers {
 		keys = append(keys, s.jwk())
 	}
-	return jwkscache.Static(jwks(keys...))
+	return jwks(keys...)
 }
 
 // baseConfig accepts tokens of testKey with baseClaims.

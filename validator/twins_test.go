@@ -34,6 +34,7 @@ var fieldsWithoutTwin = map[string]string{
 	"Issuer.Algorithms":        "of the signature",
 	"Issuer.Keys":              "of the signature",
 	"Issuer.KeyLimits":         "of the signature",
+	"Issuer.MetadataURL":       "how the issuer is reached",
 	"Issuer.ForbiddenKeys":     "of the signature",
 	"Issuer.KeyIssuers":        "of the signature",
 	"Issuer.HTTPClient":        "how the issuer is reached",

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/sallyport-auth/sallyport/internal/cause"
-	"github.com/sallyport-auth/sallyport/internal/fetch"
 )
 
 // errNoAnswer means that a document did not come in time. It is
@@ -44,7 +43,7 @@ type answer struct {
 // order of the locations. A location without an answer in time has failed. settleTime
 // after all members of need have arrived, it waits no longer.
 func (c *Client) ask(ctx context.Context, issuer string, locations []string, need Need) []answer {
-	ctx, cancel := context.WithTimeout(ctx, fetch.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	if c.pending.Load() > maxPending {
 		return []answer{{err: errPending}}

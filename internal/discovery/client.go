@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/sallyport-auth/sallyport/internal/cause"
 	"github.com/sallyport-auth/sallyport/internal/fetch"
@@ -34,7 +36,7 @@ var (
 )
 
 // Metadata holds the used members of an issuer's metadata (RFC 8414 §2). The URLs are
-// https, or http for an issuer that is http itself.
+// https, or http for a document that was fetched over http itself.
 type Metadata struct {
 	Issuer                string // equal to the issuer that was asked for
 	JWKSURI               string // jwks_uri, or ""
@@ -46,8 +48,8 @@ type Metadata struct {
 	// endpoint says nothing about the introspection endpoint (RFC 8414 §2).
 	IntrospectionAuthMethods []string
 	// ProtectedResources are the identifiers of the resource servers of the
-	// issuer (protected_resources, RFC 9728 §4), or nil if the member is absent.
-	// They are not compared with anything here. They alias the document, which
+	// issuer (protected_resources, RFC 9728 §4), or nil if the member is absent or is
+	// no array of strings. Nothing but a warning depends on them. They are not compared with anything here. They alias the document, which
 	// has up to 1 MiB; the other fields are copies.
 	ProtectedResources []string
 }
@@ -61,20 +63,30 @@ type Config struct {
 	// InsecureAllowHTTP permits plain http to hosts other than loopback.
 	// Anyone on the path can then name their own key URL and mint tokens.
 	InsecureAllowHTTP bool
+	// MetadataURL is where the document is, if it is not at the [Locations] of the
+	// issuer. The issuer may then be any text.
+	MetadataURL string
+	// Timeout is how long [Client.Discover] may take. 0 means [fetch.Timeout].
+	Timeout time.Duration
 }
 
 // Client fetches metadata. It is safe for concurrent use.
 type Client struct {
-	fetcher  *fetch.Client
-	insecure bool
-	pending  atomic.Int64 // requests under way
+	fetcher     *fetch.Client
+	insecure    bool
+	metadataURL string
+	timeout     time.Duration
+	pending     atomic.Int64 // requests under way
 }
 
 // New returns a Client. It does no I/O.
 func New(config Config) *Client {
+	timeout := cmp.Or(config.Timeout, fetch.Timeout)
 	return &Client{
-		fetcher:  fetch.New(fetch.Config{HTTPClient: config.HTTPClient, InsecureAllowHTTP: config.InsecureAllowHTTP}),
-		insecure: config.InsecureAllowHTTP,
+		fetcher:     fetch.New(fetch.Config{HTTPClient: config.HTTPClient, InsecureAllowHTTP: config.InsecureAllowHTTP, Timeout: timeout}),
+		insecure:    config.InsecureAllowHTTP,
+		metadataURL: config.MetadataURL,
+		timeout:     timeout,
 	}
 }
 
@@ -101,7 +113,17 @@ func Locations(issuer string) ([]string, error) {
 	return append(inserted, origin+path+"/.well-known/openid-configuration"), nil
 }
 
-// get fetches the document at location and checks that it is the metadata of issuer.
+// locations returns the URLs at which the metadata of issuer may be.
+func (c *Client) locations(issuer string) ([]string, error) {
+	if c.metadataURL != "" {
+		return []string{c.metadataURL}, nil
+	}
+	return Locations(issuer)
+}
+
+// get fetches the document at location and checks that it is the metadata of issuer. A
+// document at the MetadataURL may also name issuer as access_token_issuer ([MS-OIDCE]
+// §2.2.3.2): AD FS has two issuers, and that one is of its access tokens.
 func (c *Client) get(ctx context.Context, issuer, location string) (*document, error) {
 	fetched, err := c.fetcher.Get(ctx, fetch.Request{URL: location, Accept: fetch.JSON, MediaTypes: []string{fetch.JSON, fetch.StructuredJSON}})
 	if err != nil {
@@ -112,40 +134,45 @@ func (c *Client) get(ctx context.Context, issuer, location string) (*document, e
 		return nil, fmt.Errorf("%w: %w; found %s (%d bytes)", ErrDocument, err, strictjson.Describe(string(fetched.Body), metadataLimits), len(fetched.Body))
 	}
 	var d document // of copies, because a substring would keep the document in memory
-	listed := true
+	var accessTokenIssuer string
 	for _, member := range members {
 		switch member.Name {
 		case "issuer":
 			d.Issuer = copied(member.Value)
+		case "access_token_issuer":
+			accessTokenIssuer = copied(member.Value)
 		case "jwks_uri":
-			d.JWKSURI = copied(member.Value)
+			d.JWKSURI = d.link(member)
 		case "introspection_endpoint":
-			d.IntrospectionEndpoint = copied(member.Value)
+			d.IntrospectionEndpoint = d.link(member)
 		case "token_introspection_endpoint":
 			d.oldName = true
 		case "token_endpoint":
-			d.TokenEndpoint = copied(member.Value)
+			d.TokenEndpoint = d.link(member)
 		case "introspection_endpoint_auth_methods_supported":
 			d.IntrospectionAuthMethods = methods(member.Value)
 		case "protected_resources":
-			d.ProtectedResources, listed = texts(member.Value)
+			d.ProtectedResources = texts(member.Value)
 		}
 	}
+	if c.metadataURL != "" && accessTokenIssuer == issuer {
+		d.Issuer = issuer
+	}
 	if d.Issuer != issuer {
-		return nil, otherIssuer(d.Issuer, issuer)
+		return nil, otherIssuer(d.Issuer, accessTokenIssuer, issuer)
 	}
-	if !listed {
-		return nil, fmt.Errorf("%w: protected_resources is not an array of strings (RFC 9728 §4)", ErrDocument)
-	}
-	d.checkLinks(c.insecure)
+	d.checkLinks(c.insecure, isHTTP(location))
 	return &d, nil
 }
 
 // otherIssuer returns the error of a document that is of the issuer found, and not of the
-// issuer wanted.
-func otherIssuer(found, wanted string) error {
+// issuer wanted. ofAccessTokens is its access_token_issuer, or "".
+func otherIssuer(found, ofAccessTokens, wanted string) error {
 	mend := ""
-	if strings.TrimSuffix(found, "/") == strings.TrimSuffix(wanted, "/") {
+	switch {
+	case ofAccessTokens != "":
+		mend = fmt.Sprintf("; its access_token_issuer is %s: set Issuer.URL to that, and Issuer.MetadataURL to the URL of the document", cause.Quote(ofAccessTokens))
+	case strings.TrimSuffix(found, "/") == strings.TrimSuffix(wanted, "/"):
 		mend = fmt.Sprintf("; they differ in the slash at the end: set Issuer.URL to %s", cause.Quote(found))
 	}
 	return fmt.Errorf("%w: its issuer is %s and not %s, byte for byte (RFC 8414 §3.3)%s", ErrOtherIssuer, cause.Quote(found), cause.Quote(wanted), mend)
@@ -157,17 +184,20 @@ func copied(v strictjson.Value) string {
 	return strings.Clone(text)
 }
 
-// texts returns the elements of an array of strings, or false if v is not one.
-func texts(v strictjson.Value) ([]string, bool) {
+// texts returns the elements of an array of strings, or nil if v is not one.
+func texts(v strictjson.Value) []string {
+	if v.Kind() != strictjson.Array {
+		return nil
+	}
 	elements := []string{}
 	for element := range v.Elements() {
 		text, ok := element.Text()
 		if !ok {
-			return nil, false
+			return nil
 		}
 		elements = append(elements, text)
 	}
-	return elements, v.Kind() == strictjson.Array
+	return elements
 }
 
 // maxMethods bounds a list of authentication methods, in bytes of JSON.
@@ -176,8 +206,8 @@ const maxMethods = 4 << 10
 // methods returns copies of the elements of an array of strings, or nil if v is not
 // one or is too large. Nothing but a warning depends on them.
 func methods(v strictjson.Value) []string {
-	names, ok := texts(v)
-	if !ok || len(v.Raw()) > maxMethods {
+	names := texts(v)
+	if len(v.Raw()) > maxMethods {
 		return nil
 	}
 	for i, name := range names {

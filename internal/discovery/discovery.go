@@ -14,16 +14,16 @@ import (
 	"github.com/sallyport-auth/sallyport/internal/hook"
 )
 
-// Discover fetches the metadata of issuer, which must be a URL without query and
-// fragment (RFC 8414 §2), and looks for the members of need. It sends a request to all
-// [Locations] at once. Two seconds after it has all members of need, it stops waiting
+// Discover fetches the metadata of issuer and looks for the members of need. Without a
+// MetadataURL, issuer must be a URL without query and fragment (RFC 8414 §2), and
+// Discover sends a request to all [Locations] at once. Two seconds after it has all members of need, it stops waiting
 // for further documents. The error is [ErrNoMetadata], or [ErrDisagree] if documents
 // differ in a member of need. Documents that lack such a member add [ErrMissing].
 //
 // Members that are not in need are returned as well if all documents arrived and those
 // that have the member agree.
 //
-// Discover takes at most five seconds, and returns when ctx ends, whatever the
+// Discover takes at most the Timeout of [Config], and returns when ctx ends, whatever the
 // transport does: it cancels requests that are still under way and does not wait
 // for them. A nil ctx, an empty need and a Client that [New] did not return give
 // [ErrNoMetadata].
@@ -37,7 +37,7 @@ func (c *Client) Discover(ctx context.Context, issuer string, need Need) (*Metad
 	if need == 0 {
 		return nil, fmt.Errorf("%w: nothing is looked for", ErrNoMetadata)
 	}
-	locations, err := Locations(issuer)
+	locations, err := c.locations(issuer)
 	if err != nil {
 		return nil, err
 	}

@@ -158,9 +158,9 @@ func TestProtectedResources(t *testing.T) {
 	}
 	for _, value := range []string{`null`, `"a"`, `{}`, `{"a":"b"}`, `true`, `7`, `[7]`, `["a",null]`, `[["a"]]`} {
 		issuer, _ := server(t, map[string]string{oauth: `{"issuer":"ISSUER","jwks_uri":"https://keys.example","protected_resources":` + value + `}`})
-		_, err := discovery.New(discovery.Config{}).Discover(context.Background(), issuer, discovery.Keys)
-		if !errors.Is(err, discovery.ErrDocument) || !strings.Contains(err.Error(), "protected_resources") {
-			t.Errorf("%s: %v, want ErrDocument", value, err)
+		metadata, err := discovery.New(discovery.Config{}).Discover(context.Background(), issuer, discovery.Keys)
+		if err != nil || metadata.ProtectedResources != nil { // nothing but a warning depends on it
+			t.Errorf("%s: %+v, %v", value, metadata, err)
 		}
 	}
 }
@@ -209,11 +209,33 @@ func TestRemoteIssuerNamesThisMachine(t *testing.T) {
 	defer s.Close()
 	issuer = s.URL
 	_, err := discovery.New(discovery.Config{HTTPClient: s.Client()}).Discover(context.Background(), issuer, discovery.Keys)
-	if err == nil || !strings.Contains(err.Error(), "jwks_uri is http, and the issuer is not") {
+	if err == nil || !strings.Contains(err.Error(), "jwks_uri is http, and the document is not") {
 		t.Errorf("%v", err)
 	}
 	_, err = discovery.New(discovery.Config{HTTPClient: s.Client(), InsecureAllowHTTP: true}).Discover(context.Background(), issuer, discovery.Keys)
 	if err != nil {
 		t.Errorf("InsecureAllowHTTP: %v", err)
+	}
+}
+
+// TestIllTypedMembers checks that members which nothing depends on may have any value,
+// and that each member which is used is judged when it is looked for.
+func TestIllTypedMembers(t *testing.T) {
+	issuer, _ := server(t, map[string]string{oauth: `{
+		"issuer":"ISSUER","jwks_uri":"https://keys.example","introspection_endpoint":7,"token_endpoint":null,
+		"scopes_supported":"openid profile","claims_supported":null,"grant_types_supported":{},"response_types_supported":[null],
+		"introspection_endpoint_auth_methods_supported":"client_secret_basic","token_endpoint_auth_methods_supported":true,
+		"access_token_issuer":{},"signed_metadata":7,"mtls_endpoint_aliases":null
+	}`})
+	metadata, err := discovery.New(discovery.Config{}).Discover(t.Context(), issuer, discovery.Keys)
+	if err != nil || metadata.JWKSURI != "https://keys.example" || metadata.IntrospectionAuthMethods != nil || metadata.Has(discovery.Introspection) {
+		t.Errorf("%+v, %v", metadata, err)
+	}
+	for need, told := range map[discovery.Need]string{
+		discovery.Introspection: "introspection_endpoint is not a string", discovery.Token: "has no token_endpoint",
+	} {
+		if _, err := discovery.New(discovery.Config{}).Discover(t.Context(), issuer, need); !errors.Is(err, discovery.ErrMissing) || !strings.Contains(err.Error(), told) {
+			t.Errorf("%v, want %q", err, told)
+		}
 	}
 }

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/sallyport-auth/sallyport/internal/fetch"
+	"github.com/sallyport-auth/sallyport/internal/strictjson"
 )
 
 // Need is a set of members of the metadata that a caller of [Client.Discover] looks
@@ -57,12 +59,22 @@ type document struct {
 
 	faults  [3]error // why a URL is missing, in the order of links
 	oldName bool     // it has token_introspection_endpoint
+	noTexts []string // the links whose value is neither a string nor null
 }
 
-// checkLinks removes the URLs that may not be used, and notes why.
-func (d *document) checkLinks(insecure bool) {
+// link returns the value of a member that is a link, or "" if it is not a string.
+func (d *document) link(m strictjson.Member) string {
+	if kind := m.Value.Kind(); kind != strictjson.String && kind != strictjson.Null {
+		d.noTexts = append(d.noTexts, strings.Clone(m.Name))
+	}
+	return copied(m.Value)
+}
+
+// checkLinks removes the URLs that may not be used, and notes why. http says that the
+// document was fetched over plain http.
+func (d *document) checkLinks(insecure, http bool) {
 	for at, l := range d.links() {
-		d.faults[at] = d.checkLink(l, insecure)
+		d.faults[at] = d.checkLink(l, insecure, http)
 		if d.faults[at] != nil {
 			*l.url = ""
 		}
@@ -70,21 +82,24 @@ func (d *document) checkLinks(insecure bool) {
 }
 
 // checkLink returns why the URL of l may not be used. The error has no part of the URL.
-func (d *document) checkLink(l link, insecure bool) error {
+func (d *document) checkLink(l link, insecure, http bool) error {
 	if *l.url == "" {
 		return d.missing(l)
 	}
 	if _, err := fetch.CheckURL(*l.url, insecure); err != nil {
 		return fmt.Errorf("%w: %s is not allowed: %w", ErrDocument, l.name, err)
 	}
-	if !insecure && isHTTP(*l.url) && !isHTTP(d.Issuer) {
-		return fmt.Errorf("%w: %s is http, and the issuer is not", ErrDocument, l.name)
+	if !insecure && isHTTP(*l.url) && !http {
+		return fmt.Errorf("%w: %s is http, and the document is not", ErrDocument, l.name)
 	}
 	return nil
 }
 
 // missing returns the error for a document without l.
 func (d *document) missing(l link) error {
+	if slices.Contains(d.noTexts, l.name) {
+		return fmt.Errorf("%w: %s is not a string", ErrMissing, l.name)
+	}
 	hint := ""
 	if l.need == Introspection && d.oldName {
 		hint = "; it has token_introspection_endpoint, an old name that is not used"
@@ -103,8 +118,8 @@ func (d *document) lacks(need Need) error {
 	return errors.Join(faults...)
 }
 
-// isHTTP reports whether a checked URL is plain http. Only an issuer that is http
-// itself may name such a URL, because it leads to services on this machine.
+// isHTTP reports whether a checked URL is plain http. Only a document that was fetched
+// over http itself may name such a URL, because it leads to services on this machine.
 func isHTTP(target string) bool {
 	u, err := url.Parse(target)
 	return err == nil && u.Scheme == "http"

@@ -89,7 +89,7 @@ func TestMissingEndpoint(t *testing.T) {
 		{"in one document, the other is missing", asking, ``, `"jwks_uri":"` + inspect + `"`, true, []string{oauth + ": ", "404", openID + ": discovery: incomplete metadata: the document has no introspection_endpoint"}},
 		{"no document", asking, ``, ``, false, []string{"404"}},
 		{"the old name", asking, `"token_introspection_endpoint":"https://as.example/old"`, ``, true, []string{"token_introspection_endpoint, an old name"}},
-		{"no string", asking, `"introspection_endpoint":["` + inspect + `"]`, ``, true, []string{"has no introspection_endpoint"}},
+		{"no string", asking, `"introspection_endpoint":["` + inspect + `"]`, ``, true, []string{"introspection_endpoint is not a string"}},
 		{"another case", asking, `"Introspection_endpoint":"` + inspect + `"`, ``, true, nil},
 		{"plain http", asking, `"introspection_endpoint":"http://as.example/old"`, ``, false, []string{"introspection_endpoint is not allowed"}},
 		{"relative", asking, `"introspection_endpoint":"/old"`, ``, false, []string{"introspection_endpoint is not allowed"}},
@@ -130,7 +130,7 @@ func TestEndpointsOfThisMachine(t *testing.T) {
 	issuer = s.URL
 	for name, need := range map[string]discovery.Need{"introspection_endpoint": discovery.Introspection, "token_endpoint": discovery.Token} {
 		_, err := discovery.New(discovery.Config{HTTPClient: s.Client()}).Discover(t.Context(), issuer, need)
-		if err == nil || !strings.Contains(err.Error(), name+" is http, and the issuer is not") {
+		if err == nil || !strings.Contains(err.Error(), name+" is http, and the document is not") {
 			t.Errorf("%s: %v", name, err)
 		}
 		metadata, err := discovery.New(discovery.Config{HTTPClient: s.Client(), InsecureAllowHTTP: true}).Discover(t.Context(), issuer, need)

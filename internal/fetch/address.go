@@ -85,11 +85,11 @@ func onlyLoopback(ctx context.Context) context.Context {
 	return context.WithValue(ctx, loopbackKey{}, true)
 }
 
-// dialer returns a Dialer that checks each address after the name was resolved
-// and before it connects.
-func dialer() *net.Dialer {
+// dialer returns a Dialer that connects within timeout. It checks each address after the
+// name was resolved and before it connects.
+func dialer(timeout time.Duration) *net.Dialer {
 	return &net.Dialer{
-		Timeout: Timeout,
+		Timeout: timeout,
 		ControlContext: func(ctx context.Context, _, address string, _ syscall.RawConn) error {
 			endpoint, err := netip.ParseAddrPort(address)
 			if err != nil {

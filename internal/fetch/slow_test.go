@@ -72,8 +72,8 @@ func TestSlowAnswers(t *testing.T) {
 // TestConnecting checks that connecting is bounded even if a document may take
 // longer.
 func TestConnecting(t *testing.T) {
-	if dialer().Timeout != Timeout {
-		t.Errorf("connecting may take %v", dialer().Timeout)
+	if took := dialer(Timeout).Timeout; took != Timeout {
+		t.Errorf("connecting may take %v", took)
 	}
 	synctest.Test(t, func(t *testing.T) {
 		transport := NewTransport()

@@ -21,11 +21,16 @@ const (
 // connections that no longer answer are closed within 8 seconds, idle or not. As
 // the transport of an HTTPClient it gives several Clients one pool of
 // connections.
-func NewTransport() *http.Transport {
+func NewTransport() *http.Transport { return NewTransportWithin(Timeout) }
+
+// NewTransportWithin is NewTransport for fetches that may take longer than [Timeout]:
+// connecting and the TLS handshake may take as long, each.
+func NewTransportWithin(timeout time.Duration) *http.Transport {
+	timeout = max(timeout, Timeout)
 	return &http.Transport{
-		DialContext:            dialer().DialContext,
+		DialContext:            dialer(timeout).DialContext,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:    Timeout,
+		TLSHandshakeTimeout:    timeout,
 		IdleConnTimeout:        time.Minute,
 		MaxIdleConnsPerHost:    1,
 		MaxResponseHeaderBytes: maxHeaderBytes,

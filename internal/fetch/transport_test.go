@@ -116,7 +116,7 @@ func TestDialer(t *testing.T) {
 	if _, err := get(ownClient, "https://169.254.169.254/"); !errors.Is(err, ErrAddress) {
 		t.Errorf("a client without a transport: %v, want ErrAddress", err)
 	}
-	control := dialer().ControlContext
+	control := dialer(Timeout).ControlContext
 	ctx := context.Background()
 	for _, test := range []struct {
 		ctx     context.Context

@@ -13,6 +13,7 @@ import (
 func checkLimits(faults fault.List, l *jwkscache.Limits) {
 	const day = 24 * time.Hour
 	fault.Bound(faults, "FetchTimeout", &l.FetchTimeout, fetch.Timeout, time.Second, 30*time.Second)
+	fault.Bound(faults, "MetadataTimeout", &l.MetadataTimeout, fetch.Timeout, time.Second, 30*time.Second)
 	fault.Bound(faults, "MinFresh", &l.MinFresh, time.Minute, 10*time.Second, time.Hour)
 	fault.Bound(faults, "MaxFresh", &l.MaxFresh, day, time.Minute, day)
 	fault.Bound(faults, "DefaultFresh", &l.DefaultFresh, 10*time.Minute, 10*time.Second, day)

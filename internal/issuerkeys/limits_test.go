@@ -1,6 +1,7 @@
 package issuerkeys_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/big"
@@ -47,6 +48,20 @@ var limitRows = map[string]limit{
 			start := time.Now()
 			wants(t, "warm", keys.Warm(t.Context()), issuerkeys.ErrUnavailable)
 			return int64(time.Since(start))
+		},
+	},
+	"MetadataTimeout": {
+		smallest: second, largest: 30 * second, fallback: 5 * second, custom: 2 * second, with: jwkscache.Limits{FetchTimeout: 30 * time.Second},
+		effect: func(t *testing.T, limits jwkscache.Limits) int64 {
+			keys := bindTo(t, jwkscache.Discovered(), within(limits), func(b *issuerkeys.Binding) {
+				b.Locate = func(ctx context.Context) (string, error) {
+					<-ctx.Done()
+					return "", ctx.Err()
+				}
+			})
+			start := time.Now()
+			wants(t, "warm", keys.Warm(t.Context()), issuerkeys.ErrUnavailable)
+			return int64(time.Since(start) - limits.FetchTimeout)
 		},
 	},
 	"DocumentBytes": {

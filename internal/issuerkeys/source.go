@@ -19,6 +19,18 @@ const (
 	fallbackMend  = "give one to URL, Discovered or File"
 )
 
+// Discovers reports whether the keys of source are at the URL that metadata name.
+func Discovers(source keysource.Source) bool {
+	switch source := source.(type) {
+	case keysource.Discovered:
+		return true
+	case keysource.WithFallback:
+		return Discovers(source.Source)
+	default:
+		return false
+	}
+}
+
 // openSource sets what of s depends on source, and adds the faults of source.
 func openSource(faults fault.List, s *settings, source keysource.Source) {
 	switch source := source.(type) {
@@ -69,7 +81,7 @@ func openDiscovered(faults fault.List, s *settings) {
 		return
 	}
 	s.source, s.remembers = "discovery", true
-	s.longestWork += fetch.Timeout // of the metadata
+	s.longestWork += s.limits.MetadataTimeout
 	s.upstream = newRemote(s, s.binding.Locate, s.binding.Relocate)
 }
 
