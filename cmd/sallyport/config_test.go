@@ -60,8 +60,8 @@ func TestConfigFaults(t *testing.T) {
 			"5:10: leeway.expiry: is \"soon\"", "6:3: leeway.future: is 0s", "7:1: leeway: is given twice, first on line 5",
 			"9:10: limits.token: is 5; give 1024", "10:1: limits: is given twice, first on line 9", "11:1: limits: is given twice, first on line 9",
 		}},
-		{"fault of a key that is given twice", strings.Replace(minimal, "https:", "http:", 1) + "    url: https://issuer.example\n", []string{
-			`2:5: issuers[0].url: "http://issuer.example" is not an https URL`, "5:5: issuers[0].url: is given twice, first on line 2",
+		{"fault of a key that is given twice", strings.Replace(minimal, "https://issuer.example", "none", 1) + "    url: https://issuer.example\n", []string{
+			`2:5: issuers[0].url: "none" is a label of metrics`, "5:5: issuers[0].url: is given twice, first on line 2",
 		}},
 		{"key that is a list", minimal + "? [a]\n: b\n", []string{`5:3: [""]: is a key without a name`}},
 		{"key that is null", minimal + "routes: {~: {scopes: {all: [a]}}}\n", []string{`5:10: routes[""]: is a key without a name; write one`}},
@@ -151,7 +151,8 @@ func TestLibraryFaults(t *testing.T) {
 		{"URL and audiences missing", "issuers:\n  - keys: {file: jwks.json}\n", []string{
 			"2:5: issuers[0].url: is empty; give the exact iss of the tokens", "2:5: issuers[0].audiences: is empty; list the identifiers this API answers to",
 		}},
-		{"URL", strings.Replace(minimal, "https:", "http:", 1), []string{`2:5: issuers[0].url: "http://issuer.example" is not an https URL`}},
+		{"URL", strings.Replace(minimal, "https://issuer.example", "none", 1), []string{`2:5: issuers[0].url: "none" is a label of metrics`}},
+		{"URL with discovery", strings.Replace(strings.Replace(minimal, "https:", "http:", 1), "    keys: {file: jwks.json}\n", "", 1), []string{`2:5: issuers[0].url: "http://issuer.example" is not an https URL`}},
 		{"two issuers with one URL", minimal + all + minimal[len("issuers:\n"):] + all, []string{`6:5: issuers[1].url: "https://issuer.example" is the URL of `}},
 		{"audiences", strings.Replace(minimal, "[https://api.example]", "[a, '',\n      a]", 1), []string{
 			"3:20: issuers[0].audiences[1]: ", "4:7: issuers[0].audiences[2]: \"a\" is listed twice",
