@@ -68,13 +68,13 @@ func (c *Issuer) checkMetadataURL(f fault.List) {
 func (c *Issuer) discovered() (fields []string) {
 	usesKeys := c.acceptsJWTs() || c.Opaque.Signed && c.Opaque.AnswerKeys == nil
 	if usesKeys && (c.Keys == nil || issuerkeys.Discovers(c.Keys)) {
-		fields = append(fields, "Keys (jwkscache.URL)")
+		fields = append(fields, "Keys")
 	}
 	if c.Opaque == nil {
 		return fields
 	}
 	if c.Opaque.AnswerKeys != nil && issuerkeys.Discovers(c.Opaque.AnswerKeys) {
-		fields = append(fields, "Opaque.AnswerKeys (jwkscache.URL)")
+		fields = append(fields, "Opaque.AnswerKeys")
 	}
 	need := endpointNeed(c.Opaque)
 	if need&discovery.Introspection != 0 {

@@ -87,6 +87,7 @@ const everyKey = `issuers:
     key_issuers: [http://issuer.example]
     key_limits:
       fetch_timeout: 2s
+      metadata_timeout: 3s
       document_bytes: 2048
       keys: 7
       rsa_bits: 3072
@@ -168,7 +169,7 @@ func TestEveryKey(t *testing.T) {
 		KeyIssuers:    []string{"http://issuer.example"},
 		ForbiddenKeys: []jwkscache.KeyName{{KeyID: "a", Thumbprint: "b"}, {KeyID: "c"}},
 		KeyLimits: jwkscache.Limits{
-			FetchTimeout: 2 * time.Second, DocumentBytes: 2048, Keys: 7, RSABits: 3072, RSAExponent: 65539,
+			FetchTimeout: 2 * time.Second, MetadataTimeout: 3 * time.Second, DocumentBytes: 2048, Keys: 7, RSABits: 3072, RSAExponent: 65539,
 			MinFresh: 11 * time.Second, MaxFresh: 2 * time.Minute, DefaultFresh: 12 * time.Second, Stale: 13 * time.Second, MaxAge: 3 * time.Minute,
 			MaxBackoff: 14 * time.Second, MaxRetryAfter: 15 * time.Second, FilePoll: 16 * time.Second,
 			UnknownInterval: 2 * time.Second, FruitlessInterval: 3 * time.Second, Fruitless: 8, Waiters: 9,

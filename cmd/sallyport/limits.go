@@ -6,6 +6,7 @@ import "reflect"
 // as 30s; the other limits are numbers.
 type keyLimitsFile struct {
 	FetchTimeout      string `yaml:"fetch_timeout"`
+	MetadataTimeout   string `yaml:"metadata_timeout"`
 	DocumentBytes     *int   `yaml:"document_bytes"`
 	Keys              *int   `yaml:"keys"`
 	RSABits           *int   `yaml:"rsa_bits"`
