@@ -93,7 +93,7 @@ func TestRolesRequired(t *testing.T) {
 		{"two mappings", nil, slices.Concat(toRoles, toRoles), func(c *validator.Config) { c.Issuers = append(c.Issuers, second) }, 2},
 		{"one of two mappings", nil, slices.Concat(valuedRoles, toRoles), func(c *validator.Config) { c.Issuers = append(c.Issuers, second) }, 1},
 		{"with values", nil, valuedRoles, func(c *validator.Config) { c.Issuers = append(c.Issuers, second) }, 0},
-		{"to scopes", nil, validator.Auth0Mappings(), func(c *validator.Config) { c.Issuers = append(c.Issuers, second) }, 0},
+		{"to scopes", nil, auth0Mappings, func(c *validator.Config) { c.Issuers = append(c.Issuers, second) }, 0},
 		{"listed", []string{"a"}, toRoles, func(c *validator.Config) { c.Issuers = append(c.Issuers, second) }, 0},
 		{"none", []string{}, toRoles, func(c *validator.Config) { c.Issuers = append(c.Issuers, second) }, 0},
 		{"all", []string{validator.AllRoles}, toRoles, func(c *validator.Config) { c.Issuers = append(c.Issuers, second) }, 0},

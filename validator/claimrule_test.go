@@ -165,7 +165,7 @@ func TestDate(t *testing.T) {
 // TestQuestionsTakeNoMemory: what a policy asks of a token.
 func TestQuestionsTakeNoMemory(t *testing.T) {
 	config := baseConfig()
-	config.Issuers[0].Mappings = validator.KeycloakMappings("api")
+	config.Issuers[0].Mappings = keycloakMappings("api")
 	claims := fullClaims.with("realm_access", `{"roles":["a","b"]}`).with("member", `true`)
 	token := expect(t, issuertest.Validator(t, config), bearer(testKey.token(claims)), 0, "", "")
 	rules := rules{{Name: "tenant"}, {Name: "roles", Type: validator.ClaimStrings, Equals: "b"}, {Name: "member", Type: validator.ClaimBoolean, Equals: "true"}}

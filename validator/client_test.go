@@ -288,7 +288,7 @@ func TestOktaConfiguration(t *testing.T) {
 		Profile:     validator.ProfileLegacy,
 		Marker:      []validator.ClaimRule{{Name: "cid"}},
 		ClientClaim: "cid",
-		Mappings:    validator.OktaMappings(),
+		Mappings:    []validator.Mapping{{Claim: []string{"scp"}, To: validator.ToScope}},
 	}
 	issuer.Keys = keysOf(testKey)
 	v := issuertest.Validator(t, validator.Config{Issuers: []validator.Issuer{issuer}})

@@ -147,7 +147,7 @@ var configFaults = []struct {
 	{"an acr value twice", issuerWith(func(c *validator.Issuer) { c.ACRs = []string{"a", "a"} }), "Issuers[0].ACRs[1]", `"a" is listed twice`},
 
 	{"mapping without claim", mapping(validator.Mapping{To: validator.ToRole}), "Issuers[0].Mappings[1].Claim", "is empty or has an empty name"},
-	{"mapping with an empty name", mapping(validator.KeycloakMappings("")[1]), "Issuers[0].Mappings[1].Claim", "is empty or has an empty name"},
+	{"mapping with an empty name", mapping(keycloakMappings("")[1]), "Issuers[0].Mappings[1].Claim", "is empty or has an empty name"},
 	{"mapping to nothing", mapping(validator.Mapping{Claim: []string{"a"}}), "Issuers[0].Mappings[1].To", "0 is neither ToScope nor ToRole"},
 	{"mapping to something else", mapping(validator.Mapping{Claim: []string{"a"}, To: 3}), "Issuers[0].Mappings[1].To", "3 is neither ToScope nor ToRole"},
 	{"mapping of no values", mapping(mappedTo(validator.ToRole, map[string][]string{})), "Issuers[0].Mappings[1].Values", "is empty, which maps nothing"},

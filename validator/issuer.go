@@ -86,8 +86,8 @@ type Issuer struct {
 	// ScopeLists allows scope to be an array of scope tokens, as at Duende
 	// IdentityServer, beside the string of RFC 8693 §4.2.
 	ScopeLists bool
-	// Mappings make scopes or roles of other claims. nil: none does. There are
-	// presets, such as [EntraMappings].
+	// Mappings make scopes or roles of other claims. nil: none does. The presets of
+	// package providers set those of large providers.
 	Mappings []Mapping
 	// Roles are the roles that this issuer may give: its tokens have no
 	// others, whatever Mappings make of them. nil means all, for an issuer

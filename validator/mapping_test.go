@@ -42,9 +42,24 @@ var (
 			with("resource_access", `{"orders-api":{"roles":["approve","staff"]},"account":{"roles":["manage-account"]}}`)
 )
 
-// TestPresets (R-SC-07): the shapes of large issuers, with the preset, and as
+// The mappings of claims of the same issuers.
+var (
+	entraMappings = []validator.Mapping{{Claim: []string{"scp"}, To: validator.ToScope}, {Claim: []string{"roles"}, To: validator.ToRole}}
+	oktaMappings  = []validator.Mapping{{Claim: []string{"scp"}, To: validator.ToScope}, {Claim: []string{"groups"}, To: validator.ToRole}}
+	auth0Mappings = []validator.Mapping{{Claim: []string{"permissions"}, To: validator.ToScope}}
+)
+
+// keycloakMappings are the mappings of the roles of a realm and of a client.
+func keycloakMappings(clientID string) []validator.Mapping {
+	return []validator.Mapping{
+		{Claim: []string{"realm_access", "roles"}, To: validator.ToRole},
+		{Claim: []string{"resource_access", clientID, "roles"}, To: validator.ToRole},
+	}
+}
+
+// TestMappings (R-SC-07): the shapes of large issuers, with their mappings, and as
 // they are without: then nothing but scope counts.
-func TestPresets(t *testing.T) {
+func TestMappings(t *testing.T) {
 	for _, row := range []struct {
 		name          string
 		claims        object
@@ -52,25 +67,25 @@ func TestPresets(t *testing.T) {
 		scopes, roles []string
 		without       []string
 	}{
-		{"Entra", entra, validator.EntraMappings(), []string{"Orders.Read", "Orders.Write"}, []string{"Clerk", "Order Approver"}, nil},
-		{"Entra, a client alone", entra.without("scp"), validator.EntraMappings(), nil, []string{"Clerk", "Order Approver"}, nil},
-		{"Okta", okta, validator.OktaMappings(), []string{"orders:read", "offline_access"}, []string{"Everyone", "Sales EMEA"}, nil},
-		{"Auth0", auth0, validator.Auth0Mappings(), []string{"openid", "read:orders", "update:orders"}, nil, []string{"openid", "read:orders"}},
+		{"Entra", entra, entraMappings, []string{"Orders.Read", "Orders.Write"}, []string{"Clerk", "Order Approver"}, nil},
+		{"Entra, a client alone", entra.without("scp"), entraMappings, nil, []string{"Clerk", "Order Approver"}, nil},
+		{"Okta", okta, oktaMappings, []string{"orders:read", "offline_access"}, []string{"Everyone", "Sales EMEA"}, nil},
+		{"Auth0", auth0, auth0Mappings, []string{"openid", "read:orders", "update:orders"}, nil, []string{"openid", "read:orders"}},
 		{
-			"Keycloak", keycloak, validator.KeycloakMappings("orders-api"),
+			"Keycloak", keycloak, keycloakMappings("orders-api"),
 			[]string{"openid", "email"},
 			[]string{"offline_access", "staff", "approve"},
 			[]string{"openid", "email"},
 		},
 		{
-			"Keycloak, another client", keycloak, validator.KeycloakMappings("billing-api"),
+			"Keycloak, another client", keycloak, keycloakMappings("billing-api"),
 			[]string{"openid", "email"},
 			[]string{"offline_access", "staff"},
 			[]string{"openid", "email"},
 		},
 		{
 			"Keycloak, a client without roles", keycloak.with("resource_access", `{"orders-api":{}}`).without("realm_access"),
-			validator.KeycloakMappings("orders-api"),
+			keycloakMappings("orders-api"),
 			[]string{"openid", "email"},
 			nil,
 			[]string{"openid", "email"},
@@ -217,7 +232,7 @@ func TestMappedAndGranted(t *testing.T) {
 
 // TestHasRole: whole roles only, wherever they stand.
 func TestHasRole(t *testing.T) {
-	v := issuertest.Validator(t, mappedConfig(validator.EntraMappings()...))
+	v := issuertest.Validator(t, mappedConfig(entraMappings...))
 	token := expect(t, v, bearer(testKey.token(entra.with("roles", `["Clerk","Order Approver","x"]`))), 0, "", "")
 	for _, role := range []string{"", "\n", "Order", "Approver", "clerk", "Clerk ", "Clerk\n", "Clerk\nOrder Approver", "Order Approver\nx", "Orders.Read", "X"} {
 		if token.HasRole(role) {

@@ -16,7 +16,7 @@ func TestOrder(t *testing.T) {
 	config.MaxTokenBytes = 2048
 	config.Issuers[0].Claims = rules{{Name: "tenant", Equals: "one"}}
 	config.Issuers[0].Tenant = validator.TenantRule{Claim: "org_id", Owned: []string{"org-1"}}
-	config.Issuers[0].Mappings = validator.OktaMappings()
+	config.Issuers[0].Mappings = oktaMappings
 	v := issuertest.Validator(t, config)
 	good := baseClaims.with("tenant", `"one"`).with("org_id", `"org-1"`)
 	header := testKey.header()

@@ -26,7 +26,7 @@ func (t *Token) ScopeMend(wanted []string) string {
 	for _, claim := range scopeClaims {
 		v := jwtclaims.Lookup(members, claim)
 		if (v.Kind() == strictjson.String || v.Kind() == strictjson.Array) && !slices.Contains(f.terms.mapped, claim) {
-			return fmt.Sprintf("the token has %s, and no Mapping of the issuer reads it: set Issuer.Mappings to EntraMappings(), OktaMappings() or Auth0Mappings(), or to your own", claim)
+			return fmt.Sprintf("the token has %s, and no Mapping of the issuer reads it: add one to Issuer.Mappings, or take a preset of package providers", claim)
 		}
 	}
 	asked, _ := jwtclaims.Lookup(members, "scope").Text()

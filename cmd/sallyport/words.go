@@ -122,7 +122,7 @@ var phrases = strings.NewReplacer(
 	"leave it nil", "leave it out",
 	" or ResolveIssuer", "",
 	"set Issuer.Profile to ProfileLegacy with a Marker", "set profile to legacy and give a marker",
-	"no Mapping of the issuer reads it: set Issuer.Mappings to EntraMappings(), OktaMappings() or Auth0Mappings(), or to your own",
+	"no Mapping of the issuer reads it: add one to Issuer.Mappings, or take a preset of package providers",
 	"none of the mappings of the issuer reads it: add one to mappings, such as {claim: scp, to: scope}",
 	", or list it in Hierarchy under one of the token's that includes it", ", or list it in hierarchy under one of the token's that includes it",
 	"an issuer of opaque tokens needs Issuer.Opaque", "an issuer of opaque tokens needs opaque",

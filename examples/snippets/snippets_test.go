@@ -232,7 +232,7 @@ var all = []snippet{
 				Profile:     validator.ProfileLegacy,
 				Marker:      []validator.ClaimRule{{Name: "cid"}},
 				ClientClaim: "cid",
-				Mappings:    validator.OktaMappings(),
+				Mappings:    []validator.Mapping{{Claim: []string{"scp"}, To: validator.ToScope}},
 			}
 			// end of snippet
 			return ordersBehind(guards{is}.For(issuer))
