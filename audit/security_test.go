@@ -50,7 +50,10 @@ func TestSecurityEvents(t *testing.T) {
 		{event: audit.UnknownKeySpike, threshold: 100, line: "GET /orders/1", fires: sign(testissuer.Token{Header: map[string]any{"kid": "unknown"}}), calm: sign(testissuer.Token{Forgery: testissuer.Tampered})},
 		{event: audit.WrongAudienceSpike, threshold: 100, line: "GET /orders/1", fires: sign(testissuer.Token{Claims: map[string]any{"aud": "other"}}), calm: sign(testissuer.Token{})},
 		{event: audit.WrongTypeSpike, threshold: 100, line: "GET /orders/1", fires: sign(testissuer.Token{Header: map[string]any{"typ": "JWT"}}), calm: sign(testissuer.Token{})},
-		{event: audit.OtherTokenPresented, threshold: 1, line: "GET /orders/1", fires: sign(testissuer.Token{Scope: "read", Claims: map[string]any{"nonce": "n"}}), calm: sign(testissuer.Token{Header: map[string]any{"typ": "other"}}), change: legacy},
+		{event: audit.OtherTokenPresented, threshold: 1, line: "GET /orders/1", fires: sign(testissuer.Token{Scope: "read", Header: map[string]any{"typ": "JWT"}, Claims: map[string]any{"nonce": "n"}}), calm: sign(testissuer.Token{Header: map[string]any{"typ": "other"}}), change: legacy},
+		{event: audit.OtherTokenPresented, threshold: 1, line: "GET /orders/1", fires: sign(testissuer.Token{Scope: "read", Claims: map[string]any{"gty": "other"}}), calm: sign(testissuer.Token{Scope: "read", Claims: map[string]any{"gty": "x"}}), change: func(config *validator.Issuer) {
+			config.OtherTokens = []validator.ClaimRule{{Name: "gty", Equals: "other"}}
+		}},
 		{event: audit.TokenInURL, threshold: 1, line: "GET /orders/1?access_token=abc", fires: sign(testissuer.Token{Scope: "read"}), calm: sign(testissuer.Token{Scope: "read"}), calmLine: "GET /orders/1?page_token=abc"},
 		{event: audit.BoundTokenAsBearer, threshold: 1, line: "GET /orders/1", fires: sign(testissuer.Token{Claims: bound}), calm: func(s *scene) string {
 			return "DPoP " + s.issuer.Sign(testissuer.Token{Claims: bound})

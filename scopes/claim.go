@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/sallyport-auth/sallyport/validator"
 )
@@ -48,16 +49,26 @@ func Claim(rule validator.ClaimRule) Policy {
 	if err := faults.Err(); err != nil {
 		return faulty(err)
 	}
-	return conditional(claimText(rule), validator.BadClaims, func(_ context.Context, q question) bool {
+	rule.AnyOf = slices.Clone(rule.AnyOf) // an alternative has none of its own
+	return conditional("Claim(validator.ClaimRule"+claimText(rule)+")", validator.BadClaims, func(_ context.Context, q question) bool {
 		return q.token.Satisfies(rule)
 	})
 }
 
+var claimTypes = map[validator.ClaimType]string{
+	validator.ClaimString: "ClaimString", validator.ClaimStrings: "ClaimStrings", validator.ClaimBoolean: "ClaimBoolean", validator.ClaimObject: "ClaimObject",
+}
+
+// claimText returns what a rule asks for, as a composite literal without its type.
 func claimText(rule validator.ClaimRule) string {
-	types := map[validator.ClaimType]string{
-		validator.ClaimString: "ClaimString", validator.ClaimStrings: "ClaimStrings", validator.ClaimBoolean: "ClaimBoolean",
+	if rule.AnyOf == nil {
+		return fmt.Sprintf("{%q, validator.%s, %q}", rule.Name, claimTypes[rule.Type], rule.Equals)
 	}
-	return fmt.Sprintf("Claim(validator.ClaimRule{%q, validator.%s, %q})", rule.Name, types[rule.Type], rule.Equals)
+	all := make([]string, len(rule.AnyOf))
+	for i := range rule.AnyOf {
+		all[i] = claimText(rule.AnyOf[i])
+	}
+	return "{AnyOf: {" + strings.Join(all, ", ") + "}}"
 }
 
 // Tenants permits a token of one of these tenants, by the configuration of its

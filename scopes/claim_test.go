@@ -43,8 +43,17 @@ func TestClaim(t *testing.T) {
 	department := scopes.Claim(validator.ClaimRule{Name: "dept", Equals: "7"})
 	verified := scopes.Claim(validator.ClaimRule{Name: "email_verified", Type: validator.ClaimBoolean, Equals: "true"})
 	group := scopes.Claim(validator.ClaimRule{Name: "groups", Type: validator.ClaimStrings, Equals: "ops"})
+	pod := scopes.Claim(validator.ClaimRule{Name: "kubernetes.io", Type: validator.ClaimObject, Equals: "pod"})
+	either := scopes.Claim(validator.ClaimRule{AnyOf: []validator.ClaimRule{{Name: "dept", Equals: "7"}, {Name: "email_verified", Type: validator.ClaimBoolean, Equals: "true"}}})
 	bad := refused(validator.BadClaims)
 	check(t, []row{
+		{policy: pod, claims: claims{"kubernetes.io": map[string]any{"pod": map[string]any{}}}},
+		{policy: pod, claims: claims{"kubernetes.io": map[string]any{"node": map[string]any{}}}, want: bad},
+		{policy: pod, claims: claims{"kubernetes.io": "pod"}, want: bad},
+		{policy: either, claims: claims{"dept": "7"}},
+		{policy: either, claims: claims{"dept": "8", "email_verified": true}},
+		{policy: either, claims: claims{"dept": "8", "email_verified": false}, want: bad},
+		{policy: scopes.And(either, pod), claims: claims{"dept": "7"}, want: bad},
 		{policy: department, claims: claims{"dept": "7"}},
 		{policy: department, claims: claims{"dept": 7}, want: bad},
 		{policy: department, claims: claims{"dept": []string{"7"}}, want: bad},
@@ -61,7 +70,24 @@ func TestClaim(t *testing.T) {
 		"scopes: Claim & Name is empty":       scopes.Claim(validator.ClaimRule{}),
 		"is not a value of the boolean claim": scopes.Claim(validator.ClaimRule{Name: "a", Type: validator.ClaimBoolean}),
 		"Type 9 does not exist":               scopes.Claim(validator.ClaimRule{Name: "a", Type: 9}),
+		"Claim.AnyOf[1].Name is empty":        scopes.Claim(validator.ClaimRule{AnyOf: []validator.ClaimRule{{Name: "a"}, {}}}),
+		"Claim.AnyOf is empty":                scopes.Claim(validator.ClaimRule{AnyOf: []validator.ClaimRule{}}),
 	})
+	for text, policy := range map[string]scopes.Policy{
+		`Claim(validator.ClaimRule{"dept", validator.ClaimString, "7"})`:                                                                department,
+		`Claim(validator.ClaimRule{"kubernetes.io", validator.ClaimObject, "pod"})`:                                                     pod,
+		`Claim(validator.ClaimRule{AnyOf: {{"dept", validator.ClaimString, "7"}, {"email_verified", validator.ClaimBoolean, "true"}}})`: either,
+	} {
+		if policy.String() != text {
+			t.Errorf("%v, want %s", policy, text)
+		}
+	}
+	rules := []validator.ClaimRule{{Name: "dept", Equals: "7"}}
+	changed := scopes.Claim(validator.ClaimRule{AnyOf: rules})
+	rules[0].Equals = "8"
+	if decide(changed, mint(t, claims{"dept": "7"})) != nil {
+		t.Error("a change of the caller's slice changed the policy")
+	}
 }
 
 // TestDemandsOfAge covers R-CL-11: the strictest limit of an And is a demand on

@@ -101,7 +101,7 @@ type userOnly struct{ single }
 var (
 	errNoUser      = errors.New("scopes: UserOnly() is not met: the client got the token for itself")
 	errUnknownUser = errors.New("scopes: UserOnly() is not met: it is not known whether a user is behind the token; " +
-		"set Issuer.ClientOnly to what only tokens without a user have, or Issuer.ClientClaim to the claim that names the client if none is set")
+		"set Issuer.ClientOnly to what only tokens without a user have, or Issuer.User to what only tokens for a user have, or Issuer.ClientClaim to the claim that names the client if none is set")
 
 	noUser      = &Refusal{Reason: validator.Forbidden, cause: errNoUser}
 	unknownUser = &Refusal{Reason: validator.Forbidden, cause: errUnknownUser}

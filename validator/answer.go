@@ -146,6 +146,9 @@ func (is *checkedIssuer) narrow(ctx context.Context, jwt *facts, a *introspectio
 	if refused := is.readMembers(&said, a.Members); refused != nil {
 		return nil, refused
 	}
+	if refused := is.checkOtherTokens(a.Members); refused != nil {
+		return nil, refused
+	}
 	if refused := is.checkSaidType(a.Members); refused != nil {
 		return nil, refused
 	}

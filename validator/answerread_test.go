@@ -18,6 +18,10 @@ func TestConfiguredRulesOfAnswers(t *testing.T) {
 	tenant := func(config *validator.Issuer) {
 		config.Tenant = validator.TenantRule{Claim: "tid", Owned: []string{"t1"}}
 	}
+	marker := func(all ...validator.ClaimRule) func(*validator.Issuer) {
+		return func(config *validator.Issuer) { config.Answers.Marker = all }
+	}
+	typ := marker(validator.ClaimRule{Name: "typ", Equals: "Bearer"})
 	lists := func(config *validator.Issuer) { config.Answers.ScopeLists = true }
 	for _, row := range []struct {
 		name   string
@@ -36,6 +40,12 @@ func TestConfiguredRulesOfAnswers(t *testing.T) {
 		{"a list with a number", lists, issuertest.Claims{"scope": []any{"a", 1}}, validator.BadClaims},
 		{"a list of another claim, where scopes may be lists", lists, issuertest.Claims{"sub": []any{"user-1"}}, validator.BadClaims},
 		{"an ID token by its nonce", func(*validator.Issuer) {}, issuertest.Claims{"nonce": "n"}, validator.WrongType},
+		{"a nonce, and the value of a marker", typ, issuertest.Claims{"nonce": "n", "typ": "Bearer"}, ""},
+		{"a nonce, and another value", typ, issuertest.Claims{"nonce": "n", "typ": "x"}, validator.WrongType},
+		{"a nonce, and a claim that is there", marker(validator.ClaimRule{Name: "purpose"}), issuertest.Claims{"nonce": "n", "purpose": "x"}, validator.WrongType},
+		{"a nonce, and token_type as the marker", marker(validator.ClaimRule{Name: "token_type", Equals: "bearer"}), issuertest.Claims{"nonce": "n", "token_type": "bearer"}, validator.WrongType},
+		{"events, and the value of a marker", typ, issuertest.Claims{"events": map[string]any{}, "typ": "Bearer"}, validator.WrongType},
+		{"the value of a marker, and the mark of an ID token", typ, issuertest.Claims{"typ": "Bearer", "token_use": "id"}, validator.WrongType},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			is := newOpaqueIssuer(t, row.change)

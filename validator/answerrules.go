@@ -8,7 +8,8 @@ import "slices"
 type AnswerRules struct {
 	// Marker tells access tokens from the other tokens that the issuer calls active,
 	// such as refresh tokens and ID tokens, for answers without token_type. All rules
-	// must hold. With a Marker, token_type is not required.
+	// must hold. With a Marker, token_type is not required. A rule with Equals outweighs
+	// the signs of an ID token as in Issuer.Marker: see [ProfileLegacy].
 	Marker []ClaimRule
 	// TokenTypes are further values of token_type that an access token may have,
 	// compared without regard to case. Bearer and DPoP always count.

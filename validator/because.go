@@ -173,9 +173,19 @@ func describedType(name string, v strictjson.Value) string {
 	return name + ", which is " + v.Kind().String()
 }
 
+// typeNames are the types of a rule as a cause shows them.
+var typeNames = [...]string{ClaimString: "a string", ClaimStrings: "an array of strings", ClaimBoolean: "a boolean", ClaimObject: "an object"}
+
 // described returns what a rule asks for, as a cause shows it.
 func (r ClaimRule) described() string {
-	kind := [...]string{ClaimString: "a string", ClaimStrings: "an array of strings", ClaimBoolean: "a boolean"}[min(r.Type, ClaimBoolean)]
+	if r.AnyOf != nil {
+		all := make([]string, len(r.AnyOf))
+		for i := range r.AnyOf {
+			all[i] = r.AnyOf[i].described()
+		}
+		return strings.Join(all, "; or ")
+	}
+	kind := typeNames[min(r.Type, ClaimObject)]
 	switch {
 	case r.Equals == "" && r.Type == ClaimString:
 		return r.Name + ", a string that is not empty"
@@ -183,17 +193,32 @@ func (r ClaimRule) described() string {
 		return r.Name + ", " + kind
 	case r.Type == ClaimStrings:
 		return fmt.Sprintf("%s, %s with %s", r.Name, kind, cause.Quote(r.Equals))
+	case r.Type == ClaimObject:
+		return fmt.Sprintf("%s, %s with the member %s", r.Name, kind, cause.Quote(r.Equals))
 	default:
 		return fmt.Sprintf("%s, %s equal to %s", r.Name, kind, cause.Quote(r.Equals))
 	}
 }
 
-// refuse returns constant with the claim that is not as the rule says.
+// refuse returns constant with the claims that are not as the rule says.
 func (r ClaimRule) refuse(constant *Error, members []strictjson.Member) *Error {
-	v := jwtclaims.Lookup(members, r.Name)
+	if r.AnyOf != nil {
+		return constant.with(cause.Details{Found: r.seen(members), Wanted: r.described()})
+	}
+	v := jwtclaims.Lookup(members, r.Name) // the closure would put members on the heap
 	return constant.because(func() cause.Details {
 		return cause.Details{Found: describedType(r.Name, v), Wanted: r.described()}
 	})
+}
+
+// seen returns the claims that the alternatives of r ask for, by their types.
+func (r ClaimRule) seen(members []strictjson.Member) string {
+	all := make([]string, len(r.AnyOf))
+	for i := range r.AnyOf {
+		name := r.AnyOf[i].Name
+		all[i] = describedType(name, jwtclaims.Lookup(members, name))
+	}
+	return strings.Join(unique(all), "; ")
 }
 
 // seenBinding says to what a token is bound, by the names of the members of cnf that are

@@ -25,11 +25,12 @@ type ClaimRule struct {
 	Name string    // of the claim
 	Type ClaimType // of its value
 	// Equals is the string that the claim must be, or that the array must
-	// contain; "true" or "false" for a boolean; the name of a member that an object must
-	// have. Empty: any value of the type except the empty string.
+	// contain; "true" or "false" for a boolean; the name of a member other than null that
+	// an object must have. Empty: any value of the type except the empty string and an array
+	// of nothing but empty strings. An empty array counts.
 	Equals string
 	// AnyOf are alternatives, of which at least one must hold. The other fields are then
-	// empty.
+	// empty. An alternative has no AnyOf of its own.
 	AnyOf []ClaimRule
 }
 
@@ -49,8 +50,11 @@ func cloneRules(rules []ClaimRule) []ClaimRule {
 }
 
 // isZero reports whether r is the zero ClaimRule.
-func (r ClaimRule) isZero() bool {
-	return r.Name == "" && r.Type == ClaimString && r.Equals == "" && len(r.AnyOf) == 0
+func (r ClaimRule) isZero() bool { return r.AnyOf == nil && r.namesNothing() }
+
+// namesNothing reports whether the fields other than AnyOf are empty.
+func (r ClaimRule) namesNothing() bool {
+	return r.Name == "" && r.Type == ClaimString && r.Equals == ""
 }
 
 // Err returns the faults of r, which are of type [Fault], or nil. No token satisfies
@@ -61,21 +65,49 @@ func (r ClaimRule) Err() error {
 	return f.Err()
 }
 
-// check adds the fault of r, if it has one.
+// check adds the faults of r.
 func (r ClaimRule) check(f fault.List) {
 	switch {
+	case r.AnyOf != nil:
+		r.checkAlternatives(f)
 	case r.Name == "":
 		f.At("Name").Add("is empty", "name the claim")
-	case r.Type > ClaimBoolean:
-		f.At("Type").Addf("take ClaimString, ClaimStrings or ClaimBoolean", "%d does not exist", r.Type)
+	case r.Type > ClaimObject:
+		f.At("Type").Addf("take ClaimString, ClaimStrings, ClaimBoolean or ClaimObject", "%d does not exist", r.Type)
 	case r.Type == ClaimBoolean && r.Equals != "true" && r.Equals != "false":
 		f.At("Equals").Addf(`give "true" or "false"`, "%q is not a value of the boolean claim %q", r.Equals, r.Name)
 	}
 }
 
+// checkAlternatives adds the faults of a rule with AnyOf.
+func (r ClaimRule) checkAlternatives(f fault.List) {
+	if !r.namesNothing() {
+		f.At("AnyOf").Add("is set beside Name, Type or Equals", "make that rule one of the alternatives, or remove it")
+	}
+	if len(r.AnyOf) == 0 {
+		f.At("AnyOf").Add("is empty, so that no token matches", "list the alternatives, or leave it nil")
+	}
+	for i := range r.AnyOf {
+		at := f.Atf("AnyOf[%d]", i)
+		if r.AnyOf[i].AnyOf != nil {
+			at.At("AnyOf").Add("is inside another AnyOf", "list its alternatives in the outer one")
+			continue
+		}
+		r.AnyOf[i].check(at)
+	}
+}
+
 // isValid reports whether r has no fault. It allocates nothing.
 func (r ClaimRule) isValid() bool {
-	return r.Name != "" && r.Type <= ClaimBoolean && (r.Type != ClaimBoolean || r.Equals == "true" || r.Equals == "false")
+	if r.AnyOf == nil {
+		return r.Name != "" && r.Type <= ClaimObject && (r.Type != ClaimBoolean || r.Equals == "true" || r.Equals == "false")
+	}
+	for i := range r.AnyOf {
+		if r.AnyOf[i].AnyOf != nil || !r.AnyOf[i].isValid() {
+			return false
+		}
+	}
+	return len(r.AnyOf) > 0 && r.namesNothing()
 }
 
 // checkRules adds the faults of each rule.
@@ -87,28 +119,49 @@ func checkRules(rules []ClaimRule, f fault.List) {
 
 // holds reports whether the claims have one as the rule says.
 func (r ClaimRule) holds(members []strictjson.Member) bool {
-	return r.admits(jwtclaims.Lookup(members, r.Name))
+	if r.AnyOf == nil {
+		return r.admits(jwtclaims.Lookup(members, r.Name))
+	}
+	for i := range r.AnyOf {
+		if r.AnyOf[i].holds(members) {
+			return true
+		}
+	}
+	return false
 }
 
-// admits reports whether v, the value of the claim, is as the rule says.
+// admits reports whether v, the value of the claim, is as the rule says. The rule has no
+// AnyOf.
 func (r ClaimRule) admits(v strictjson.Value) bool {
 	switch r.Type {
 	case ClaimString:
 		text, _ := v.Text()
 		return text != "" && (r.Equals == "" || text == r.Equals)
 	case ClaimStrings:
-		found := false
-		for element := range v.Elements() {
-			text, ok := element.Text()
-			if !ok {
-				return false
-			}
-			found = found || text != "" && (r.Equals == "" || text == r.Equals)
-		}
-		return found
+		return r.admitsArray(v)
 	case ClaimBoolean:
 		return v.Raw() == r.Equals
+	case ClaimObject:
+		if v.Kind() != strictjson.Object {
+			return false
+		}
+		kind := v.Member(r.Equals).Kind()
+		return r.Equals == "" || kind != strictjson.Absent && kind != strictjson.Null
 	default:
 		return false
 	}
+}
+
+// admitsArray is admits for an array of strings.
+func (r ClaimRule) admitsArray(v strictjson.Value) bool {
+	found, empty := false, v.Kind() == strictjson.Array
+	for element := range v.Elements() {
+		text, ok := element.Text()
+		if !ok {
+			return false
+		}
+		found = found || text != "" && (r.Equals == "" || text == r.Equals)
+		empty = false
+	}
+	return found || empty && r.Equals == ""
 }

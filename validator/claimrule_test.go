@@ -12,7 +12,7 @@ import (
 // TestClaimRules: each type, and no conversion between them (R-CL-14), as the
 // issuer's configuration declares them and as a policy asks for them.
 func TestClaimRules(t *testing.T) {
-	const list, boolean = validator.ClaimStrings, validator.ClaimBoolean
+	const list, boolean, nested = validator.ClaimStrings, validator.ClaimBoolean, validator.ClaimObject
 	for _, row := range []struct {
 		rule   validator.ClaimRule
 		holds  []string
@@ -35,8 +35,8 @@ func TestClaimRules(t *testing.T) {
 		},
 		{
 			validator.ClaimRule{Name: "r", Type: list},
-			[]string{`["x"]`, `["","x"]`, `["x","y"]`},
-			[]string{`[]`, `[""]`, `"x"`, `{"x":1}`, `["x",1]`, `[1,"x"]`, `[["x"]]`, `[null]`, `1`, `null`},
+			[]string{`["x"]`, `["","x"]`, `["x","y"]`, `[]`, `[ ]`},
+			[]string{`[""]`, `"x"`, `{"x":1}`, `["x",1]`, `[1,"x"]`, `[["x"]]`, `[null]`, `1`, `null`},
 		},
 		{
 			validator.ClaimRule{Name: "r", Type: list, Equals: "x"},
@@ -52,6 +52,21 @@ func TestClaimRules(t *testing.T) {
 			validator.ClaimRule{Name: "r", Type: boolean, Equals: "false"},
 			[]string{`false`},
 			[]string{`true`, `"false"`, `0`, `null`, `""`, `[]`},
+		},
+		{
+			validator.ClaimRule{Name: "r", Type: nested},
+			[]string{`{}`, `{ }`, `{"x":1}`, `{"x":{"y":[]}}`},
+			[]string{`[]`, `[{}]`, `"x"`, `"{}"`, `1`, `true`, `null`},
+		},
+		{
+			validator.ClaimRule{Name: "r", Type: nested, Equals: "x"},
+			[]string{`{"x":1}`, `{"y":{"z":"}"},"x":[]}`, `{"\u0078":false}`, `{ "y" : 1 , "x" : "" }`},
+			[]string{`{}`, `{"X":1}`, `{"y":{"x":1}}`, `{"x":null}`, `{"y":"x"}`, `["x"]`, `"x"`, `null`},
+		},
+		{
+			validator.ClaimRule{AnyOf: rules{{Name: "r", Equals: "x"}, {Name: "r", Type: list, Equals: "y"}, {Name: "r", Type: boolean, Equals: "true"}}},
+			[]string{`"x"`, `["y"]`, `true`},
+			[]string{`"y"`, `["x"]`, `false`, `""`, `[]`, `{}`, `null`},
 		},
 	} {
 		plain := issuertest.Validator(t, baseConfig())
@@ -78,16 +93,20 @@ func TestClaimRules(t *testing.T) {
 			{issuertest.Validator(t, strict), validator.BadClaims, "configuration declares"},
 			{issuertest.Validator(t, legacy), validator.WrongType, "marker"},
 		} {
+			sign := testKey.token
+			if of.want == validator.WrongType {
+				sign = testKey.untyped
+			}
 			for _, raw := range row.holds {
-				expect(t, of.v, bearer(testKey.token(baseClaims.with("r", raw))), 0, "", "")
+				expect(t, of.v, bearer(sign(baseClaims.with("r", raw))), 0, "", "")
 			}
 			for _, raw := range row.breaks {
 				t.Run(strings.Join([]string{row.rule.Equals, raw}, " "), func(t *testing.T) {
-					expect(t, of.v, bearer(testKey.token(baseClaims.with("r", raw))), 0, of.want, of.cause)
+					expect(t, of.v, bearer(sign(baseClaims.with("r", raw))), 0, of.want, of.cause)
 				})
 			}
-			expect(t, of.v, bearer(testKey.token(baseClaims)), 0, of.want, of.cause)
-			expect(t, of.v, bearer(testKey.token(baseClaims.with("R", row.holds[0]))), 0, of.want, of.cause)
+			expect(t, of.v, bearer(sign(baseClaims)), 0, of.want, of.cause)
+			expect(t, of.v, bearer(sign(baseClaims.with("R", row.holds[0]))), 0, of.want, of.cause)
 		}
 	}
 }
@@ -112,10 +131,19 @@ func TestFaultyRules(t *testing.T) {
 	}{
 		{validator.ClaimRule{}, "Name is empty"},
 		{validator.ClaimRule{Equals: "x"}, "Name is empty"},
-		{validator.ClaimRule{Name: "a", Type: 3}, "Type 3 does not exist"},
+		{validator.ClaimRule{Name: "a", Type: 4}, "Type 4 does not exist"},
 		{validator.ClaimRule{Name: "b", Type: validator.ClaimBoolean}, `Equals "" is not a value of the boolean claim "b"`},
 		{validator.ClaimRule{Name: "missing", Type: validator.ClaimBoolean}, `Equals "" is not a value of the boolean claim "missing"`},
 		{validator.ClaimRule{Name: "b", Type: validator.ClaimBoolean, Equals: "1"}, `Equals "1" is not a value of the boolean claim "b"; give "true" or "false"`},
+		{validator.ClaimRule{AnyOf: rules{}}, "AnyOf is empty, so that no token matches"},
+		{validator.ClaimRule{Name: "a", AnyOf: rules{}}, "AnyOf is set beside Name, Type or Equals"},
+		{validator.ClaimRule{Name: "a", AnyOf: rules{{Name: "a"}}}, "AnyOf is set beside Name, Type or Equals"},
+		{validator.ClaimRule{Type: validator.ClaimBoolean, AnyOf: rules{{Name: "a"}}}, "AnyOf is set beside Name, Type or Equals"},
+		{validator.ClaimRule{Equals: "x", AnyOf: rules{{Name: "a"}}}, "AnyOf is set beside Name, Type or Equals"},
+		{validator.ClaimRule{AnyOf: rules{{Name: "a"}, {}}}, "AnyOf[1].Name is empty"},
+		{validator.ClaimRule{AnyOf: rules{{Name: "b", Type: validator.ClaimBoolean}, {Name: "a"}}}, `AnyOf[0].Equals "" is not a value of the boolean claim "b"`},
+		{validator.ClaimRule{AnyOf: rules{{Name: "a"}, {AnyOf: rules{{Name: "a"}}}}}, "AnyOf[1].AnyOf is inside another AnyOf"},
+		{validator.ClaimRule{AnyOf: rules{{Name: "a"}, {Name: "a", AnyOf: rules{}}}}, "AnyOf[1].AnyOf is inside another AnyOf"},
 	} {
 		if err := row.rule.Err(); err == nil || !strings.HasPrefix(err.Error(), "validator: ") || !strings.Contains(err.Error(), row.want) {
 			t.Errorf("%+v: %v, want %s", row.rule, err, row.want)
@@ -168,7 +196,8 @@ func TestQuestionsTakeNoMemory(t *testing.T) {
 	config.Issuers[0].Mappings = keycloakMappings("api")
 	claims := fullClaims.with("realm_access", `{"roles":["a","b"]}`).with("member", `true`)
 	token := expect(t, issuertest.Validator(t, config), bearer(testKey.token(claims)), 0, "", "")
-	rules := rules{{Name: "tenant"}, {Name: "roles", Type: validator.ClaimStrings, Equals: "b"}, {Name: "member", Type: validator.ClaimBoolean, Equals: "true"}}
+	rules := rules{{Name: "tenant"}, {Name: "roles", Type: validator.ClaimStrings, Equals: "b"}, {Name: "member", Type: validator.ClaimBoolean, Equals: "true"},
+		{Name: "realm_access", Type: validator.ClaimObject, Equals: "roles"}, {AnyOf: []validator.ClaimRule{{Name: "absent"}, {Name: "tenant"}}}}
 	n := testing.AllocsPerRun(100, func() {
 		_, dated := token.Date("nbf")
 		yes := token.HasScope("write") && token.HasRole("b") && dated && token.Tenant() == "" && !token.ClientOnly() && !token.MultiFactor()

@@ -52,11 +52,11 @@ func hasClaim(members []strictjson.Member, claim string) bool {
 }
 
 // setCaller sets the client and the kind of caller. A subject other than the
-// client means a user only if the provider always uses the client as subject of
-// tokens without a user. For other providers, Issuer.ClientOnly or
+// client means a user only if Issuer.User says so, or if the provider always uses the
+// client as subject of tokens without a user. For other providers, Issuer.ClientOnly or
 // Issuer.ClientClaim must be configured.
 func (is *checkedIssuer) setCaller(c *tokenClaims, members []strictjson.Member) *Error {
-	legacy, rule := is.Profile == ProfileLegacy, is.ClientOnly.Name != ""
+	legacy, rule := is.Profile == ProfileLegacy, !is.ClientOnly.isZero()
 	isKnown := rule || !legacy
 	if legacy {
 		client, refused := is.legacyClient(members)
@@ -69,11 +69,28 @@ func (is *checkedIssuer) setCaller(c *tokenClaims, members []strictjson.Member) 
 	switch {
 	case c.clientID != "" && isOfClient(c), rule && is.ClientOnly.holds(members), legacy && isMachine(members):
 		c.caller = callerClient
-	case c.clientID != "" && isKnown && !namesServiceAccount(c, members):
+	case namesServiceAccount(c, members):
+		c.caller = callerUnknown
+	case !is.User.isZero() && is.User.holds(members):
+		c.caller = callerUser
+	case hasClaim(members, claimSubjectProfile) && textOf(members, claimSubjectProfile) != profileUser:
+		if textOf(members, claimSubjectProfile) != "" && !c.hasActor {
+			c.caller = callerClient
+		}
+	case is.User.isZero() && c.clientID != "" && isKnown:
 		c.caller = callerUser
 	}
 	return nil
 }
+
+// claimSubjectProfile says what the subject is. At Auth0 it is ai_agent or another value
+// than user for a subject that is no user. Beside act, the subject of a token may be a
+// party for which another one acts, so that it does not prove that the client got the
+// token for itself.
+const (
+	claimSubjectProfile = "sub_profile"
+	profileUser         = "user"
+)
 
 // provesUser reports whether a subject that differs from the client counts as a
 // user, for an issuer without ClientOnly. claim is the claim that named the client.

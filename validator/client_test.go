@@ -201,6 +201,75 @@ func TestCallerByRule(t *testing.T) {
 	})
 }
 
+// TestCallerByUser (R-CL-13): with User, the tokens that match are users', and no others
+// are.
+func TestCallerByUser(t *testing.T) {
+	for _, config := range []validator.Config{baseConfig(), legacyConfig()} {
+		config.Issuers[0].User = validator.ClaimRule{AnyOf: rules{{Name: "uid"}, {Name: "session_id"}}}
+		plain := baseClaims.with("token_use", `"access"`)
+		user := plain.with("uid", `"u"`)
+		for _, claim := range []string{"", "client_id"} {
+			checkCallers(t, config, claim, gtyRule, []callerRow{
+				{"user", user, "client-1", isUser},
+				{"user by the other mark", plain.with("session_id", `"s"`), "client-1", isUser},
+				{"no mark", plain, "client-1", isUnknown},
+				{"a mark of another type", plain.with("uid", `7`), "client-1", isUnknown},
+				{"sub is client_id", user.with("sub", `"client-1"`), "client-1", isClient},
+				{"ClientOnly matches", user.with("gty", `"client-credentials"`), "client-1", isClient},
+				{"service account", user.with("preferred_username", `"service-account-client-1"`), "client-1", isUnknown},
+				{"an agent by sub_profile, and the mark", user.with("sub_profile", `"ai_agent"`), "client-1", isUser},
+			})
+			checkCallers(t, config, claim, noRule, []callerRow{
+				{"user, no ClientOnly", user, "client-1", isUser},
+				{"no mark, no ClientOnly", plain, "client-1", isUnknown},
+			})
+		}
+	}
+	config := legacyConfig()
+	config.Issuers[0].User = validator.ClaimRule{Name: "session_id"}
+	for _, claim := range []string{"", "azp", "client_id"} {
+		checkCallers(t, config, claim, noRule, []callerRow{
+			{"no client", legacyClaims.with("session_id", `"s"`), "", isUser},
+			{"no client, no mark", legacyClaims, "", isUnknown},
+			{"no client, machine by a known mark", legacyClaims.with("session_id", `"s"`).with("gty", `"client-credentials"`), "", isClient},
+		})
+	}
+	checkCallers(t, config, "azp", noRule, []callerRow{
+		{"a client in ClientClaim, no mark", auth0User, "spa", isUnknown},
+		{"a client in ClientClaim", auth0User.with("session_id", `"s"`), "spa", isUser},
+	})
+}
+
+// TestCallerBySubjectProfile (R-CL-13): a subject that is no user, such as an agent.
+func TestCallerBySubjectProfile(t *testing.T) {
+	for name, config := range map[string]validator.Config{"strict": baseConfig(), "legacy": legacyConfig()} {
+		of := func(profile string) object {
+			return baseClaims.with("token_use", `"access"`).with("sub_profile", profile)
+		}
+		const acting = `{"sub":"agent-1"}`
+		for _, rule := range []validator.ClaimRule{noRule, gtyRule} {
+			checkCallers(t, config, "", rule, []callerRow{
+				{name + ", user", of(`"user"`), "client-1", isUser},
+				{name + ", agent", of(`"ai_agent"`), "client-1", isClient},
+				{name + ", service and agent", of(`"service ai_agent"`), "client-1", isClient},
+				{name + ", User", of(`"User"`), "client-1", isClient},
+				{name + ", user and another", of(`"user ai_agent"`), "client-1", isClient},
+				{name + ", empty", of(`""`), "client-1", isUnknown},
+				{name + ", another type", of(`["user"]`), "client-1", isUnknown},
+				{name + ", null", of(`null`), "client-1", isUnknown},
+				{name + ", user, and an agent acts", of(`"user"`).with("act", acting), "client-1", isUser},
+				{name + ", agent, and another one acts", of(`"ai_agent"`).with("act", acting), "client-1", isUnknown},
+				{name + ", the client itself", of(`"user"`).with("sub", `"client-1"`), "client-1", isClient},
+			})
+		}
+	}
+	checkCallers(t, legacyConfig(), "", noRule, []callerRow{
+		{"no client", legacyClaims.with("sub_profile", `"ai_agent"`), "", isClient},
+		{"no client, user", legacyClaims.with("sub_profile", `"user"`), "", isUnknown},
+		{"Auth0, agent", auth0User.with("sub_profile", `"ai_agent"`), "spa", isClient},
+	})
+}
+
 // TestClientClaim (R-CL-13): the claim that the configuration names has the client,
 // and no other claim has.
 func TestClientClaim(t *testing.T) {
@@ -253,7 +322,7 @@ func TestClientClaimFaults(t *testing.T) {
 		// An ID token stays one, whatever names the client.
 		for _, own := range []string{"client_id", "azp", claim} {
 			idToken := legacyClaims.with("aud", `"`+testAudience+`"`).with(own, `"`+testAudience+`"`)
-			expect(t, v, bearer(testKey.token(idToken)), 0, validator.WrongType, "aud is only the client itself")
+			expect(t, v, bearer(testKey.untyped(idToken.without("token_use"))), 0, validator.WrongType, "aud is only the client itself")
 		}
 	}
 	strict := baseConfig()
@@ -272,8 +341,12 @@ func TestClientClaimWarnings(t *testing.T) {
 	} {
 		config := legacyConfig()
 		config.Issuers[0].ClientClaim, config.Issuers[0].ClientOnly = row.claim, row.rule
-		if all := strings.Join(issuertest.Validator(t, config).Warnings(), " "); strings.Contains(all, "there is no ClientOnly") != row.want {
+		if all := strings.Join(issuertest.Validator(t, config).Warnings(), " "); strings.Contains(all, "there is no ClientOnly and no User") != row.want {
 			t.Errorf("%q, %v: %s", row.claim, row.rule, all)
+		}
+		config.Issuers[0].User = validator.ClaimRule{Name: "scp"}
+		if all := strings.Join(issuertest.Validator(t, config).Warnings(), " "); strings.Contains(all, "there is no ClientOnly") {
+			t.Errorf("%q, %v, with User: %s", row.claim, row.rule, all)
 		}
 	}
 }
@@ -303,5 +376,5 @@ func TestOktaConfiguration(t *testing.T) {
 	}
 	expect(t, v, bearer(foreignKey.token(of(oktaUser))), 0, validator.BadSignature, "")
 	idToken := of(oktaUser.without("cid", "scp")).with("aud", `"0oa1"`)
-	expect(t, v, bearer(testKey.token(idToken)), 0, validator.WrongType, "marker does not match")
+	expect(t, v, bearer(testKey.untyped(idToken)), 0, validator.WrongType, "marker does not match")
 }

@@ -118,7 +118,7 @@ var configFaults = []struct {
 	{"marker with a faulty rule", marker(validator.ClaimRule{}), "Issuers[0].Marker[0].Name", "is empty"},
 
 	{"rule without name", claimRules(validator.ClaimRule{Name: "a"}, validator.ClaimRule{Equals: "x"}), "Issuers[0].Claims[1].Name", "is empty"},
-	{"rule of an unknown type", claimRules(validator.ClaimRule{Name: "a", Type: 3}), "Issuers[0].Claims[0].Type", "3 does not exist"},
+	{"rule of an unknown type", claimRules(validator.ClaimRule{Name: "a", Type: 4}), "Issuers[0].Claims[0].Type", "4 does not exist"},
 	{
 		"boolean rule without value", claimRules(validator.ClaimRule{Name: "a", Type: validator.ClaimBoolean}),
 		"Issuers[0].Claims[0].Equals", `"" is not a value of the boolean claim "a"`,
@@ -167,7 +167,7 @@ var configFaults = []struct {
 	{"tenant owned twice", tenant(validator.TenantRule{Claim: "t", Owned: []string{"a", "b", "a"}}), "Issuers[0].Tenant.Owned[2]", `"a" is listed twice`},
 
 	{"client-only rule without name", clientOnly(validator.ClaimRule{Equals: "a"}), "Issuers[0].ClientOnly.Name", "is empty"},
-	{"client-only rule of an unknown type", clientOnly(validator.ClaimRule{Name: "a", Type: 3}), "Issuers[0].ClientOnly.Type", "3 does not exist"},
+	{"client-only rule of an unknown type", clientOnly(validator.ClaimRule{Name: "a", Type: 4}), "Issuers[0].ClientOnly.Type", "4 does not exist"},
 	{"a client claim with the strict profile", issuerWith(func(c *validator.Issuer) { c.ClientClaim = "azp" }), "Issuers[0].ClientClaim", `"azp" is for ProfileLegacy only`},
 	{"a client claim with a control character", issuerWith(func(c *validator.Issuer) { c.ClientClaim = "a\n" }), "Issuers[0].ClientClaim", `"a\n" is a claim with another meaning, or has control characters`},
 	{"sub as client claim", legacyWith(func(c *validator.Issuer) { c.ClientClaim = "sub" }), "Issuers[0].ClientClaim", `"sub" is a claim with another meaning, or has control characters`},
@@ -488,7 +488,7 @@ func TestConfigIsCopied(t *testing.T) {
 	good := baseClaims.with("token_use", `"access"`).with("tenant", `"one"`)
 	expect(t, v, bearer(testKey.token(good)), 0, "", "")
 	expect(t, v, bearer(testKey.token(good.with("aud", `"https://other.example.com"`))), 0, validator.WrongAudience, "")
-	expect(t, v, bearer(testKey.token(good.without("token_use").with("other", `"x"`))), 0, validator.WrongType, "marker")
+	expect(t, v, bearer(testKey.untyped(good.without("token_use").with("other", `"x"`))), 0, validator.WrongType, "marker")
 	expect(t, v, bearer(testKey.token(good.without("tenant").with("other", `"x"`))), 0, validator.BadClaims, "declares")
 
 	derived := good.with("scope", `"read other"`).with("amr", `["pwd"]`)

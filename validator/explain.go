@@ -152,7 +152,7 @@ func (v *Validator) describeJWT(read *unverifiedToken, key *jose.Key, f *facts, 
 	r.describe(checkSignature, func() cause.Details { return cause.Details{Found: "verified with that key"} })
 	r.describe(checkClaims, func() cause.Details { return seenTypes(read.members) })
 	r.describe(checkReplicas, func() cause.Details { return cause.Details{Found: "no claim in the header that differs"} })
-	r.describe(checkKind, func() cause.Details { return cause.Details{Found: is.seenKind()} })
+	r.describe(checkKind, func() cause.Details { return cause.Details{Found: is.seenKind(header)} })
 	r.describe(checkRequired, func() cause.Details { return c.seenRequired(is.Profile) })
 	r.describe(checkExpiry, func() cause.Details { return c.seenExpiry(now, is.terms.leeway) })
 	r.describe(checkStart, func() cause.Details { return c.seenStart(now, is.terms.leeway) })
@@ -209,8 +209,8 @@ func describedKeyID(header jose.Header) string {
 }
 
 // seenKind says how access tokens are told from others.
-func (is *checkedIssuer) seenKind() string {
-	if is.Profile != ProfileLegacy {
+func (is *checkedIssuer) seenKind(header jose.Header) string {
+	if is.Profile != ProfileLegacy || jwtclaims.IsType(header, "at+jwt") {
 		return "an access token, by typ"
 	}
 	rules := make([]string, len(is.Marker))

@@ -120,7 +120,7 @@ func TestExplain(t *testing.T) {
 			start + "+issuer +algorithm +type +key +signature -claims +header claims +kind of token 0required claims 0expiry +start -audience +declared claims +mapped claims +binding 0demands of the route",
 		},
 		{"no exp", v, signed(header, baseClaims.without("exp")), strings.Replace(read, "+required", "-required", 1) + "0expiry +start +audience " + rest},
-		{"ID token", legacy, signed(header, baseClaims.with("nonce", `"n"`)), strings.Replace(read, "+kind", "-kind", 1) + "+expiry +start +audience " + rest},
+		{"ID token", legacy, signed(header.with("typ", `"JWT"`), baseClaims.with("nonce", `"n"`)), strings.Replace(read, "+kind", "-kind", 1) + "+expiry +start +audience " + rest},
 		{"bound, on a route", v, demanding(testKey.token(baseClaims.with("cnf", `{"jkt":"x"}`))), read + "+expiry +start +audience +declared claims +mapped claims -binding -demands of the route"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -104,7 +104,7 @@ const unsigned = "eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCJ9.eyJpc3MiOiJodHRwczovL
 func TestUnknownRuleType(t *testing.T) {
 	for _, member := range []string{`"x"`, `true`, `["x"]`} {
 		members := parsed(t, `{"r":`+member+`}`)
-		if rule := (ClaimRule{Name: "r", Type: ClaimBoolean + 1}); rule.holds(members) {
+		if rule := (ClaimRule{Name: "r", Type: ClaimObject + 1}); rule.holds(members) {
 			t.Errorf("holds for %s", member)
 		}
 	}

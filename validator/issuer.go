@@ -67,13 +67,16 @@ type Issuer struct {
 	// Profile says how an access token is told from the other JWTs that the
 	// issuer signs. The zero value is strict RFC 9068.
 	Profile Profile
-	// Marker is what only access tokens of a [ProfileLegacy] issuer carry.
-	// Required there, refused elsewhere.
+	// Marker is what only access tokens of a [ProfileLegacy] issuer carry. All rules must
+	// hold. A rule with Equals is the better one: see ProfileLegacy for the signs of an ID
+	// token that it outweighs. Required there, refused elsewhere.
 	Marker []ClaimRule
 	// OtherTokens are what only other tokens of the issuer carry, such as its ID tokens
 	// and refresh tokens. A token that matches one of the rules is refused. A rule without
-	// Equals matches the claim with a value of any JSON type. It is checked before Marker,
-	// under every Profile.
+	// Equals matches the claim with a value of any JSON type, also null. A rule with Equals
+	// matches the string, an array that contains it, the boolean, and an object with a
+	// member of that name, whatever Type says. The rules are checked before Marker, under
+	// every Profile, and in answers about tokens as well.
 	OtherTokens []ClaimRule
 	// Claims are further claims that every token must carry.
 	Claims []ClaimRule
@@ -115,7 +118,7 @@ type Issuer struct {
 	// requires client_id in tokens, so that [New] refuses any other claim.
 	//
 	// Set it, or ClientOnly, where routes ask for users: see [Token.HasUser].
-	// With another ClientClaim than client_id and without ClientOnly, a
+	// With another ClientClaim than client_id and without ClientOnly and User, a
 	// subject that is not the client's counts as a user, unless the token also
 	// has client_id.
 	ClientClaim string
@@ -123,13 +126,14 @@ type Issuer struct {
 	// a user: such as gty equal to client-credentials of Auth0, or idtyp equal
 	// to app of Entra ID, where it has to be switched on. Tokens whose subject
 	// is the client itself are such tokens in any case. The zero ClaimRule
-	// adds no marker. With a rule, every other token whose client is known
+	// adds no marker. With a rule and without User, every other token whose client is known
 	// counts as a user's. See [Token.ClientOnly].
 	ClientOnly ClaimRule
 	// User is a marker of tokens that were issued for a user, such as uid of Okta or
 	// session_id of Supabase. A token that matches counts as a user's, also if its client
-	// is not known, unless its subject is the client or ClientOnly matches. The zero
-	// ClaimRule adds no marker.
+	// is not known, unless its subject is the client or its service account, or ClientOnly
+	// matches. With a rule, no other token counts as a user's. The zero ClaimRule adds no
+	// marker.
 	User ClaimRule
 	// SubjectOptional admits tokens without sub, or with an empty one, as Duende
 	// IdentityServer sends them to clients without a user. Such a token counts as one

@@ -21,6 +21,7 @@ func (c *Issuer) check(sole bool, f fault.List) {
 	c.checkAlgorithms(f.At("Algorithms"))
 	c.checkKeyIssuers(f.At("KeyIssuers"))
 	c.checkProfile(f)
+	checkRules(c.OtherTokens, f.At("OtherTokens"))
 	checkRules(c.Claims, f.At("Claims"))
 	for i := range c.Mappings {
 		c.Mappings[i].check(f.At("Mappings").Atf("[%d]", i))
@@ -28,6 +29,9 @@ func (c *Issuer) check(sole bool, f fault.List) {
 	c.Tenant.check(f.At("Tenant"))
 	if !c.ClientOnly.isZero() {
 		c.ClientOnly.check(f.At("ClientOnly"))
+	}
+	if !c.User.isZero() {
+		c.User.check(f.At("User"))
 	}
 	checkClientClaim(c.ClientClaim, c.Profile, f.At("ClientClaim"))
 	c.checkMultiFactor(f.At("MultiFactor"))
@@ -66,17 +70,6 @@ func (c *Issuer) checkKeyIssuers(f fault.List) {
 	checkNames(c.KeyIssuers, f)
 }
 
-// idTokenClaims also occur in ID tokens, by OpenID Connect Core §2 and §5.1 or
-// because a large issuer adds them, so that their mere presence marks nothing.
-var idTokenClaims = []string{
-	"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "auth_time", "nonce", "acr", "amr", "azp", "sid",
-	"at_hash", "c_hash", "s_hash", "name", "given_name", "family_name", "middle_name", "nickname",
-	"preferred_username", "profile", "picture", "website", "email", "email_verified", "gender",
-	"birthdate", "zoneinfo", "locale", "phone_number", "phone_number_verified", "address", "updated_at",
-	"typ", "token_use", "ver", "tid", "oid", "uti", "rh", "aio", "upn", "unique_name", "idp", "hd", "groups", "roles",
-	"session_state", "sub_jwk", "vot", "vtm", "_claim_names", "_claim_sources", "events", "cnf",
-}
-
 func (c *Issuer) checkProfile(f fault.List) {
 	marker := f.At("Marker")
 	switch c.Profile {
@@ -88,13 +81,8 @@ func (c *Issuer) checkProfile(f fault.List) {
 		if len(c.Marker) == 0 {
 			marker.Add("is empty, and the legacy profile needs one", "name a claim that access tokens have and ID tokens have not")
 		}
-		for i, rule := range c.Marker {
-			if rule.Equals == "" && slices.Contains(idTokenClaims, rule.Name) {
-				marker.Atf("[%d]", i).Addf("name another claim, or set Equals",
-					"is satisfied by the presence of %q, which ID tokens have too", rule.Name)
-			}
-		}
 		checkRules(c.Marker, marker)
+		checkMarks(c.Marker, marker)
 	default:
 		f.At("Profile").Addf("take ProfileRFC9068 or ProfileLegacy", "%d does not exist", c.Profile)
 	}

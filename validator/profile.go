@@ -11,8 +11,19 @@ const (
 	ProfileRFC9068 Profile = iota
 	// ProfileLegacy is for issuers that do not send at+jwt yet. typ may also be JWT or
 	// absent. The token must have iss, exp, aud and sub, and must match the issuer's
-	// Marker. A token that looks like an ID token or a logout token is refused: one with
-	// a nonce, at_hash, c_hash, s_hash or events claim, or whose only audience is the
-	// client itself.
+	// Marker. A token with the header at+jwt need not match it, but a claim that has
+	// another value than a rule of Marker asks for refuses such a token as well.
+	//
+	// A token that looks like an ID token is refused: one with a nonce, at_hash, c_hash or
+	// s_hash claim, or whose only audience is the client itself. These signs do not count
+	// against a token with the header at+jwt, nor against one that has the exact value that
+	// a rule of Marker asks for. Some servers put a nonce into access tokens, and an API
+	// may be its own client. They do count against a Marker that asks for the presence of a
+	// claim only, for a member of an object, or for a value of a claim that ID tokens share,
+	// such as azp.
+	//
+	// A token with an events claim is refused in any case, as logout tokens have it. So is a
+	// token of which the claim token_use or typ says that it is an ID token, a refresh token
+	// or a logout token.
 	ProfileLegacy
 )

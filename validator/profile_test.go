@@ -47,7 +47,7 @@ var tokenKinds = []struct {
 	claims object
 	legacy string // what refuses it under the legacy profile
 }{
-	{"ID token", `"JWT"`, object{{"nonce", `"n"`}, {"azp", `"client-1"`}}, "only ID tokens"},
+	{"ID token", `"JWT"`, object{{"nonce", `"n"`}, {"azp", `"client-1"`}}, "of ID tokens"},
 	{"logout token", `"logout+jwt"`, object{{"events", `{"http://schemas.openid.net/event/backchannel-logout":{}}`}}, "typ is neither"},
 	{"SET", `"secevent+jwt"`, object{{"events", `{}`}}, "typ is neither"},
 	{"introspection response", `"token-introspection+jwt"`, object{{"token_introspection", `{"active":true}`}}, "typ is neither"},
@@ -112,66 +112,157 @@ func TestLegacyType(t *testing.T) {
 }
 
 // TestLegacyClaims (R-AT-03, R-AT-04): what is required, and what tells an ID
-// token.
+// token. What looks like an ID token is refused, unless the value of a marker or typ tells
+// an access token.
 func TestLegacyClaims(t *testing.T) {
 	config := legacyConfig()
 	config.Issuers[0].Audiences = append(config.Issuers[0].Audiences, "client-1", "client-2")
-	v := issuertest.Validator(t, config)
+	exact := issuertest.Validator(t, config)
+	config.Issuers[0].Marker = rules{{Name: "gate"}}
+	present := issuertest.Validator(t, config)
 	const (
-		idToken = "only ID tokens and logout tokens"
+		idToken = "a claim of ID tokens or logout tokens"
 		own     = "only the client itself"
 		mark    = "marker does not match"
+		says    = "a claim says that the token is no access token"
 	)
+	const wrongType = validator.WrongType
+	good := legacyClaims.with("gate", `"x"`)
+	aud1 := good.with("aud", `"client-1"`)
 	for _, row := range []struct {
-		name   string
-		claims object
-		want   validator.Reason
-		cause  string
+		name    string
+		claims  object
+		present validator.Reason // with a marker that a claim is there
+		exact   validator.Reason // with a marker that a claim has a value
+		typed   validator.Reason // and with the header at+jwt
+		cause   string
 	}{
-		{"base", legacyClaims, "", ""},
-		{"without iss", legacyClaims.without("iss"), validator.UnknownIssuer, ""},
-		{"without exp", legacyClaims.without("exp"), validator.BadClaims, "is missing (RFC 9068 §2.2)"},
-		{"without sub", legacyClaims.without("sub"), validator.BadClaims, "is missing (RFC 9068 §2.2)"},
-		{"without aud", legacyClaims.without("aud"), validator.WrongAudience, "aud is missing"},
-		{"a client_id of the wrong type", legacyClaims.with("client_id", `7`), validator.BadClaims, "wrong JSON type"},
-		{"an iat ahead", legacyClaims.with("iat", `1700000031`), validator.NotYetValid, "iat"},
+		{"base", good, "", "", "", ""},
+		{"without iss", good.without("iss"), validator.UnknownIssuer, validator.UnknownIssuer, validator.UnknownIssuer, ""},
+		{"without exp", good.without("exp"), validator.BadClaims, validator.BadClaims, validator.BadClaims, "is missing (RFC 9068 §2.2)"},
+		{"without sub", good.without("sub"), validator.BadClaims, validator.BadClaims, validator.BadClaims, "is missing (RFC 9068 §2.2)"},
+		{"without aud", good.without("aud"), validator.WrongAudience, validator.WrongAudience, validator.WrongAudience, "aud is missing"},
+		{"a client_id of the wrong type", good.with("client_id", `7`), validator.BadClaims, validator.BadClaims, validator.BadClaims, "wrong JSON type"},
+		{"an iat ahead", good.with("iat", `1700000031`), validator.NotYetValid, validator.NotYetValid, validator.NotYetValid, "iat"},
 
-		{"nonce", legacyClaims.with("nonce", `"n"`), validator.WrongType, idToken},
-		{"nonce null", legacyClaims.with("nonce", `null`), validator.WrongType, idToken},
-		{"at_hash", legacyClaims.with("at_hash", `"h"`), validator.WrongType, idToken},
-		{"c_hash", legacyClaims.with("c_hash", `"h"`), validator.WrongType, idToken},
-		{"s_hash", legacyClaims.with("s_hash", `"h"`), validator.WrongType, idToken},
-		{"events", legacyClaims.with("events", `{}`), validator.WrongType, idToken},
-		{"Nonce is another claim", legacyClaims.with("Nonce", `"n"`), "", ""},
+		{"nonce", good.with("nonce", `"n"`), wrongType, "", "", idToken},
+		{"nonce null", good.with("nonce", `null`), wrongType, "", "", idToken},
+		{"at_hash", good.with("at_hash", `"h"`), wrongType, "", "", idToken},
+		{"c_hash", good.with("c_hash", `"h"`), wrongType, "", "", idToken},
+		{"s_hash", good.with("s_hash", `"h"`), wrongType, "", "", idToken},
+		{"events", good.with("events", `{}`), wrongType, wrongType, wrongType, idToken},
+		{"events null", good.with("events", `null`), wrongType, wrongType, wrongType, idToken},
+		{"events and nonce", good.with("events", `{}`).with("nonce", `"n"`), wrongType, wrongType, wrongType, idToken},
+		{"Nonce is another claim", good.with("Nonce", `"n"`), "", "", "", ""},
 
-		{"aud is client_id", legacyClaims.with("aud", `"client-1"`).with("client_id", `"client-1"`), validator.WrongType, own},
-		{"aud is azp", legacyClaims.with("aud", `"client-1"`).with("azp", `"client-1"`), validator.WrongType, own},
-		{"aud is a list of client_id", legacyClaims.with("aud", `["client-1"]`).with("client_id", `"client-1"`), validator.WrongType, own},
-		{"aud is a list of azp", legacyClaims.with("aud", `["client-1"]`).with("azp", `"client-1"`), validator.WrongType, own},
-		{"aud is azp and not client_id", legacyClaims.with("aud", `"client-1"`).with("azp", `"client-1"`).with("client_id", `"client-2"`), validator.WrongType, own},
-		{"aud is client_id twice", legacyClaims.with("aud", `["client-1","client-1"]`).with("client_id", `"client-1"`), validator.WrongType, own},
-		{"aud also names an API", legacyClaims.with("aud", `["client-1","https://api.example.com"]`).with("client_id", `"client-1"`), "", ""},
-		{"aud names an API first", legacyClaims.with("aud", `["https://api.example.com","client-1"]`).with("client_id", `"client-1"`), "", ""},
-		{"aud is another client", legacyClaims.with("aud", `"client-2"`).with("client_id", `"client-1"`), "", ""},
-		{"no client to compare", legacyClaims.with("aud", `"client-1"`), "", ""},
-		{"no audience to compare", legacyClaims.with("aud", `[]`), validator.WrongAudience, ""},
+		{"aud is client_id", aud1.with("client_id", `"client-1"`), wrongType, "", "", own},
+		{"aud is azp", aud1.with("azp", `"client-1"`), wrongType, "", "", own},
+		{"aud is azp, and nonce", aud1.with("azp", `"client-1"`).with("nonce", `"n"`), wrongType, "", "", idToken},
+		{"aud is a list of client_id", good.with("aud", `["client-1"]`).with("client_id", `"client-1"`), wrongType, "", "", own},
+		{"aud is a list of azp", good.with("aud", `["client-1"]`).with("azp", `"client-1"`), wrongType, "", "", own},
+		{"aud is azp and not client_id", aud1.with("azp", `"client-1"`).with("client_id", `"client-2"`), wrongType, "", "", own},
+		{"aud is client_id twice", good.with("aud", `["client-1","client-1"]`).with("client_id", `"client-1"`), wrongType, "", "", own},
+		{"aud also names an API", good.with("aud", `["client-1","https://api.example.com"]`).with("client_id", `"client-1"`), "", "", "", ""},
+		{"aud names an API first", good.with("aud", `["https://api.example.com","client-1"]`).with("client_id", `"client-1"`), "", "", "", ""},
+		{"aud is another client", aud1.with("aud", `"client-2"`).with("client_id", `"client-1"`), "", "", "", ""},
+		{"no client to compare", aud1, "", "", "", ""},
+		{"no audience to compare", good.with("aud", `[]`), validator.WrongAudience, validator.WrongAudience, validator.WrongAudience, ""},
 
-		{"without marker", legacyClaims.without("token_use"), validator.WrongType, mark},
-		{"marker of an ID token", legacyClaims.with("token_use", `"id"`), validator.WrongType, mark},
-		{"refresh token", legacyClaims.with("token_use", `"refresh"`), validator.WrongType, mark},
-		{"marker in another case", legacyClaims.with("token_use", `"Access"`), validator.WrongType, mark},
-		{"marker longer", legacyClaims.with("token_use", `"access "`), validator.WrongType, mark},
-		{"marker as list", legacyClaims.with("token_use", `["access"]`), validator.WrongType, mark},
-		{"marker null", legacyClaims.with("token_use", `null`), validator.WrongType, mark},
-		{"marker under another name", legacyClaims.without("token_use").with("Token_use", `"access"`), validator.WrongType, mark},
-		{"marker nested", legacyClaims.without("token_use").with("x", `{"token_use":"access"}`), validator.WrongType, mark},
+		{"without markers", good.without("token_use", "gate"), wrongType, wrongType, "", mark},
+		{"another value", good.with("token_use", `"other"`).without("gate"), wrongType, wrongType, wrongType, mark},
+		{"another value of an ID token", good.with("token_use", `"other"`).without("gate").with("nonce", `"n"`), wrongType, wrongType, wrongType, ""},
+		{"marker of an ID token", good.with("token_use", `"id"`), wrongType, wrongType, wrongType, says},
+		{"refresh token", good.with("token_use", `"Refresh"`), wrongType, wrongType, wrongType, says},
+		{"refresh token of Keycloak", good.with("typ", `"Refresh"`), wrongType, wrongType, wrongType, says},
+		{"offline token of Keycloak", good.with("typ", `"Offline"`), wrongType, wrongType, wrongType, says},
+		{"ID token of Keycloak", good.with("typ", `"ID"`), wrongType, wrongType, wrongType, says},
+		{"marker in another case", good.with("token_use", `"Access"`), "", wrongType, wrongType, mark},
+		{"marker longer", good.with("token_use", `"access "`), "", wrongType, wrongType, mark},
+		{"marker as list", good.with("token_use", `["access"]`), "", wrongType, wrongType, mark},
+		{"marker null", good.with("token_use", `null`), "", wrongType, wrongType, mark},
+		{"marker under another name", good.without("token_use").with("Token_use", `"access"`), "", wrongType, "", mark},
+		{"marker nested", good.without("token_use").with("x", `{"token_use":"access"}`), "", wrongType, "", mark},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			for _, typ := range []string{`"JWT"`, `"at+jwt"`} { // at+jwt exempts from nothing
-				token := testKey.Sign(testKey.header().with("typ", typ).text(), row.claims.text())
-				expect(t, v, bearer(token), 0, row.want, row.cause)
-			}
+			untyped := bearer(testKey.untyped(row.claims))
+			expect(t, present, untyped, 0, row.present, row.cause)
+			expect(t, exact, untyped, 0, row.exact, row.cause)
+			expect(t, exact, bearer(testKey.token(row.claims)), 0, row.typed, row.cause)
 		})
+	}
+}
+
+// TestOutweighed (R-AT-03): which rules of a marker outweigh a nonce, and an aud that is
+// only the client.
+func TestOutweighed(t *testing.T) {
+	const strings, boolean, nested = validator.ClaimStrings, validator.ClaimBoolean, validator.ClaimObject
+	claims := baseClaims.with("aud", `"client-1"`).with("azp", `"client-1"`).with("nonce", `"n"`).with("typ", `"Bearer"`).with("kinds", `["access","x"]`).
+		with("is_access", `true`).with("ext", `{"access":1}`).with("gty", `"code"`).with("sub_jwk", `{"kty":"EC"}`)
+	for _, row := range []struct {
+		name   string
+		marker rules
+		want   validator.Reason
+	}{
+		{"a value", rules{{Name: "typ", Equals: "Bearer"}}, ""},
+		{"an element", rules{{Name: "kinds", Type: strings, Equals: "access"}}, ""},
+		{"a boolean", rules{{Name: "is_access", Type: boolean, Equals: "true"}}, ""},
+		{"a value beside presence", rules{{Name: "scope"}, {Name: "gty", Equals: "code"}}, ""},
+		{"an alternative with a value", rules{{AnyOf: rules{{Name: "typ", Equals: "DPoP"}, {Name: "typ", Equals: "Bearer"}}}}, ""},
+		{"an alternative with a value after one without", rules{{AnyOf: rules{{Name: "scope"}, {Name: "typ", Equals: "Bearer"}}}}, ""},
+
+		{"presence", rules{{Name: "scope"}}, validator.WrongType},
+		{"presence of an array", rules{{Name: "kinds", Type: strings}}, validator.WrongType},
+		{"presence of an object", rules{{Name: "ext", Type: nested}}, validator.WrongType},
+		{"a member of an object", rules{{Name: "ext", Type: nested, Equals: "access"}}, validator.WrongType},
+		{"the alternative that holds is presence", rules{{AnyOf: rules{{Name: "gty", Equals: "password"}, {Name: "scope"}}}}, validator.WrongType},
+		{"a value that ID tokens share", rules{{Name: "azp", Equals: "client-1"}}, validator.WrongType},
+		{"an aud that ID tokens share", rules{{Name: "aud", Equals: "client-1"}}, validator.WrongType},
+		{"a value that does not hold", rules{{Name: "typ", Equals: "DPoP"}}, validator.WrongType},
+		{"a value that holds and one that does not", rules{{Name: "typ", Equals: "Bearer"}, {Name: "gty", Equals: "x"}}, validator.WrongType},
+		{"a value that holds and a claim that is missing", rules{{Name: "typ", Equals: "Bearer"}, {Name: "permissions"}}, validator.WrongType},
+	} {
+		config := legacyConfig()
+		config.Issuers[0].Audiences, config.Issuers[0].Marker = []string{"client-1"}, row.marker
+		v := issuertest.Validator(t, config)
+		for name, claims := range map[string]object{"both": claims, "nonce": claims.with("aud", `["client-1","x"]`), "aud": claims.without("nonce")} {
+			if _, err := v.Validate(at(0), bearer(testKey.untyped(claims))); validator.ReasonOf(err) != row.want {
+				t.Errorf("%s, %s: %q (%v), want %q", row.name, name, validator.ReasonOf(err), causeOf(err), row.want)
+			}
+		}
+		expect(t, v, bearer(testKey.untyped(claims.with("events", `{}`))), 0, validator.WrongType, "")
+	}
+}
+
+// TestTypedMarkers (R-AT-04): under the legacy profile, a token with the header at+jwt
+// need not match the marker, but must not contradict it.
+func TestTypedMarkers(t *testing.T) {
+	typ := rules{{Name: "typ", Equals: "Bearer"}}
+	either := rules{{AnyOf: rules{{Name: "permissions", Type: validator.ClaimStrings}, {Name: "typ", Equals: "Bearer"}}}}
+	for _, row := range []struct {
+		name   string
+		marker rules
+		claims object
+		want   validator.Reason
+	}{
+		{"the claim is absent", typ, baseClaims, ""},
+		{"the value", typ, baseClaims.with("typ", `"Bearer"`), ""},
+		{"another value", typ, baseClaims.with("typ", `"DPoP"`), validator.WrongType},
+		{"another type", typ, baseClaims.with("typ", `["Bearer"]`), validator.WrongType},
+		{"null", typ, baseClaims.with("typ", `null`), validator.WrongType},
+		{"a claim that is to be present is absent", rules{{Name: "gate"}}, baseClaims, ""},
+		{"a claim that is to be present has another type", rules{{Name: "gate"}}, baseClaims.with("gate", `1`), ""},
+		{"a boolean", rules{{Name: "gate", Type: validator.ClaimBoolean, Equals: "true"}}, baseClaims.with("gate", `false`), validator.WrongType},
+		{"no member", rules{{Name: "gate", Type: validator.ClaimObject, Equals: "a"}}, baseClaims.with("gate", `{"b":1}`), validator.WrongType},
+		{"no alternative", either, baseClaims, ""},
+		{"the other alternative", either, baseClaims.with("permissions", `[]`).with("typ", `"x"`), ""},
+		{"no alternative, and one is contradicted", either, baseClaims.with("typ", `"x"`), validator.WrongType},
+		{"the second rule is contradicted", rules{{Name: "gate"}, {Name: "typ", Equals: "Bearer"}}, baseClaims.with("typ", `"x"`), validator.WrongType},
+	} {
+		config := legacyConfig()
+		config.Issuers[0].Marker = row.marker
+		if _, err := issuertest.Validator(t, config).Validate(at(0), bearer(testKey.token(row.claims))); validator.ReasonOf(err) != row.want {
+			t.Errorf("%s: %q (%v), want %q", row.name, validator.ReasonOf(err), causeOf(err), row.want)
+		}
 	}
 }
 
@@ -182,11 +273,11 @@ func TestLegacyMarkers(t *testing.T) {
 	config.Issuers[0].Marker = rules{{Name: "client_id"}, {Name: "scope"}, {Name: "azp", Equals: "gateway"}}
 	v := issuertest.Validator(t, config)
 	good := baseClaims.with("azp", `"gateway"`)
-	expect(t, v, bearer(testKey.token(good)), 0, "", "")
+	expect(t, v, bearer(testKey.untyped(good)), 0, "", "")
 	for _, claims := range []object{
 		good.without("client_id"), good.without("scope"), good.with("scope", `""`), good.without("azp"), good.with("azp", `"other"`),
 	} {
-		expect(t, v, bearer(testKey.token(claims)), 0, validator.WrongType, "marker")
+		expect(t, v, bearer(testKey.untyped(claims)), 0, validator.WrongType, "marker")
 	}
 
 	config = baseConfig()

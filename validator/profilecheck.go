@@ -13,7 +13,7 @@ import (
 var (
 	errType       = refusal(WrongType, "typ is not at+jwt (RFC 9068 §4)")
 	errLegacyType = refusal(WrongType, "typ is neither at+jwt nor JWT nor absent")
-	errIDToken    = misusing(WrongType, misuse.OtherToken, "a claim that only ID tokens and logout tokens have")
+	errIDToken    = misusing(WrongType, misuse.OtherToken, "a claim of ID tokens or logout tokens")
 	errOwnClient  = misusing(WrongType, misuse.OtherToken, "aud is only the client itself, as in an ID token")
 	errMarker     = refusal(WrongType, "the issuer's access token marker does not match")
 )
@@ -40,11 +40,17 @@ func (is *checkedIssuer) refuseType(constant *Error, h jose.Header) *Error {
 	return constant.because(func() cause.Details { return is.seenType(*copied) })
 }
 
-// otherTokenClaims are the claims that no access token has.
+// otherTokenClaims are the claims of ID tokens and logout tokens that access tokens of
+// most issuers do not have.
 var otherTokenClaims = []string{"nonce", "at_hash", "c_hash", "s_hash", "events"}
 
-// refuseIDToken returns the refusal of a token that has one of them.
-func refuseIDToken(members []strictjson.Member) *Error {
+// checkIDTokenClaims returns the refusal of a token that has one of them. outweighed says
+// that something else tells that the token is an access token. That does not outweigh
+// events, which is of logout tokens and security event tokens (RFC 8417 §2.2).
+func checkIDTokenClaims(c *tokenClaims, outweighed bool, members []strictjson.Member) *Error {
+	if !c.idTokenOnly || outweighed && !hasClaim(members, "events") {
+		return nil
+	}
 	var found []string
 	for _, name := range otherTokenClaims {
 		if hasClaim(members, name) {
@@ -54,24 +60,25 @@ func refuseIDToken(members []strictjson.Member) *Error {
 	return errIDToken.with(cause.Details{Found: "the claims " + strings.Join(found, ", "), Wanted: "an access token", Mend: "let the client send its access token and not its ID token"})
 }
 
-// checkLegacy tells an access token from the issuer's other tokens by its claims
+// checkKind tells an access token from the issuer's other tokens by its claims
 // (R-AT-03, R-AT-04).
-func (is *checkedIssuer) checkLegacy(c *tokenClaims, members []strictjson.Member) *Error {
-	if is.Profile != ProfileLegacy {
-		return nil
+func (is *checkedIssuer) checkKind(h jose.Header, c *tokenClaims, members []strictjson.Member) *Error {
+	if refused := is.checkOtherTokens(members); refused != nil || is.Profile != ProfileLegacy {
+		return refused
 	}
-	if c.idTokenOnly {
-		return refuseIDToken(members)
+	if refused := checkSaidKind(members); refused != nil {
+		return refused
 	}
-	if sole, ok := c.soleAudience(); ok && (sole == c.clientID || sole == c.authorizedParty || sole == textOf(members, is.ClientClaim)) {
+	typed := jwtclaims.IsType(h, "at+jwt")
+	marker, unmarked := checkMarker(is.Marker, typed, errMarker, members)
+	outweighed := typed || marker == byValue
+	if refused := checkIDTokenClaims(c, outweighed, members); refused != nil {
+		return refused
+	}
+	if sole, ok := c.soleAudience(); ok && !outweighed && (sole == c.clientID || sole == c.authorizedParty || sole == textOf(members, is.ClientClaim)) {
 		return refuseAudience(errOwnClient, c, is.Audiences)
 	}
-	for i := range is.Marker {
-		if !is.Marker[i].holds(members) {
-			return is.Marker[i].refuse(errMarker, members)
-		}
-	}
-	return nil
+	return unmarked
 }
 
 var (

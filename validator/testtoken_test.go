@@ -117,6 +117,11 @@ func (s *signer) header() object {
 // token signs an object under the signer's own header.
 func (s *signer) token(claims object) string { return s.Sign(s.header().text(), claims.text()) }
 
+// untyped signs an object under a header that does not say what it is.
+func (s *signer) untyped(claims object) string {
+	return s.Sign(s.header().with("typ", `"JWT"`).text(), claims.text())
+}
+
 // jwk is the public JWK.
 func (s *signer) jwk() object {
 	var jwk object

@@ -97,8 +97,9 @@ func (t *Token) ClientID() string { return t.read().clientID }
 
 // ClientOnly reports whether the client is known to have got the token for
 // itself, so that no user is behind it and Subject must not be looked up among
-// users (RFC 9700 §4.15). That is so if the subject is the client itself, or if
-// Issuer.ClientOnly says so. It is also true for a nil or zero Token.
+// users (RFC 9700 §4.15). That is so if the subject is the client itself, if
+// Issuer.ClientOnly says so, or if sub_profile names something else than a user and there
+// is neither act nor a match of Issuer.User. It is also true for a nil or zero Token.
 //
 // A token that is not ClientOnly need not have a user: ask [Token.HasUser].
 func (t *Token) ClientOnly() bool { return t.read().caller == callerClient }
@@ -106,7 +107,7 @@ func (t *Token) ClientOnly() bool { return t.read().caller == callerClient }
 // HasUser reports whether a user is known to be behind the token. It is not the
 // opposite of [Token.ClientOnly]. Both are false if it is not known whether there is a
 // user: the token does not name its client, or names it in a claim whose issuer may
-// give a subject of its own to tokens without a user. Issuer.ClientClaim
+// give a subject of its own to tokens without a user. Issuer.User, Issuer.ClientClaim
 // and Issuer.ClientOnly tell the two apart.
 func (t *Token) HasUser() bool { return t.read().caller == callerUser }
 
@@ -348,7 +349,11 @@ func (f *facts) checkKey() *Error {
 // that JSON type, with that value. It parses the payload, which takes about a
 // microsecond and allocates nothing.
 func (t *Token) Satisfies(rule ClaimRule) bool {
-	return rule.isValid() && rule.admits(t.claim(rule.Name))
+	if t == nil || t.facts == nil || !rule.isValid() {
+		return false
+	}
+	var stack [24]strictjson.Member
+	return rule.holds(t.members(stack[:0]))
 }
 
 // Date returns the time in the claim of that name at the top level of the token. It
@@ -369,6 +374,11 @@ func (t *Token) claim(name string) strictjson.Value {
 		return strictjson.Value{}
 	}
 	var stack [24]strictjson.Member
-	members, _ := strictjson.ParseObject((*t.facts).payload, strictjson.TokenLimits, stack[:0]) // parsed before, so it is no error
-	return jwtclaims.Lookup(members, name)
+	return jwtclaims.Lookup(t.members(stack[:0]), name)
+}
+
+// members appends the claims of a token that has facts to members.
+func (t *Token) members(members []strictjson.Member) []strictjson.Member {
+	all, _ := strictjson.ParseObject((*t.facts).payload, strictjson.TokenLimits, members) // parsed before, so it is no error
+	return all
 }

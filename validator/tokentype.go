@@ -17,11 +17,7 @@ const (
 	typeDPoP   = "dpop"
 )
 
-// otherTokens are values by which servers say that a token is no access token, in
-// token_type, token_use (Hydra, Cognito) or typ (Keycloak).
-var otherTokens = []string{"refresh_token", "refresh", "offline", "id_token", "id", "logout", "initial_access_token", "registrationaccesstoken", "authorization_code", "code"}
-
-// namedTypes are values of token_type, besides otherTokens, that a cause may show. Others
+// namedTypes are values of token_type, besides otherTokenTypes, that a cause may show. Others
 // are not shown: a server might put the token there.
 var namedTypes = []string{
 	"access_token", "access", "at+jwt", "jwt", "mac", "n_a", "none", "opaque", "pop", "urn:ietf:params:oauth:token-type:access_token",
@@ -35,28 +31,27 @@ var errNoEvidence = refusal(WrongType, "nothing in the answer says that the toke
 // checkTokenType returns the refusal of an answer about something else than an access
 // token.
 func (is *checkedIssuer) checkTokenType(c *tokenClaims, members []strictjson.Member) *Error {
-	if c.idTokenOnly {
-		return refuseIDToken(members)
+	if refused := is.checkOtherTokens(members); refused != nil {
+		return refused
 	}
 	if refused := is.checkSaidType(members); refused != nil {
 		return refused
 	}
-	value := textOf(members, "token_type")
-	if _, isOfKey := c.confirmation.lookup("jkt"); isOfKey && strings.EqualFold(value, typeBearer) {
-		return errBearerWithKey
+	marker, unmarked := checkMarker(is.Answers.Marker, false, errAnswerMarker, members)
+	if refused := checkIDTokenClaims(c, marker == byValue, members); refused != nil {
+		return refused
 	}
-	if len(is.Answers.Marker) > 0 {
-		for i := range is.Answers.Marker {
-			if !is.Answers.Marker[i].holds(members) {
-				return is.Answers.Marker[i].refuse(errAnswerMarker, members)
-			}
-		}
+	value := textOf(members, "token_type")
+	switch _, isOfKey := c.confirmation.lookup("jkt"); {
+	case isOfKey && strings.EqualFold(value, typeBearer):
+		return errBearerWithKey
+	case unmarked != nil:
+		return unmarked
+	case value == "" && len(is.Answers.Marker) == 0:
+		return errNoEvidence
+	default:
 		return nil
 	}
-	if value == "" {
-		return errNoEvidence
-	}
-	return nil
 }
 
 var errAnswerMarker = refusal(WrongType, "a rule of Issuer.Answers.Marker does not hold in the answer about the token")
@@ -66,7 +61,6 @@ const noTokenType = "token_type in the answer is neither Bearer nor DPoP nor one
 var (
 	errTokenType      = refusal(WrongType, noTokenType)
 	errTokenTypeOther = misusing(WrongType, misuse.OtherToken, noTokenType) // it is the type of another token
-	errOtherToken     = misusing(WrongType, misuse.OtherToken, "the answer says that the token is no access token")
 )
 
 // checkSaidType returns the refusal of an answer that says that the token is of another
@@ -74,7 +68,7 @@ var (
 func (is *checkedIssuer) checkSaidType(members []strictjson.Member) *Error {
 	if v := textOf(members, "token_type"); hasClaim(members, "token_type") && !is.isAccessTokenType(v) {
 		wrong := errTokenType
-		if slices.Contains(otherTokens, strings.ToLower(v)) {
+		if isOtherType(v) {
 			wrong = errTokenTypeOther
 		}
 		return wrong.with(cause.Details{
@@ -82,12 +76,7 @@ func (is *checkedIssuer) checkSaidType(members []strictjson.Member) *Error {
 			Mend: "let the client send its access token; if the server calls its access tokens so, add the value to Issuer.Answers.TokenTypes",
 		})
 	}
-	for _, name := range [...]string{"token_use", "typ"} {
-		if v := textOf(members, name); slices.Contains(otherTokens, strings.ToLower(v)) {
-			return errOtherToken.with(cause.Details{Found: fmt.Sprintf("%s %q", name, strings.ToLower(v)), Wanted: "an access token", Mend: "let the client send its access token"})
-		}
-	}
-	return nil
+	return checkSaidKind(members)
 }
 
 // shownType returns value in quotes if it is a known token_type, otherwise its length.
@@ -96,7 +85,7 @@ func shownType(value string) string {
 	switch {
 	case value == "":
 		return "empty or no string"
-	case slices.Contains(otherTokens, known) || slices.Contains(namedTypes, known):
+	case isOtherType(known) || slices.Contains(namedTypes, known):
 		return fmt.Sprintf("%q", known)
 	default:
 		return fmt.Sprintf("an unknown value of %d bytes", len(value))
@@ -120,7 +109,7 @@ func (r *AnswerRules) check(f fault.List) {
 		switch {
 		case !isIdentifier(value):
 			at.Addf("correct or remove it", "%q is empty or has control characters", value)
-		case slices.Contains(otherTokens, strings.ToLower(value)):
+		case isOtherType(value):
 			at.Addf("remove it; such tokens are not for APIs", "%q is no access token", value)
 		}
 	}

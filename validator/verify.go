@@ -102,7 +102,7 @@ func (is *checkedIssuer) readClaims(ctx context.Context, c *tokenClaims, header 
 	if refused := r.judge(checkReplicas, checkReplicated(header, members)); refused != nil {
 		return refused
 	}
-	if refused := r.judge(checkKind, is.checkLegacy(c, members)); refused != nil {
+	if refused := r.judge(checkKind, is.checkKind(header, c, members)); refused != nil {
 		return refused
 	}
 	if refused := r.judge(checkRequired, is.hinted(c.checkRequired(is.Profile))); refused != nil {

@@ -25,9 +25,9 @@ func (is *checkedIssuer) warnings() []string {
 		all = append(all, fmt.Sprintf("issuer %q: ProfileLegacy tells access tokens by their claims only; "+
 			"prefer at+jwt (RFC 9068) as soon as the issuer can send it", is.URL))
 	}
-	if (is.ClientClaim == claimAuthorizedParty || is.ClientClaim == claimApplication) && is.ClientOnly.Name == "" {
-		all = append(all, fmt.Sprintf("issuer %q: ClientClaim is %s and there is no ClientOnly: tokens that a client got for itself "+
-			"count as a user's if their subject is not the client; name in ClientOnly what only they have", is.URL, is.ClientClaim))
+	if (is.ClientClaim == claimAuthorizedParty || is.ClientClaim == claimApplication) && is.ClientOnly.isZero() && is.User.isZero() {
+		all = append(all, fmt.Sprintf("issuer %q: ClientClaim is %s and there is no ClientOnly and no User: tokens that a client got for itself "+
+			"count as a user's if their subject is not the client; name in ClientOnly what only they have, or in User what only users' tokens have", is.URL, is.ClientClaim))
 	}
 	all = append(all, is.opaqueWarnings()...)
 	for _, key := range is.keys.Ignored() {

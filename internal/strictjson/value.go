@@ -91,6 +91,25 @@ func (v Value) Elements() iter.Seq[Value] {
 	}
 }
 
+// Member returns the value of the member of a JSON object called name. It is absent if
+// there is none, or v is of another kind.
+func (v Value) Member(name string) Value {
+	if v.Kind() != Object {
+		return Value{}
+	}
+	for pos := skipFiller(v.raw, 1); v.raw[pos] != '}'; {
+		end := stringEnd(v.raw, pos)
+		found, _ := Value{v.raw[pos:end], v.ascii}.Text()
+		pos = skipFiller(v.raw, skipFiller(v.raw, end)+1) // after the colon
+		end = valueEnd(v.raw, pos)
+		if found == name {
+			return Value{v.raw[pos:end], v.ascii}
+		}
+		pos = skipFiller(v.raw, end)
+	}
+	return Value{}
+}
+
 // elementEnd returns the position after the element that starts at pos.
 func (v Value) elementEnd(pos int) int {
 	if v.ascii && v.raw[pos] == '"' {
@@ -112,8 +131,8 @@ func skipFiller(doc string, pos int) int {
 	}
 }
 
-// valueEnd returns the position after the value that starts at pos in an array. doc
-// was checked before.
+// valueEnd returns the position after the value that starts at pos in an array or object.
+// doc was checked before.
 func valueEnd(doc string, pos int) int {
 	depth := 0
 	for {

@@ -72,6 +72,35 @@ func TestValueKind(t *testing.T) {
 	}
 }
 
+func TestValueMember(t *testing.T) {
+	const object = ` { "b" : { "c" : [ "}" , { "d" : 1 } ] } , "\u0063":"\"}",` + "\n" + `"d":[{"e":1}],"e":null , "":{}, "f":-1.5e3}`
+	for _, tt := range []struct{ value, name, want string }{
+		{object, "b", `{ "c" : [ "}" , { "d" : 1 } ] }`},
+		{object, "c", `"\"}"`},
+		{object, "d", `[{"e":1}]`},
+		{object, "e", `null`},
+		{object, "", `{}`},
+		{object, "f", `-1.5e3`},
+		{object, "g", ``},
+		{object, "B", ``},
+		{`{}`, "b", ``},
+		{`{ }`, "", ``},
+		{`{"b":1}`, "b", `1`},
+		{`["b"]`, "b", ``},
+		{`"b"`, "b", ``},
+		{`null`, "b", ``},
+	} {
+		for _, doc := range []string{`{"a":` + tt.value + `}`, `{"x":"é","a":` + tt.value + `}`} {
+			if got := member(t, doc).Member(tt.name).Raw(); got != tt.want {
+				t.Errorf("the member %q of %s is %s, want %s", tt.name, tt.value, got, tt.want)
+			}
+		}
+	}
+	if got := (Value{}).Member("a").Kind(); got != Absent {
+		t.Errorf("an absent value has a member of kind %d", got)
+	}
+}
+
 func TestValueElements(t *testing.T) {
 	tests := []struct {
 		value string
