@@ -262,9 +262,10 @@ func TestIssuerFaults(t *testing.T) {
 			"7:5: issuers[0].acr: is not a known key; did you mean acrs? ", "8:5: issuers[0].colour: is not a known key; known here: url, ",
 		}},
 		{"rules that are too deep", minimal + "    user: " + strings.Repeat("{any_of: [", 15) + "{name: a}" + strings.Repeat("]}", 15) + "\n", []string{
+			"5:22: issuers[0].user.any_of[0].any_of: is inside another any_of",
 			"5:151: issuers[0].user" + strings.Repeat(".any_of[0]", 14) + ": has more than 32 levels above it; write it with fewer levels",
 		}},
-		{"rule in itself", minimal + "    user: &a {any_of: [*a]}\n", []string{"5:24: issuers[0].user" + strings.Repeat(".any_of[0]", 14) + ": has more than 32 levels above it"}},
+		{"rule in itself", minimal + "    user: &a {any_of: [*a]}\n", []string{"5:15: issuers[0].user.any_of[0].any_of: is inside another any_of", "5:24: issuers[0].user" + strings.Repeat(".any_of[0]", 14) + ": has more than 32 levels above it"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			checkGoNames(t, checkFaults(t, test.config, test.want))
