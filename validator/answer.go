@@ -109,14 +109,17 @@ func (is *checkedIssuer) readScopeArray(c *tokenClaims, v strictjson.Value) *Err
 }
 
 // checkAnswerAudience returns the refusal of an answer whose aud does not name this API.
-// An absent aud is allowed if the issuer filters; one that is there counts in any case.
+// An absent aud is allowed if the client is one of Issuer.ClientIDs, or, without those, if
+// the issuer filters. An aud that is there counts in any case.
 func (is *checkedIssuer) checkAnswerAudience(c *tokenClaims, members []strictjson.Member) *Error {
 	switch {
 	case hasClaim(members, "aud"):
 		if !c.namesAny(is.Audiences) {
-			return refuseAudience(errAudience, c, is.Audiences)
+			return is.refuseAudience(c)
 		}
 		return nil
+	case is.judgesByClient(c):
+		return is.checkClientIDs(members)
 	case is.Answers.FiltersAudience:
 		return nil
 	default:
@@ -187,7 +190,7 @@ var errAnswerAudience = refusal(BadClaims, "the answer about the JWT has an aud 
 // must be among them and include this API.
 func (is *checkedIssuer) narrowAudience(jwt, said *tokenClaims) *Error {
 	if !said.namesAny(is.Audiences) {
-		return refuseAudience(errAudience, said, is.Audiences)
+		return is.refuseAudience(said)
 	}
 	if own := slices.Collect(jwt.audiences()); said.namesOther(own) {
 		return refuseAudience(errAnswerAudience, said, own)

@@ -108,6 +108,27 @@ func seenAudience(c *tokenClaims, wanted []string) cause.Details {
 	}
 }
 
+// seenAudience says what the audiences of a token, or without them its client, were
+// compared with.
+func (is *checkedIssuer) seenAudience(c *tokenClaims, members []strictjson.Member) cause.Details {
+	if !is.judgesByClient(c) {
+		return seenAudience(c, is.Audiences)
+	}
+	client, _ := is.legacyClient(members)
+	return is.seenClient(client)
+}
+
+// refuseAudience returns the refusal of a token that is not for this API.
+func (is *checkedIssuer) refuseAudience(c *tokenClaims) *Error {
+	return errAudience.because(func() cause.Details {
+		d := seenAudience(c, is.Audiences)
+		if len(is.Audiences) == 0 {
+			d.Wanted = "no aud, because Issuer.Audiences is empty"
+		}
+		return d
+	})
+}
+
 // refuseAudience returns constant with the audiences.
 func refuseAudience(constant *Error, c *tokenClaims, wanted []string) *Error {
 	return constant.because(func() cause.Details { return seenAudience(c, wanted) })

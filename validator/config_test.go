@@ -89,6 +89,14 @@ var configFaults = []struct {
 	{"an audience with a control character", audiences("a\x00"), "Issuers[0].Audiences[0]", `"a\x00" is empty or has control characters`},
 	{"an audience twice", audiences("a", "b", "a"), "Issuers[0].Audiences[2]", `"a" is listed twice`},
 
+	{"no clients", issuerWith(func(c *validator.Issuer) { *c = cognito().Issuers[0]; withAudience(c); c.ClientIDs = []string{} }), "Issuers[0].ClientIDs", "is empty"},
+	{"no clients and no audiences", issuerWith(func(c *validator.Issuer) { *c = cognito().Issuers[0]; c.ClientIDs = nil }), "Issuers[0].Audiences", "is empty"},
+	{"clients of RFC 9068", issuerWith(func(c *validator.Issuer) { c.ClientIDs = []string{"app"} }), "Issuers[0].ClientIDs", "is for ProfileLegacy only"},
+	{"an empty client", issuerWith(func(c *validator.Issuer) { *c = cognito().Issuers[0]; c.ClientIDs = []string{"app", ""} }), "Issuers[0].ClientIDs[1]", `"" is empty or has control characters`},
+	{"a client with a control character", issuerWith(func(c *validator.Issuer) { *c = cognito().Issuers[0]; c.ClientIDs = []string{"a\x00"} }), "Issuers[0].ClientIDs[0]", `"a\x00" is empty or has control characters`},
+	{"a client twice", issuerWith(func(c *validator.Issuer) { *c = cognito().Issuers[0]; c.ClientIDs = []string{"a", "a"} }), "Issuers[0].ClientIDs[1]", `"a" is listed twice`},
+	{"a client that is an audience", issuerWith(func(c *validator.Issuer) { *c = cognito().Issuers[0]; c.Audiences = []string{"api", "app"} }), "Issuers[0].ClientIDs[0]", `"app" is in Audiences, too`},
+
 	{"empty algorithms", algorithms(), "Issuers[0].Algorithms", "is empty, which allows none"},
 	{"algorithm zero", algorithms(jose.ES256, 0), "Issuers[0].Algorithms[1]", "0 is not an algorithm"},
 	{"algorithm out of range", algorithms(jose.EdDSA + 1), "Issuers[0].Algorithms[0]", "11 is not an algorithm"},

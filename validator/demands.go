@@ -63,7 +63,7 @@ func (d *Demands) check(instant time.Time, c *tokenClaims, own []string) *Error 
 		return refuseRouteAudience(c, d.Audiences, own)
 	}
 	if d.SoleAudience && (c.audience.Kind() == strictjson.Absent || c.namesOther(own)) {
-		return refuseAudience(errSoleAudience, c, own)
+		return refuseSoleAudience(c, own)
 	}
 	if d.MaxLifetime != 0 && (c.issuedAt.IsZero() || c.expiry.IsZero() || c.expiry.Sub(c.issuedAt) > d.MaxLifetime) {
 		return refuseLifetime(c, d.MaxLifetime)
@@ -93,6 +93,25 @@ func refuseRouteAudience(c *tokenClaims, demanded, own []string) *Error {
 		if len(common) == 0 {
 			d.Wanted = cause.OneOf(demanded)
 			d.Mend = "add the audience of the route to Issuer.Audiences, if the issuer may speak for it"
+		}
+		if c.audience.Kind() == strictjson.Absent {
+			d.Mend = mendNoAudience
+		}
+		return d
+	})
+}
+
+// mendNoAudience is the mend for a token without aud, which Issuer.ClientIDs or
+// Answers.FiltersAudience admitted, on a route that demands an audience.
+const mendNoAudience = "a token without aud is for no audience that a route demands: let the issuer send aud, or leave the demand out"
+
+// refuseSoleAudience returns the refusal of a token that is also for someone else, or has
+// no aud.
+func refuseSoleAudience(c *tokenClaims, own []string) *Error {
+	return errSoleAudience.because(func() cause.Details {
+		d := seenAudience(c, own)
+		if c.audience.Kind() == strictjson.Absent {
+			d.Mend = mendNoAudience
 		}
 		return d
 	})

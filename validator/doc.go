@@ -19,7 +19,7 @@
 //   - the key and the signature;
 //   - the JSON types of the claims, and the claims that are required;
 //   - expiry and the other times;
-//   - the audience;
+//   - the audience, or the client of a token without aud (Issuer.ClientIDs);
 //   - claims that the configuration declares, or makes a tenant, scopes or roles
 //     of;
 //   - the binding to the sender;

@@ -156,7 +156,7 @@ func (v *Validator) describeJWT(read *unverifiedToken, key *jose.Key, f *facts, 
 	r.describe(checkRequired, func() cause.Details { return c.seenRequired(is.Profile) })
 	r.describe(checkExpiry, func() cause.Details { return c.seenExpiry(now, is.terms.leeway) })
 	r.describe(checkStart, func() cause.Details { return c.seenStart(now, is.terms.leeway) })
-	r.describe(checkAudience, func() cause.Details { return seenAudience(c, is.Audiences) })
+	r.describe(checkAudience, func() cause.Details { return is.seenAudience(c, read.members) })
 	r.describe(checkDeclared, func() cause.Details { return is.seenDeclared() })
 	r.describe(checkDerived, func() cause.Details { return c.seenDerived() })
 	r.describe(checkBinding, c.seenBinding)

@@ -18,6 +18,7 @@ func (c *Issuer) check(sole bool, f fault.List) {
 	c.checkURL(f.At("URL"))
 	c.checkMetadataURL(f.At("MetadataURL"))
 	c.checkAudiences(f.At("Audiences"))
+	c.checkClientIDs(f.At("ClientIDs"))
 	c.checkAlgorithms(f.At("Algorithms"))
 	c.checkKeyIssuers(f.At("KeyIssuers"))
 	c.checkProfile(f)
@@ -42,7 +43,7 @@ func (c *Issuer) check(sole bool, f fault.List) {
 }
 
 func (c *Issuer) checkAudiences(f fault.List) {
-	if len(c.Audiences) == 0 {
+	if len(c.Audiences) == 0 && len(c.ClientIDs) == 0 {
 		f.Add("is empty", "list the identifiers this API answers to")
 	}
 	checkNames(c.Audiences, f)

@@ -103,6 +103,9 @@ func (is *checkedIssuer) startAttrs() []slog.Attr {
 	if is.MetadataURL != "" {
 		attrs = append(attrs, logline.Text("metadata", withoutQuery(is.MetadataURL)))
 	}
+	if len(is.ClientIDs) > 0 {
+		attrs = append(attrs, logline.Texts("client_ids", is.ClientIDs))
+	}
 	if is.Profile == ProfileLegacy {
 		attrs = append(attrs, slog.String("profile", "legacy"))
 	}

@@ -295,7 +295,7 @@ func (l *location) learn(metadata *discovery.Metadata, now time.Time) (moves []e
 		l.asked.found = now
 	}
 	l.known.ProtectedResources = nil
-	if metadata.ProtectedResources != nil {
+	if metadata.ProtectedResources != nil && len(l.audiences) > 0 {
 		l.known.ProtectedResources = []string{}
 	}
 	for _, audience := range l.audiences {

@@ -19,7 +19,13 @@ func (v *Validator) CanMeet(d Demands) error {
 	if err := v.canAsk(d); err != nil {
 		return err
 	}
-	if len(d.Audiences) == 0 || len(v.issuers) == 0 || v.resolved != nil {
+	if len(v.issuers) == 0 || v.resolved != nil {
+		return nil
+	}
+	if d.SoleAudience && !slices.ContainsFunc(v.issuers, func(is *checkedIssuer) bool { return len(is.Audiences) > 0 }) {
+		return errors.New("validator: the route demands a sole audience, and no configured issuer has Audiences: every token is refused")
+	}
+	if len(d.Audiences) == 0 {
 		return nil
 	}
 	isDemanded := func(audience string) bool { return slices.Contains(d.Audiences, audience) }

@@ -63,6 +63,9 @@ func twinRules() []twin {
 	clients := func(c *validator.Issuer) {
 		c.Profile, c.Marker, c.ClientClaim = validator.ProfileLegacy, rules{{Name: "client_id"}}, "app"
 	}
+	listed := func(c *validator.Issuer) {
+		c.Profile, c.Marker, c.ClientIDs = validator.ProfileLegacy, rules{{Name: "client_id"}}, []string{"app"}
+	}
 	machines := func(c *validator.Issuer) {
 		c.ClientOnly = validator.ClaimRule{Name: "gty", Equals: "client-credentials"}
 	}
@@ -77,6 +80,9 @@ func twinRules() []twin {
 		{name: "iss with a slash", field: "Issuer.URL", claims: issuertest.Claims{"iss": "https://issuer.test/"}, want: validator.UnknownIssuer},
 		{name: "aud of another API", field: "Issuer.Audiences", claims: issuertest.Claims{"aud": "https://other.test"}, want: validator.WrongAudience},
 		{name: "aud of several", field: "Issuer.Audiences", claims: issuertest.Claims{"aud": []string{"https://other.test", issuertest.Audience}}},
+		{name: "no aud, and a listed client", field: "Issuer.ClientIDs", change: listed, claims: issuertest.Claims{"aud": nil, "client_id": "app"}},
+		{name: "no aud, and another client", field: "Issuer.ClientIDs", change: listed, claims: issuertest.Claims{"aud": nil}, want: validator.WrongAudience},
+		{name: "no aud", claims: issuertest.Claims{"aud": nil}, want: validator.WrongAudience},
 		{name: "a declared claim", field: "Issuer.Claims", change: region, claims: issuertest.Claims{"region": "eu"}},
 		{name: "no declared claim", field: "Issuer.Claims", change: region, want: validator.BadClaims},
 		{name: "a declared claim of another value", field: "Issuer.Claims", change: region, claims: issuertest.Claims{"region": "us"}, want: validator.BadClaims},

@@ -115,7 +115,7 @@ func (is *checkedIssuer) readClaims(ctx context.Context, c *tokenClaims, header 
 	if refused := r.judge(checkStart, c.checkStart(now, is.terms.leeway)); refused != nil {
 		return refused
 	}
-	if refused := r.judge(checkAudience, is.checkAudience(c)); refused != nil {
+	if refused := r.judge(checkAudience, is.checkAudience(c, members)); refused != nil {
 		return refused
 	}
 	if refused := r.judge(checkDeclared, is.checkDeclared(members)); refused != nil {
@@ -134,11 +134,14 @@ func checkReplicated(header jose.Header, members []strictjson.Member) *Error {
 }
 
 // checkAudience returns the refusal of a token that is not for this API.
-func (is *checkedIssuer) checkAudience(c *tokenClaims) *Error {
+func (is *checkedIssuer) checkAudience(c *tokenClaims, members []strictjson.Member) *Error {
+	if is.judgesByClient(c) {
+		return is.checkClientIDs(members)
+	}
 	if c.namesAny(is.Audiences) {
 		return nil
 	}
-	refused := refuseAudience(errAudience, c, is.Audiences)
+	refused := is.refuseAudience(c)
 	if c.audience.Kind() == strictjson.Absent {
 		return is.hinted(refused)
 	}

@@ -29,6 +29,10 @@ func (is *checkedIssuer) warnings() []string {
 		all = append(all, fmt.Sprintf("issuer %q: ClientClaim is %s and there is no ClientOnly and no User: tokens that a client got for itself "+
 			"count as a user's if their subject is not the client; name in ClientOnly what only they have, or in User what only users' tokens have", is.URL, is.ClientClaim))
 	}
+	if len(is.ClientIDs) > 0 {
+		all = append(all, fmt.Sprintf("issuer %q: tokens without aud are accepted by their client (ClientIDs): those that the listed clients get for other APIs "+
+			"of the issuer pass, too; let routes ask for scopes that only this API has", is.URL))
+	}
 	all = append(all, is.opaqueWarnings()...)
 	for _, key := range is.keys.Ignored() {
 		all = append(all, fmt.Sprintf("issuer %q: keys[%d] (kid %q) is not used: %v", is.URL, key.Index, key.KeyID, key.Reason))

@@ -17,6 +17,7 @@ func TestWarnings(t *testing.T) {
 	}{
 		{"clean", func(*validator.Config) {}, nil},
 		{"legacy", func(c *validator.Config) { *c = legacyConfig() }, []string{`issuer "https://as.example.com": ProfileLegacy`}},
+		{"clients in place of an audience", func(c *validator.Config) { *c = cognito() }, []string{"ProfileLegacy", "tokens without aud are accepted by their client"}},
 		{"ignored keys", func(c *validator.Config) { c.Issuers[0].Keys = someIgnored() }, []string{
 			`issuer "https://as.example.com": keys[0] (kid "enc") is not used: jose: unusable key: use`,
 			`issuer "https://as.example.com": keys[2] (kid "leaked\n") is not used: jose: unusable key: the document publishes private`,

@@ -223,6 +223,20 @@ var all = []snippet{
 		},
 	},
 	{
+		name: "docs/policy.md, tokens without aud", url: "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_example",
+		claims: map[string]any{"aud": nil, "client_id": "1example23456789", "token_use": "access"}, api: func(_ *testing.T, is *testissuer.Issuer) http.Handler {
+			// snippet
+			issuer := validator.Issuer{
+				URL:       "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_example",
+				ClientIDs: []string{"1example23456789"},
+				Profile:   validator.ProfileLegacy,
+				Marker:    []validator.ClaimRule{{Name: "token_use", Equals: "access"}},
+			}
+			// end of snippet
+			return ordersBehind(guards{is}.For(issuer))
+		},
+	},
+	{
 		name: "docs/policy.md, the client's claim", url: "https://example.okta.com/oauth2/default", audience: "api://default",
 		claims: map[string]any{"cid": "0oa1", "uid": "00u1"}, api: func(_ *testing.T, is *testissuer.Issuer) http.Handler {
 			// snippet
