@@ -104,7 +104,7 @@ func (h Header) unsupported() error {
 func (s *Set) unknownKey(h Header) error {
 	return cause.New(ErrUnknownKey, func() cause.Details {
 		d := cause.Details{Found: h.describedKeyID(), Wanted: s.describedKeys()}
-		same := s.byAlg[h.algorithm]
+		same := s.count(h.algorithm)
 		_, known := s.byID[h.keyID]
 		switch {
 		case h.hasKeyID && known:
@@ -113,10 +113,12 @@ func (s *Set) unknownKey(h Header) error {
 			d.Mend = "the set lists a key of that kid that is not used: " + s.whyIgnored(h.keyID)
 		case s.Len() == 0:
 			d.Mend = "look at why the keys of the issuer are not used (Validator.Status)"
+		case h.hasKeyID && s.Len() == len(s.unnamedKeys()):
+			d.Mend = "the keys of the set have no kid: let the issuer write the kid of its tokens into its keys, or leave it out of its tokens"
 		case h.hasKeyID:
 			d.Mend = "let the issuer publish the key before it signs with it, and check that the token is of this issuer and environment"
-		case len(same) > 1:
-			d.Found += fmt.Sprintf(", and %d keys for %s", len(same), h.algorithm)
+		case same > 1:
+			d.Found += fmt.Sprintf(", and %d keys for %s, of which not all may be tried", same, h.algorithm)
 			d.Mend = "let the issuer write kid into its tokens"
 		default:
 			d.Found += fmt.Sprintf(", and no key for %s", h.algorithm)
@@ -124,6 +126,22 @@ func (s *Set) unknownKey(h Header) error {
 		}
 		return d
 	})
+}
+
+// unnamedKeys returns the keys without kid.
+func (s *Set) unnamedKeys() []*Key {
+	return slices.DeleteFunc(slices.Clone(s.keys), func(k *Key) bool { return k.hasID })
+}
+
+// count returns the number of keys for a, each key once.
+func (s *Set) count(a Algorithm) int {
+	var all group
+	for _, key := range s.keys {
+		if key.algorithm == a {
+			all.add(key)
+		}
+	}
+	return len(all.keys)
 }
 
 // whyIgnored returns why the first key of that kid that is not used is left out, or "" if
@@ -241,11 +259,4 @@ func (k *Key) signatureLength() int {
 	default:
 		return 64 // Ed25519 (RFC 8032 §5.1.6)
 	}
-}
-
-// notJWKS returns the cause for a document of that length that is no JWK Set. It refers to
-// nothing of the document.
-func notJWKS(found string, length int) error {
-	found += fmt.Sprintf(" (%d bytes)", length)
-	return cause.New(ErrNotJWKS, func() cause.Details { return cause.Details{Found: found} })
 }

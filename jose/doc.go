@@ -31,7 +31,14 @@
 // asks for them: RSA keys over 4096 bits or with an exponent over 65537
 // ([Limits]), and keys on P-384 and P-521 (ES384 and ES512 in the list of
 // [ParseSet]). Keys that share a kid and an algorithm are tried cheapest first, as
-// long as all of them together cost no more than that.
+// long as all of them together cost no more than that, and so are the keys for a token
+// without kid.
+//
+// # Key sets in the field
+//
+// A document of keys comes from the issuer, so [ParseSet] accepts several ways to write
+// the same key: leading zero bytes of n and e, padding and the alphabet of base64, and
+// members that are null. The key in a header's jwk must be written as RFC 7518 says.
 //
 // The package does not check claims, types, times or revocation; see package
 // validator. It does not look for factors of weak RSA moduli (ROCA).

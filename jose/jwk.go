@@ -16,7 +16,7 @@ var (
 	errPrivate     = unusable("the document publishes private or symmetric key material; replace this key now")
 	errKeyIDLength = unusable("the kid is longer than 256 bytes")
 	errUse         = unusable("use is not sig (RFC 7517 §4.2)")
-	errKeyOps      = unusable("key_ops lacks verify, repeats an operation, or contradicts use (RFC 7517 §4.3)")
+	errKeyOps      = unusable("key_ops lacks verify, repeats an operation, or contradicts use (RFC 7517 §4.3); if the key is for signatures, let the issuer write key_ops with verify, or leave it out")
 )
 
 // jwk holds the members of one JSON Web Key, of the right JSON types, and not yet
@@ -40,9 +40,9 @@ type jwk struct {
 }
 
 // parseJWK reads the members that this package uses of a key of a JWK Set. A member
-// that is null counts as absent, and so do alg and use if they are empty, because some
-// issuers write all members of their keys. With an error, the id and private are still
-// set as far as they were read.
+// that is null counts as absent, because some issuers write all members of their keys.
+// So do alg, use, key_ops and private members that are empty. With an error, the id and
+// private are still set as far as they were read.
 func parseJWK(doc string) (jwk, error) { return readJWK(doc, false) }
 
 // parseExactJWK reads the key of a proof, which its sender chose. No member may be null,
@@ -99,13 +99,14 @@ func readJWK(doc string, exact bool) (jwk, error) {
 			k.use = text(m)
 			k.hasUse = k.use != "" || exact
 		case "key_ops":
-			k.keyOps, k.hasKeyOps = list(m), true
+			k.keyOps = list(m)
+			k.hasKeyOps = len(k.keyOps) > 0 || exact
 		case "x5c":
 			k.certificate = firstCertificate(m.Value)
 		case "issuer":
 			k.issuer = m.Value
 		case "d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv":
-			k.private = true
+			k.private = k.private || exact || !isEmptyValue(m.Value)
 		}
 	}
 	switch {
@@ -117,6 +118,17 @@ func readJWK(doc string, exact bool) (jwk, error) {
 	default:
 		return k, nil
 	}
+}
+
+// isEmptyValue reports whether v is an empty string or an empty array.
+func isEmptyValue(v strictjson.Value) bool {
+	if text, ok := v.Text(); ok {
+		return text == ""
+	}
+	for range v.Elements() {
+		return false
+	}
+	return v.Kind() == strictjson.Array
 }
 
 // wrongKeyMember returns the reason for which a key with a member of a wrong JSON type

@@ -23,9 +23,9 @@ const (
 	algMisfit   = "does not fit the key type"
 	unpinned    = "no RSA algorithm to bind it to"
 	keyType     = "kty or crv is not supported"
-	encoding    = "missing or not canonical base64url"
+	encoding    = "is missing or not base64url"
 	length      = "full length of its curve"
-	leadingZero = "leading zero bytes"
+	leadingZero = "leading zero bytes (RFC"
 	modulus     = "RSA modulus"
 	exponent    = "RSA exponent is even, below 3 or above 2^31-1"
 	point       = "not on its curve"
@@ -114,11 +114,14 @@ func TestKeyIgnored(t *testing.T) {
 		{"padded e", r.with("e", "AQAB=").String(), encoding},
 		{"e with LF", r.with("e", "AQAB\n").String(), encoding},
 		{"n with LF", r.with("n", r["n"].(string)+"\n").String(), encoding},
-		{"n in base64", r.with("n", "+/"+r["n"].(string)).String(), encoding},
+		{"n in two alphabets, with a line break", r.with("n", "+/\n"+r["n"].(string)).String(), encoding},
+		{"padding before the end", r.with("e", "AQ==AQAB").String(), encoding},
+		{"padding alone", r.with("e", "====").String(), encoding},
+		{"too much padding", r.with("n", "AQA=====").String(), encoding},
 		{"e with trailing bits", r.with("e", "AB").String(), encoding},
-		{"leading zero in n", r.with("n", changedBytes(r["n"], zeroInFront)).String(), leadingZero},
-		{"leading zero in e", r.with("e", changedBytes(r["e"], zeroInFront)).String(), leadingZero},
-		{"n zero", r.with("n", "AA").String(), leadingZero},
+		{"n zero", r.with("n", "AA").String(), modulus},
+		{"e zero", r.with("e", "AAAA").String(), exponent},
+		{"2047 bits behind a zero", r.with("n", changedBytes(oddModulus(2047), zeroInFront)).String(), modulus},
 		{"1024 bits", r.with("n", oddModulus(1024)).String(), modulus},
 		{"2047 bits", r.with("n", oddModulus(2047)).String(), modulus},
 		{"8193 bits", r.with("n", oddModulus(8193)).String(), modulus},
@@ -135,7 +138,7 @@ func TestKeyIgnored(t *testing.T) {
 		// Coordinates.
 		{"no x", ec.without("x").String(), encoding},
 		{"no y", ec.without("y").String(), encoding},
-		{"padded x", ec.with("x", ec["x"].(string)+"=").String(), encoding},
+		{"x with half of its padding", p384.with("x", p384["x"].(string)+"=").String(), encoding},
 		{"y with CR", ec.with("y", ec["y"].(string)+"\r").String(), encoding},
 		{"short x", ec.with("x", changedBytes(ec["x"], shortened)).String(), length},
 		{"short y", ec.with("y", changedBytes(ec["y"], shortened)).String(), length},
@@ -151,7 +154,7 @@ func TestKeyIgnored(t *testing.T) {
 		{"point of zeros", ec.with("x", b64(make([]byte, 32))).with("y", b64(make([]byte, 32))).String(), point},
 		{"coordinates beyond the field", ec.with("x", b64([]byte(strings.Repeat("\xff", 32)))).String(), point},
 		{"Ed25519 without x", ed.without("x").String(), encoding},
-		{"Ed25519 with padding", ed.with("x", ed["x"].(string)+"=").String(), encoding},
+		{"Ed25519 with too much padding", ed.with("x", ed["x"].(string)+"==").String(), encoding},
 		{"short Ed25519", ed.with("x", changedBytes(ed["x"], shortened)).String(), length},
 		{"long Ed25519", ed.with("x", changedBytes(ed["x"], lengthened)).String(), length},
 		{"empty Ed25519", ed.with("x", "").String(), encoding},
@@ -161,7 +164,6 @@ func TestKeyIgnored(t *testing.T) {
 		{"use in upper case", ec.with("use", "SIG").String(), use},
 		{"use unknown", ec.with("use", "sign").String(), use},
 		{"use enc beside key_ops verify", ec.with("use", "enc").with("key_ops", []string{"verify"}).String(), use},
-		{"key_ops empty", ec.with("key_ops", []string{}).String(), keyOps},
 		{"key_ops sign", ec.with("key_ops", []string{"sign"}).String(), keyOps},
 		{"key_ops in upper case", ec.with("key_ops", []string{"VERIFY"}).String(), keyOps},
 		{"key_ops repeats verify", ec.with("key_ops", []string{"verify", "verify"}).String(), keyOps},
@@ -213,7 +215,7 @@ func TestKeyIgnored(t *testing.T) {
 			expect(t, ignored[0].Reason, jose.ErrUnusableKey, tt.reason)
 		})
 	}
-	for _, reason := range []string{notObject, memberType, keyIDLength, use, keyOps, algMisfit, keyType, encoding, length, leadingZero, modulus, exponent, point, smallOrder} {
+	for _, reason := range []string{notObject, memberType, keyIDLength, use, keyOps, algMisfit, keyType, encoding, length, modulus, exponent, point, smallOrder} {
 		if !seen[reason] {
 			t.Errorf("no row for %q", reason)
 		}
@@ -229,6 +231,11 @@ func TestKeyPrivate(t *testing.T) {
 		"oct without k":       jwk{"kty": "oct", "kid": "leaked"}.String(),
 		"oct and a number":    jwk{"kty": "oct", "kid": "leaked", "x": 1}.String(),
 		"wrong type of d":     ec.with("d", 1).String(),
+		"d a list":            ec.with("d", []string{""}).String(),
+		"d an object":         ec.with("d", jwk{}).String(),
+		"d false":             ec.with("d", false).String(),
+		"oth of one":          r.with("oth", []jwk{{}}).String(),
+		"d, and oth empty":    r.with("d", "AA").with("oth", []string{}).String(),
 		"d escaped":           strings.Replace(ec.with("d", "AA").String(), `"d"`, `"\u0064"`, 1),
 		"and a wrong type":    ec.with("d", "AA").with("alg", 1).String(),
 		"and use enc":         ec.with("d", "AA").with("use", "enc").String(),
@@ -339,6 +346,9 @@ func TestKeyUsable(t *testing.T) {
 		{"alg empty", r.with("alg", "").String(), jose.RS256},
 		{"alg empty, of a curve", ec.with("alg", "").String(), jose.ES256},
 		{"use empty", ec.with("use", "").String(), jose.ES256},
+		{"key_ops empty", ec.with("key_ops", []string{}).String(), jose.ES256},
+		{"lists that are empty", r.with("key_ops", []string{}).with("oth", []string{}).with("x5c", []string{}).String(), jose.RS256},
+		{"private members empty", r.with("d", "").with("p", "").with("k", "").String(), jose.RS256},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -367,7 +377,7 @@ func TestParseSet(t *testing.T) {
 		{name: "array", document: "[" + ed + "]", detail: "not an object"},
 		{name: "null", document: "null", detail: "not an object"},
 		{name: "string", document: `"keys"`, detail: "not an object"},
-		{name: "one key", document: ed, detail: "no member keys"},
+		{name: "one key", document: ed, detail: "a single key"},
 		{name: "empty object", document: "{}", detail: "no member keys"},
 		{name: "metadata", document: `{"issuer":"https://as.example","jwks_uri":"https://as.example/keys"}`, detail: "the metadata of an issuer"},
 		{name: "KEYS", document: `{"KEYS":[` + ed + `]}`, detail: "no member keys"},
@@ -381,12 +391,22 @@ func TestParseSet(t *testing.T) {
 		{name: "cut off in a key", document: `{"keys":[{"kty":`, detail: "an end in the middle, after 16 bytes"},
 		{name: "trailing bytes", document: `{"keys":[` + ed + `]}x`, detail: "text after the end of the value"},
 		{name: "trailing document", document: `{"keys":[` + ed + `]} {}`, detail: "text after the end of the value"},
-		{name: "BOM", document: "\ufeff" + `{"keys":[]}`, detail: "a byte order mark"},
-		{name: "101 keys", document: `{"keys":[` + repeated(101) + `]}`, detail: "more than 100 keys"},
-		{name: "101 elements that are no keys", document: `{"keys":[` + strings.Repeat("1,", 100) + `1]}`, detail: "more than 100 keys"},
+		{name: "two BOMs", document: "\ufeff\ufeff" + `{"keys":[]}`, detail: "a byte order mark"},
+		{name: "a BOM after white space", document: " \ufeff" + `{"keys":[]}`, detail: "not UTF-8, or a character outside of a string"},
+		{name: "UTF-16", document: "{\x00\"\x00k\x00e\x00y\x00s\x00\"\x00:\x00[\x00]\x00}\x00", detail: "write it in UTF-8"},
+		{name: "UTF-16 with a BOM", document: "\xff\xfe{\x00\"\x00", detail: "write it in UTF-8"},
+		{name: "UTF-16, big-endian", document: "\xfe\xff\x00{\x00}", detail: "write it in UTF-8"},
+		{name: "UTF-16, big-endian, without a BOM", document: "\x00{\x00}", detail: "write it in UTF-8"},
+		{name: "PEM", document: "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----\n", detail: "convert the key to a JWK Set"},
+		{name: "certificates by kid", document: `{"a1":"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"}`, detail: "name the JWK Set of the issuer"},
+		{name: "an array of keys", document: " [" + ed + "]", detail: `put {"keys": before them and } behind`},
+		{name: "1001 keys", document: `{"keys":[` + repeated(1001) + `]}`, detail: "more than 1000 keys"},
+		{name: "1001 elements that are no keys", document: `{"keys":[` + strings.Repeat("1,", 1000) + `1]}`, detail: "more than 1000 keys"},
 		{name: "empty set", document: `{"keys":[]}`},
 		{name: "no usable key", document: `{"keys":[1,2]}`, ignored: 2},
-		{name: "100 keys", document: `{"keys":[` + repeated(100) + `]}`, keys: 100},
+		{name: "1000 keys", document: `{"keys":[` + repeated(1000) + `]}`, keys: 1000},
+		{name: "BOM", document: "\ufeff" + `{"keys":[` + ed + `]}`, keys: 1},
+		{name: "certificates beside the keys", document: `{"a1":"-----BEGIN CERTIFICATE-----","kty":"RSA","jwks_uri":"x","keys":[` + ed + `]}`, keys: 1},
 		{name: "other members", document: ` { "iss":"x", "a":{"b":1,"b":2}, "keys" : [ ` + ed + ` , 1 ] } ` + "\n", keys: 1, ignored: 1},
 	}
 	for _, tt := range tests {
@@ -409,5 +429,59 @@ func TestParseSet(t *testing.T) {
 	}
 	if _, err := jose.ParseSet([]byte("{"), all); !errors.Is(err, jose.ErrNotJWKS) {
 		t.Error(err)
+	}
+}
+
+// standard returns a base64url parameter in base64 with its padding.
+func standard(parameter any) string {
+	b, err := base64.RawURLEncoding.DecodeString(parameter.(string))
+	if err != nil {
+		panic(err)
+	}
+	return base64.StdEncoding.EncodeToString(b)
+}
+
+// TestOtherSpellings covers R-JK-16 and R-JK-17: a key of a set whose parameters are
+// written in another way is the same key, with the same thumbprint, and verifies the same
+// tokens.
+func TestOtherSpellings(t *testing.T) {
+	r, ec, ed := public(rsaKey()), public(p256Key()), public(edKey())
+	padded := func(parameter any) string {
+		return strings.NewReplacer("+", "-", "/", "_").Replace(standard(parameter))
+	}
+	for _, tt := range []struct {
+		name      string
+		key       jwk
+		as        jwk
+		algorithm jose.Algorithm
+	}{
+		{"a zero before n", r.with("n", changedBytes(r["n"], zeroInFront)), r, jose.RS256},
+		{"zeros before n", r.with("n", changedBytes(r["n"], func(b []byte) []byte { return append(make([]byte, 5), b...) })), r, jose.RS256},
+		{"a zero before e", r.with("e", "AAEAAQ"), r, jose.RS256},
+		{"e of eight bytes", r.with("e", b64([]byte{0, 0, 0, 0, 0, 1, 0, 1})), r, jose.RS256},
+		{"n and e padded", r.with("n", padded(r["n"])).with("e", padded(b64([]byte{0, 1, 0, 1}))), r, jose.RS256},
+		{"n in base64", r.with("n", standard(r["n"])), r, jose.RS256},
+		{"n in base64 without padding", r.with("n", strings.TrimRight(standard(r["n"]), "=")), r, jose.RS256},
+		{"n in base64, with a zero", r.with("n", standard(changedBytes(r["n"], zeroInFront))), r, jose.RS256},
+		{"P-256 in base64", ec.with("x", standard(ec["x"])).with("y", standard(ec["y"])), ec, jose.ES256},
+		{"P-256 padded", ec.with("x", padded(ec["x"])).with("y", padded(ec["y"])), ec, jose.ES256},
+		{"Ed25519 in base64", ed.with("x", standard(ed["x"])), ed, jose.EdDSA},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			want, err := jose.ParseKey([]byte(tt.as.String()), all)
+			if err != nil {
+				t.Fatal(err)
+			}
+			signed := token(t, tt.algorithm, keyFor(tt.algorithm), `{"alg":"`+tt.algorithm.String()+`"}`, "{}")
+			set := parseSet(t, all, tt.key.String(), tt.as.String())
+			if n, err := verifyToken(set, signed); err != nil || n != 1 {
+				t.Errorf("%d keys to try, %v; ignored %+v", n, err, set.Ignored())
+			}
+			for _, key := range set.Keys() {
+				if key.Thumbprint() != want.Thumbprint() {
+					t.Errorf("thumbprint %s, want %s", key.Thumbprint(), want.Thumbprint())
+				}
+			}
+		})
 	}
 }

@@ -1,6 +1,7 @@
 package jose
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
@@ -9,6 +10,7 @@ import (
 	"encoding/hex"
 	"math/big"
 	"slices"
+	"strings"
 
 	jwxjwk "github.com/lestrrat-go/jwx/v3/jwk"
 )
@@ -22,8 +24,7 @@ const (
 
 var (
 	errKeyType     = unusable("kty or crv is not supported; RSA, EC P-256, P-384, P-521 and OKP Ed25519 are")
-	errEncoding    = unusable("a key parameter is missing or not canonical base64url")
-	errLength      = unusable("a coordinate does not have the full length of its curve (RFC 7518 §6.2.1, RFC 8037 §2)")
+	errLength      = unusable("a coordinate does not have the full length of its curve (RFC 7518 §6.2.1, RFC 8037 §2); let the issuer keep leading zero bytes, and add none")
 	errLeadingZero = unusable("n or e has leading zero bytes (RFC 7518 §6.3.1)")
 	errModulus     = unusable("the RSA modulus is even, or not between 2048 and 8192 bits")
 	errExponent    = unusable("the RSA exponent is even, below 3 or above 2^31-1")
@@ -83,16 +84,13 @@ func (k *jwk) material(limits Limits) (*material, error) {
 
 // rsaMaterial imports an RSA key.
 func (k *jwk) rsaMaterial(limits Limits) (*material, error) {
-	n, err := parameter(k.n)
+	n, err := k.integer("n", k.n)
 	if err != nil {
 		return nil, err
 	}
-	e, err := parameter(k.e)
+	e, err := k.integer("e", k.e)
 	if err != nil {
 		return nil, err
-	}
-	if n[0] == 0 || e[0] == 0 {
-		return nil, errLeadingZero
 	}
 	modulus := new(big.Int).SetBytes(n)
 	if bits := modulus.BitLen(); bits < minRSABits || bits > maxRSABits || modulus.Bit(0) == 0 {
@@ -107,24 +105,23 @@ func (k *jwk) rsaMaterial(limits Limits) (*material, error) {
 		return nil, err
 	}
 	var public rsa.PublicKey
-	m, err := imported(`{"e":"`+k.e+`","kty":"RSA","n":"`+k.n+`"}`, &public)
+	m, err := imported(`{"e":"`+encode(e)+`","kty":"RSA","n":"`+encode(n)+`"}`, &public)
 	m.public, m.cost = &public, costRSA(modulus.BitLen(), multiplications(public.E))
 	return m, err
 }
 
 // ecMaterial imports a key on one of the NIST curves.
 func (k *jwk) ecMaterial(c curve) (*material, error) {
-	for _, coordinate := range []string{k.x, k.y} {
-		b, err := parameter(coordinate)
-		if err != nil {
-			return nil, err
-		}
-		if len(b) != c.size {
-			return nil, errLength
-		}
+	x, err := k.coordinate("x", k.x, c)
+	if err != nil {
+		return nil, err
+	}
+	y, err := k.coordinate("y", k.y, c)
+	if err != nil {
+		return nil, err
 	}
 	var public ecdsa.PublicKey
-	m, err := imported(`{"crv":"`+k.crv+`","kty":"EC","x":"`+k.x+`","y":"`+k.y+`"}`, &public)
+	m, err := imported(`{"crv":"`+k.crv+`","kty":"EC","x":"`+encode(x)+`","y":"`+encode(y)+`"}`, &public)
 	if err != nil { // only points off the curve are left to the library
 		return nil, errPoint
 	}
@@ -134,18 +131,15 @@ func (k *jwk) ecMaterial(c curve) (*material, error) {
 
 // ed25519Material imports an Ed25519 key.
 func (k *jwk) ed25519Material(c curve) (*material, error) {
-	x, err := parameter(k.x)
+	x, err := k.coordinate("x", k.x, c)
 	if err != nil {
 		return nil, err
-	}
-	if len(x) != c.size {
-		return nil, errLength
 	}
 	if ofSmallOrder(x) {
 		return nil, errSmallOrder
 	}
 	var public ed25519.PublicKey
-	m, err := imported(`{"crv":"Ed25519","kty":"OKP","x":"`+k.x+`"}`, &public)
+	m, err := imported(`{"crv":"Ed25519","kty":"OKP","x":"`+encode(x)+`"}`, &public)
 	m.public, m.only, m.cost = public, c.algorithm, c.cost
 	return m, err
 }
@@ -172,21 +166,64 @@ var smallOrder = [...]string{
 	"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
 }
 
-// parameter decodes a base64url parameter. An empty one counts as missing.
-func parameter(text string) ([]byte, error) {
+// parameter decodes a base64url parameter. An empty one counts as missing. In a JWK Set,
+// padding and the alphabet of base64 are accepted too, because some issuers use them:
+// the value is the same.
+func (k *jwk) parameter(name, text string) ([]byte, error) {
+	if !k.exact {
+		text = base64url(text)
+	}
 	b, _ := appendDecoded(nil, text) // nil with an error
 	if len(b) == 0 {
-		return nil, errEncoding
+		return nil, unusable(name + " is missing or not base64url (RFC 7515 §2)")
 	}
 	return b, nil
 }
 
+// base64url returns a text in base64 in the alphabet of base64url and without padding.
+func base64url(text string) string {
+	if len(text)%4 == 0 && strings.HasSuffix(text, "=") {
+		text = strings.TrimSuffix(strings.TrimSuffix(text, "="), "=")
+	}
+	return urlAlphabet.Replace(text)
+}
+
+// urlAlphabet replaces the two characters of base64 that base64url does not have.
+var urlAlphabet = strings.NewReplacer("+", "-", "/", "_")
+
+// integer decodes n or e of an RSA key. In a JWK Set, leading zero bytes are left out:
+// libraries whose integers have a sign write them (RFC 7518 §6.3.1.1).
+func (k *jwk) integer(name, text string) ([]byte, error) {
+	b, err := k.parameter(name, text)
+	if err != nil {
+		return nil, err
+	}
+	if k.exact && b[0] == 0 {
+		return nil, errLeadingZero
+	}
+	return bytes.TrimLeft(b, "\x00"), nil
+}
+
+// coordinate decodes a coordinate of a point on c.
+func (k *jwk) coordinate(name, text string, c curve) ([]byte, error) {
+	b, err := k.parameter(name, text)
+	if err != nil {
+		return nil, err
+	}
+	if len(b) != c.size {
+		return nil, errLength
+	}
+	return b, nil
+}
+
+// encode returns b in base64url.
+func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+
 // imported reads a JWK in the canonical form of RFC 7638 §3 into public, and
-// computes its thumbprint from the same bytes. The library gets no other bytes. The
-// parameters in canonical must have been checked to be base64url.
+// computes its thumbprint from the same bytes. The library gets no other bytes.
 func imported(canonical string, public any) (*material, error) {
 	sum := sha256.Sum256([]byte(canonical))
-	m := &material{thumbprint: base64.RawURLEncoding.EncodeToString(sum[:])}
+	m := &material{thumbprint: encode(sum[:])}
 	key, err := jwxjwk.ParseKey([]byte(canonical))
 	if err == nil {
 		err = jwxjwk.Export(key, public)

@@ -10,10 +10,14 @@ import (
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
 )
 
-// maxKeys bounds the work of importing a set (R-JK-04).
-const maxKeys = 100
+// maxKeys bounds the work of importing a set (R-JK-04). Entra ID advises to have room for
+// a thousand.
+const maxKeys = 1000
 
-var errExcess = unusable("more keys of its algorithm have the kid than may be tried for one token; give each key a kid of its own")
+var (
+	errExcess        = unusable("more keys of its algorithm have the kid than may be tried for one token; give each key a kid of its own")
+	errExcessUnnamed = unusable("more keys of its algorithm have no kid than may be tried for one token; give each key a kid")
+)
 
 // Set holds the usable keys of one JWK Set (RFC 7517 §5). It is immutable. Two
 // issuers never share a Set, because a kid has a meaning only within its issuer. A
@@ -24,7 +28,8 @@ type Set struct {
 	ignored []IgnoredKey
 	excess  []IgnoredKey       // the keys that are not in tried
 	byID    map[string][]group // empty for a kid whose keys were all left out by Without
-	byAlg   [algorithms][]*Key
+	unnamed [algorithms]group  // the keys without kid
+	noKid   [algorithms]group  // the keys to try for a token without kid
 }
 
 // IgnoredKey describes a key of a document that is not used.
@@ -71,7 +76,7 @@ type KeyRules struct {
 //
 // A key that cannot be used is left out and listed by [Set.Ignored]; the others
 // are used. The error is [ErrNotJWKS] if the document is not a JWK Set or has more
-// than 100 keys. A set without usable keys is not an error.
+// than 1 000 keys. A set without usable keys is not an error.
 //
 // Costly keys are left out. These are RSA keys over 4096 bits or with an exponent
 // over 65537, unless [Limits] allow them, and keys on P-384 and P-521, if
@@ -82,29 +87,17 @@ func ParseSet(document []byte, algorithms []Algorithm) (*Set, error) {
 
 // ParseSet returns what the function [ParseSet] returns, with the rules r.
 func (r KeyRules) ParseSet(document []byte) (*Set, error) {
-	members, err := strictjson.ParseShallow(string(document))
+	keys, err := keysOf(string(document))
 	if err != nil {
-		return nil, notJWKS(strictjson.DescribeShallow(string(document)), len(document))
+		return nil, err
 	}
 	r.Limits = r.Limits.withDefaults()
-	for _, m := range members {
-		if m.Name != "keys" {
-			continue
-		}
-		if m.Value.Kind() != strictjson.Array {
-			return nil, notJWKS("keys, which is "+m.Value.Kind().String(), len(document))
-		}
-		set := &Set{byID: make(map[string][]group)}
-		if err := set.addAll(m.Value, r); err != nil {
-			return nil, err
-		}
-		set.limitCost()
-		return set, nil
+	set := &Set{byID: make(map[string][]group)}
+	if err := set.addAll(keys, r); err != nil {
+		return nil, err
 	}
-	if slices.ContainsFunc(members, func(m strictjson.Member) bool { return m.Name == "jwks_uri" }) {
-		return nil, notJWKS("the metadata of an issuer, whose jwks_uri names the key set", len(document))
-	}
-	return nil, notJWKS("an object with no member keys", len(document))
+	set.limitCost()
+	return set, nil
 }
 
 // addAll imports the elements of keys. The limits of rules must have their defaults.
@@ -114,7 +107,7 @@ func (s *Set) addAll(keys strictjson.Value, rules KeyRules) error {
 	index := 0
 	for v := range keys.Elements() {
 		if index == maxKeys {
-			return notJWKS(fmt.Sprintf("more than %d keys", maxKeys), len(keys.Raw()))
+			return notJWKS(fmt.Sprintf("more than %d keys", maxKeys), "let the issuer withdraw keys that sign no more tokens", len(keys.Raw()))
 		}
 		k, err := parseJWK(v.Raw())
 		var o *offer
@@ -144,8 +137,9 @@ func (s *Set) addAll(keys strictjson.Value, rules KeyRules) error {
 // add adds key to all indexes of s.
 func (s *Set) add(key *Key) {
 	s.keys = append(s.keys, key)
-	s.byAlg[key.algorithm] = append(s.byAlg[key.algorithm], key)
+	s.noKid[key.algorithm].add(key)
 	if !key.hasID {
+		s.unnamed[key.algorithm].add(key)
 		return
 	}
 	groups := s.byID[key.id]
@@ -169,17 +163,32 @@ func (s *Set) read() *Set {
 
 // limitCost limits each group to the keys that may be tried for one token. It is
 // called after all keys were added.
+//
+// For a token without kid, all keys of its algorithm are tried if all of them may be,
+// and otherwise those without kid: which keys are tried must not depend on the order
+// of the document.
 func (s *Set) limitCost() {
 	for _, groups := range s.byID {
 		for i := range groups {
 			groups[i].limitCost()
 		}
 	}
+	for a := range s.noKid {
+		s.unnamed[a].limitCost()
+		all := len(s.noKid[a].keys)
+		if s.noKid[a].limitCost(); len(s.noKid[a].keys) < all {
+			s.noKid[a] = s.unnamed[a]
+		}
+	}
 	for _, key := range s.keys {
-		if !key.hasID || slices.ContainsFunc(s.candidates(key.id, key.algorithm), key.same) {
+		candidates, reason := s.unnamed[key.algorithm].keys, errExcessUnnamed
+		if key.hasID {
+			candidates, reason = s.candidates(key.id, key.algorithm), errExcess
+		}
+		if slices.ContainsFunc(candidates, key.same) {
 			s.tried = append(s.tried, key)
 		} else {
-			s.excess = append(s.excess, IgnoredKey{Index: key.index, KeyID: key.id, Reason: errExcess})
+			s.excess = append(s.excess, IgnoredKey{Index: key.index, KeyID: key.id, Reason: reason})
 		}
 	}
 }
@@ -235,29 +244,42 @@ func (s *Set) Without(drop func(*Key) bool) *Set {
 }
 
 // Find returns the keys to try for a token with header h: at least one, or an
-// error. The caller must not modify the slice.
+// error. The caller must not modify the slice. The keys are of h's algorithm, cheapest
+// first: at most four, of the cost of four checks under ES256 in total.
 //
-// If h has a kid, Find returns the keys of exactly that kid and of h's algorithm,
-// cheapest first: at most four, of the cost of four checks under ES256 in total.
-// The error is [ErrAlgorithm] if the keys of the kid have other algorithms. If h
-// has no kid, Find returns the key of h's algorithm, if there is exactly one
-// (OpenID Connect Core §10.1). Otherwise the error is [ErrUnknownKey].
+// If h has a kid, Find returns the keys of exactly that kid. The error is [ErrAlgorithm]
+// if the keys of the kid have other algorithms. A kid that is empty and that no key has
+// is for the keys without kid.
+//
+// If h has no kid, Find returns all keys of the algorithm, if they are within the
+// bounds, and otherwise those without kid. The error is [ErrUnknownKey] if there are
+// none.
 func (s *Set) Find(h Header) ([]*Key, error) {
 	s = s.read()
 	if !h.algorithm.Valid() {
 		return nil, h.unsupported()
 	}
 	if !h.hasKeyID {
-		if same := s.byAlg[h.algorithm]; len(same) == 1 {
-			return same, nil
-		}
-		return nil, s.unknownKey(h)
+		return s.orUnknown(s.noKid[h.algorithm].keys, h)
 	}
 	if keys := s.candidates(h.keyID, h.algorithm); keys != nil {
 		return keys, nil
 	}
-	if len(s.byID[h.keyID]) > 0 {
+	groups, known := s.byID[h.keyID]
+	switch {
+	case len(groups) > 0:
 		return nil, s.otherAlgorithm(h)
+	case h.keyID == "" && !known:
+		return s.orUnknown(s.unnamed[h.algorithm].keys, h)
+	default:
+		return nil, s.unknownKey(h)
 	}
-	return nil, s.unknownKey(h)
+}
+
+// orUnknown returns keys, or the error of Find if there are none.
+func (s *Set) orUnknown(keys []*Key, h Header) ([]*Key, error) {
+	if len(keys) == 0 {
+		return nil, s.unknownKey(h)
+	}
+	return keys, nil
 }

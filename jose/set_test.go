@@ -139,6 +139,51 @@ func TestListedTwiceCause(t *testing.T) {
 	}
 }
 
+// TestUnknownKeyCause checks what an operator is told of a token that no key is for.
+func TestUnknownKeyCause(t *testing.T) {
+	ec, ed := public(p256Key()), public(edKey())
+	five := make([]string, 0, 5)
+	for i := range cap(five) {
+		five = append(five, public(testkey.NewPrivate(jose.EdDSA)).with("kid", strconv.Itoa(i)).String())
+	}
+	for _, tt := range []struct {
+		name   string
+		keys   []string
+		header string
+		detail string
+	}{
+		{"a key that is not used", []string{ec.with("kid", "a").with("use", "enc").String(), ed.with("kid", "b").String()}, `{"alg":"ES256","kid":"a"}`, "the set lists a key of that kid that is not used: use is not sig"},
+		{"keys without kid", []string{ec.String(), ed.String()}, `{"alg":"ES256","kid":"a"}`, "the keys of the set have no kid: let the issuer write the kid of its tokens into its keys"},
+		{"a key with another kid", []string{ec.with("kid", "b").String(), ed.String()}, `{"alg":"ES256","kid":"a"}`, "let the issuer publish the key before it signs with it"},
+		{"no kid, and five keys", five, `{"alg":"EdDSA"}`, "found no kid, and 5 keys for EdDSA, of which not all may be tried"},
+		{"no kid, and no key", []string{ec.String()}, `{"alg":"EdDSA"}`, "found no kid, and no key for EdDSA"},
+		{"an empty kid", []string{ec.with("use", "enc").String()}, `{"alg":"ES256","kid":""}`, "look at why the keys of the issuer are not used"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := parseSet(t, all, tt.keys...).Find(parse(t, unsigned(tt.header)).UnverifiedHeader())
+			expect(t, err, jose.ErrUnknownKey, tt.detail)
+		})
+	}
+}
+
+// TestExcessWithoutKid covers R-JK-15 for keys without kid: those that are not tried are
+// listed.
+func TestExcessWithoutKid(t *testing.T) {
+	texts := make([]string, 0, 7)
+	for range 6 {
+		texts = append(texts, public(testkey.NewPrivate(jose.EdDSA)).String())
+	}
+	set := parseSet(t, all, append(texts, texts[1], public(p256Key()).String())...)
+	if n := len(set.Keys()); n != 6 { // four of Ed25519, of which one is there twice, and P-256
+		t.Errorf("%d keys are used", n)
+	}
+	ignored := set.Ignored()
+	if len(ignored) != 2 || ignored[0].Index != 4 || ignored[1].Index != 5 {
+		t.Fatalf("ignored %+v", ignored)
+	}
+	expect(t, ignored[0].Reason, jose.ErrUnusableKey, "give each key a kid")
+}
+
 // TestKeyIssuers checks that a key whose member issuer names another issuer is not used.
 func TestKeyIssuers(t *testing.T) {
 	const own, foreign = "https://own.example", "https://foreign.example"
@@ -210,6 +255,12 @@ func TestFind(t *testing.T) {
 		}
 		return keys
 	}
+	bare := func(keys []jwk) []jwk {
+		for i := range keys {
+			keys[i] = keys[i].without("kid")
+		}
+		return keys
+	}
 	long := strings.Repeat("k", 257)
 	tests := []struct {
 		name   string
@@ -231,7 +282,11 @@ func TestFind(t *testing.T) {
 		{"path that is the kid", []jwk{ec.with("kid", "../a?b=c")}, `{"alg":"ES256","kid":"../a?b=c"}`, []int{0}, nil},
 		{"escaped", []jwk{ec.with("kid", "é\n")}, `{"alg":"ES256","kid":"\u00e9\u000a"}`, []int{0}, nil},
 		{"empty kid", []jwk{ec.with("kid", ""), public(testkey.NewPrivate(jose.ES256))}, `{"alg":"ES256","kid":""}`, []int{0}, nil},
-		{"empty kid for keys without", []jwk{ec}, `{"alg":"ES256","kid":""}`, nil, jose.ErrUnknownKey},
+		{"empty kid for keys without", []jwk{ec}, `{"alg":"ES256","kid":""}`, []int{0}, nil},
+		{"empty kid for several keys without", []jwk{r, ec, r2}, `{"alg":"RS256","kid":""}`, []int{0, 2}, nil},
+		{"empty kid beside keys with kids", []jwk{r.with("kid", "a"), r2}, `{"alg":"RS256","kid":""}`, []int{1}, nil},
+		{"empty kid, all keys with kids", []jwk{ec.with("kid", "a")}, `{"alg":"ES256","kid":""}`, nil, jose.ErrUnknownKey},
+		{"empty kid, of another algorithm", []jwk{r.with("kid", ""), ec}, `{"alg":"ES256","kid":""}`, nil, jose.ErrAlgorithm},
 		{"kid for a key without", []jwk{ec}, `{"alg":"ES256","kid":"a"}`, nil, jose.ErrUnknownKey},
 		{"kid of 256 bytes", []jwk{ec.with("kid", long[:256])}, `{"alg":"ES256","kid":"` + long[:256] + `"}`, []int{0}, nil},
 		{"kid of 257 bytes", []jwk{ec.with("kid", long[:256])}, `{"alg":"ES256","kid":"` + long + `"}`, nil, jose.ErrUnknownKey},
@@ -257,9 +312,18 @@ func TestFind(t *testing.T) {
 		{"no kid, one not for encryption", []jwk{ec, public(testkey.NewPrivate(jose.ES256)).with("use", "enc")}, `{"alg":"ES256"}`, []int{0}, nil},
 		{"no kid, no key", nil, `{"alg":"ES256"}`, nil, jose.ErrUnknownKey},
 		{"no kid, no key of the algorithm", []jwk{r, ed}, `{"alg":"ES256"}`, nil, jose.ErrUnknownKey},
-		{"no kid, two keys", []jwk{r, r2}, `{"alg":"RS256"}`, nil, jose.ErrUnknownKey},
-		{"no kid, the same key twice", []jwk{ec, ec}, `{"alg":"ES256"}`, nil, jose.ErrUnknownKey},
-		{"no kid, two keys with kids", []jwk{r.with("kid", "a"), r2.with("kid", "b")}, `{"alg":"RS256"}`, nil, jose.ErrUnknownKey},
+		{"no kid, two keys", []jwk{r, r2}, `{"alg":"RS256"}`, []int{0, 1}, nil},
+		{"no kid, the same key twice", []jwk{ec, ec}, `{"alg":"ES256"}`, []int{0}, nil},
+		{"no kid, the same key with a kid and without", []jwk{ec.with("kid", "a"), ec}, `{"alg":"ES256"}`, []int{0}, nil},
+		{"no kid, the same key under two kids", []jwk{ec.with("kid", "a"), ec.with("kid", "b")}, `{"alg":"ES256"}`, []int{0}, nil},
+		{"no kid, two keys with kids", []jwk{r.with("kid", "a"), r2.with("kid", "b")}, `{"alg":"RS256"}`, []int{0, 1}, nil},
+		{"no kid, a key with a kid and one without", []jwk{r.with("kid", "a"), r2}, `{"alg":"RS256"}`, []int{0, 1}, nil},
+		{"no kid, four keys with kids", append(many(2, "a"), many(2, "b")...), `{"alg":"EdDSA"}`, []int{0, 1, 2, 3}, nil},
+		{"no kid, five keys with kids", append(many(2, "a"), many(3, "b")...), `{"alg":"EdDSA"}`, nil, jose.ErrUnknownKey},
+		{"no kid, five keys with kids and one without", append(append(many(2, "a"), many(3, "b")...), ed), `{"alg":"EdDSA"}`, []int{5}, nil},
+		{"no kid, six keys without", bare(many(6, "")), `{"alg":"EdDSA"}`, []int{0, 1, 2, 3}, nil},
+		{"empty kid, six keys without", bare(many(6, "")), `{"alg":"EdDSA","kid":""}`, []int{0, 1, 2, 3}, nil},
+		{"no kid, keys with an empty one", many(3, ""), `{"alg":"EdDSA"}`, []int{0, 1, 2}, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -360,5 +424,24 @@ func TestFindAllocations(t *testing.T) {
 		if n := testing.AllocsPerRun(20, func() { _, _ = set.Find(h) }); n > limit {
 			t.Errorf("%v allocations for %.40s", n, header)
 		}
+	}
+}
+
+// BenchmarkParseSet reads sets of as many keys as an issuer may have.
+func BenchmarkParseSet(b *testing.B) {
+	for _, n := range []int{10, 1000} {
+		texts := make([]string, 0, n)
+		for i := range n {
+			texts = append(texts, rsaOf(2048, 65537, int64(i)).with("kid", strconv.Itoa(i)).String())
+		}
+		text := document(texts...)
+		b.Run(strconv.Itoa(n)+" keys", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if set, err := jose.ParseSet(text, all); err != nil || set.Len() != n {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -18,8 +18,8 @@ import "time"
 type Limits struct {
 	FetchTimeout    time.Duration // of a JWK Set, from connecting to the last byte: 5 s (1 s to 30 s)
 	MetadataTimeout time.Duration // of the metadata, also for endpoints: 5 s (1 s to 30 s)
-	DocumentBytes   int           // of one document: 1 MiB (1 KiB to 1 MiB)
-	Keys            int           // in one set, usable or not: 100 (1 to 100)
+	DocumentBytes   int           // of one document: 1 MiB (1 KiB to 4 MiB)
+	Keys            int           // in one set, usable or not: 1 000 (1 to 1 000)
 
 	// RSABits and RSAExponent bound the keys that are used. Every token that names
 	// such a key costs one signature check under it, also if the signature is

@@ -85,7 +85,7 @@ var corpusPolicies = map[string]struct {
 	"claims-022": {false, "the token's identity is (iss, jti), and an empty one names nothing (R-CL-12)"},
 	"json-044":   {false, "a lone surrogate is no Unicode string; what others substitute for it differs (R-JS-15)"},
 	"key-037":    {false, "the private key is public, so that anyone can sign; the operator is told (R-JK-07)"},
-	"key-056":    {false, "RFC 7518 §6.3.1.1 forbids leading zeros; two spellings of a key are two thumbprints"},
+	"key-056":    {true, "a leading zero changes neither the value nor the thumbprint; libraries whose integers have a sign write one (docs/adr/0049)"},
 	"nbf-016":    {false, "present, and not a NumericDate: no coercion of null to absent (R-CL-10, R-CL-14)"},
 	"scope-006":  {false, "not the grammar of RFC 6749 §3.3; one spelling for one scope list (R-SC-01)"},
 	"scope-007":  {false, "RFC 9068 §2.2.3 has a string; a non-string scope is refused (R-SC-01)"},

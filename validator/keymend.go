@@ -9,6 +9,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/sallyport-auth/sallyport/internal/cause"
 	"github.com/sallyport-auth/sallyport/internal/discovery"
 	"github.com/sallyport-auth/sallyport/internal/fetch"
 	"github.com/sallyport-auth/sallyport/jose"
@@ -23,9 +24,13 @@ var (
 // keyMend returns what an operator can do about keys that cannot be fetched or used.
 func keyMend(err error, ignored []jose.IgnoredKey) string {
 	for _, row := range keyMends {
-		if row.is(err) {
-			return row.mend
+		if !row.is(err) {
+			continue
 		}
+		if mend := documentMend(err); mend != "" {
+			return mend
+		}
+		return row.mend
 	}
 	switch {
 	case len(ignored) > 0:
@@ -35,6 +40,14 @@ func keyMend(err error, ignored []jose.IgnoredKey) string {
 	default:
 		return "look at Issuer.URL and Issuer.Keys, and whether the issuer answers from this machine"
 	}
+}
+
+// documentMend returns the mend of what is no JWK Set, if it can be told what it is.
+func documentMend(err error) string {
+	if c, ok := cause.Of(err); ok && errors.Is(c, jose.ErrNotJWKS) {
+		return c.Details().Mend
+	}
+	return ""
 }
 
 // keyMends are the mends of which the first that fits counts. Several errors may be joined,

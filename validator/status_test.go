@@ -287,9 +287,9 @@ func TestKeyLimits(t *testing.T) {
 	})
 	_, err := validator.New(validator.Config{Issuers: []validator.Issuer{{
 		URL: "https://issuer.test", Algorithms: []jose.Algorithm{},
-		KeyLimits: jwkscache.Limits{Keys: 101, Stale: -1},
+		KeyLimits: jwkscache.Limits{Keys: 1001, Stale: -1},
 	}}})
-	for _, want := range []string{"Issuers[0].KeyLimits.Keys is 101", "KeyLimits.Stale is -1ns", "Audiences is empty", "Algorithms is empty"} {
+	for _, want := range []string{"Issuers[0].KeyLimits.Keys is 1001", "KeyLimits.Stale is -1ns", "Audiences is empty", "Algorithms is empty"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %s", err, want)
 		}

@@ -89,8 +89,8 @@ func TestFindAgain(t *testing.T) {
 				}
 				s.answers(200, setOf(before, after), "Cache-Control: max-age=86400")
 				advance(time.Minute)
-				if refuted(t, keys, h) != (row.header != noKid) { // of two keys without kid, none is tried
-					t.Error("a key that came back")
+				if !refuted(t, keys, h) {
+					t.Error("a key that came back was not found")
 				}
 			})
 		})
@@ -154,8 +154,8 @@ func TestFindChanged(t *testing.T) {
 		want          error // of the token before, and within 30 seconds
 	}{
 		"no kid, and no key of the algorithm": {noKid, func(string) string { return setOf(ecKey) }, func(k string) string { return setOf(k) }, jose.ErrUnknownKey},
-		"no kid, and several": {
-			noKid, func(k string) string { return setOf(k, strings.Replace(k, `"a"`, `"b"`, 1), jwk(t, "c")) }, func(k string) string { return setOf(k) }, jose.ErrUnknownKey,
+		"no kid, and more than may be tried": {
+			noKid, func(k string) string { return setOf(k, jwk(t, "b"), jwk(t, "c"), jwk(t, "d"), jwk(t, "e")) }, func(k string) string { return setOf(k) }, jose.ErrUnknownKey,
 		},
 		"no kid, and an empty set":         {noKid, func(string) string { return setOf() }, func(k string) string { return setOf(k) }, jose.ErrUnknownKey},
 		"a known kid of another algorithm": {edDSA, func(string) string { return setOf(ecKey) }, func(k string) string { return setOf(k) }, jose.ErrAlgorithm},
@@ -236,7 +236,7 @@ func TestSlowFetchFails(t *testing.T) {
 		}
 		s.wantVisits(t, "a bad signature", 2)
 		for range 3 {
-			_, err := keys.Find(t.Context(), time.Now(), headerText(t, noKid))
+			_, err := keys.Find(t.Context(), time.Now(), headerText(t, `{"alg":"ES256"}`))
 			wants(t, "no kid", err, issuerkeys.ErrUnavailable)
 		}
 		s.wantVisits(t, "no kid", 3)
@@ -245,7 +245,7 @@ func TestSlowFetchFails(t *testing.T) {
 
 		s.answers(429, "", "Retry-After: 60")
 		advance(30 * time.Second)
-		_, err = keys.Find(t.Context(), time.Now(), headerText(t, noKid))
+		_, err = keys.Find(t.Context(), time.Now(), headerText(t, `{"alg":"ES256"}`))
 		wants(t, "no kid", err, issuerkeys.ErrUnavailable)
 		for range 30 {
 			s.wantVisits(t, "after Retry-After", 4)

@@ -127,10 +127,10 @@ func failures(set []byte) map[string]hostile {
 		"keys twice":        said(`{"keys":[],` + string(set[1:])),
 		"something behind":  said(string(set) + "{}"),
 		"invalid UTF-8":     said("{\"keys\":[]\xff}"),
-		"a byte order mark": said("\ufeff" + string(set)),
+		"byte order marks":  said("\ufeff\ufeff" + string(set)),
 		"UTF-16":            said(strings.Join(strings.Split(string(set), ""), "\x00") + "\x00"),
 		"nested":            said(`{"keys":[` + strings.Repeat("[", 500_000)),
-		"101 keys":          said(string(many(101))),
+		"1001 keys":         said(string(many(1001))),
 		"10 000 keys":       said(string(many(10_000))),
 
 		"a gzip bomb":              {behaviour: testissuer.Behaviour{Body: bomb, Header: http.Header{"Content-Encoding": {"gzip"}}}, want: fetch.ErrEncoding},

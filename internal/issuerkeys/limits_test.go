@@ -65,19 +65,19 @@ var limitRows = map[string]limit{
 		},
 	},
 	"DocumentBytes": {
-		smallest: 1 << 10, largest: 1 << 20, fallback: 1 << 20, custom: 2000,
+		smallest: 1 << 10, largest: 4 << 20, fallback: 1 << 20, custom: 3 << 20,
 		effect: func(t *testing.T, limits jwkscache.Limits) int64 {
 			document := setOf(jwk(t, "a"))
-			return largest(1, 2<<20, func(n int64) bool {
+			return largest(1, 5<<20, func(n int64) bool {
 				return n <= 1000 || serves(t, limits, document+strings.Repeat(" ", int(n)-len(document)))
 			})
 		},
 	},
 	"Keys": {
-		smallest: 1, largest: 100, fallback: 100, custom: 3,
+		smallest: 1, largest: 1000, fallback: 1000, custom: 3,
 		effect: func(t *testing.T, limits jwkscache.Limits) int64 {
 			usable := jwk(t, "a")
-			return largest(0, 200, func(n int64) bool {
+			return largest(0, 1100, func(n int64) bool {
 				unusable := strings.Repeat(`,{"kty":"AKP"}`, int(n)/2)
 				return n == 0 || serves(t, limits, setOf(usable+strings.Repeat(","+usable, int(n)-1-int(n)/2)+unusable))
 			})

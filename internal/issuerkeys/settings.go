@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/cause"
 	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/jwkscache"
 )
@@ -43,7 +44,12 @@ func (s *settings) parse(document string) (*jose.Set, error) {
 		return nil, err
 	}
 	if n := len(set.Keys()) + len(set.Ignored()); n > s.limits.Keys {
-		return nil, fmt.Errorf("%w: it has %d keys; Limits.Keys is %d", jose.ErrNotJWKS, n, s.limits.Keys)
+		most := s.limits.Keys
+		return nil, cause.New(jose.ErrNotJWKS, func() cause.Details {
+			return cause.Details{
+				Found: fmt.Sprintf("%d keys", n), Wanted: fmt.Sprintf("at most %d, which is KeyLimits.Keys", most), Mend: "raise Issuer.KeyLimits.Keys",
+			}
+		})
 	}
 	return set, nil
 }

@@ -185,7 +185,7 @@ func TestSnapshotRefused(t *testing.T) {
 		"less Stale":    {after: 10*time.Minute + time.Second, reopen: within(jwkscache.Limits{Stale: time.Second}), want: "too old"},
 		"less MaxAge":   {after: time.Minute, reopen: within(jwkscache.Limits{MaxAge: time.Minute}), want: "too old"},
 		"less MaxFresh": {after: 2 * time.Minute, reopen: within(jwkscache.Limits{MaxFresh: time.Minute, Stale: time.Minute}), want: "too old"},
-		"fewer Keys":    {reopen: within(jwkscache.Limits{Keys: 1}), want: "it has 2 keys; Limits.Keys is 1"},
+		"fewer Keys":    {reopen: within(jwkscache.Limits{Keys: 1}), want: "found 2 keys; wanted at most 1, which is KeyLimits.Keys"},
 		"cut off":       {damage: keep(func(text string) string { return text[:len(text)-1] }), want: "was cut off or changed"},
 		"changed":       {damage: keep(func(text string) string { return strings.Replace(text, `"fetched":9`, `"fetched":8`, 1) }), want: "was cut off or changed"},
 		"empty":         {damage: keep(func(string) string { return "" }), want: "is not of format 1"},

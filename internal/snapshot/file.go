@@ -15,11 +15,11 @@ import (
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
 )
 
-const storeFileLimit = 4 << 20
+const storeFileLimit = 8 << 20
 
 var (
 	errNotRegular = errors.New("is no regular file, and a symbolic link to one is not followed")
-	errTooLarge   = errors.New("is larger than 4 MiB")
+	errTooLarge   = errors.New("is larger than 8 MiB")
 	errFormat     = errors.New("is not of format 1; another version may have written it")
 	errChecksum   = errors.New("was cut off or changed since it was written")
 	errText       = errors.New("cannot hold text that is not UTF-8")

@@ -209,10 +209,10 @@ func TestStoreRefusesFile(t *testing.T) {
 			asRoot(t)
 			s.user = someoneElse
 		}, errForeign},
-		{"of 4 MiB", func(t *testing.T, _ *Store, path string) { do(t, os.Truncate(path, 4<<20)) }, errChecksum},
-		{"larger than 4 MiB", func(t *testing.T, _ *Store, path string) { do(t, os.Truncate(path, 4<<20+1)) }, errTooLarge},
-		{"for others to write, and larger than 4 MiB", func(t *testing.T, _ *Store, path string) {
-			do(t, os.Chmod(path, 0o602), os.Truncate(path, 4<<20+1))
+		{"of 8 MiB", func(t *testing.T, _ *Store, path string) { do(t, os.Truncate(path, 8<<20)) }, errChecksum},
+		{"larger than 8 MiB", func(t *testing.T, _ *Store, path string) { do(t, os.Truncate(path, 8<<20+1)) }, errTooLarge},
+		{"for others to write, and larger than 8 MiB", func(t *testing.T, _ *Store, path string) {
+			do(t, os.Chmod(path, 0o602), os.Truncate(path, 8<<20+1))
 		}, errWritable},
 		{"closed", func(t *testing.T, _ *Store, path string) {
 			asUser(t)

@@ -9,14 +9,14 @@ import (
 
 // Bounds of what is kept on disk.
 const (
-	savedDocumentLimit = 1 << 20
+	savedDocumentLimit = 4 << 20
 	savedUseLimit      = 24 * time.Hour // from the fetch to the end of use
 	savedNamesLimit    = 1000
 )
 
 var (
 	errOtherIssuer = errors.New("is for another issuer")
-	errDocument    = errors.New("holds a JWK Set larger than 1 MiB")
+	errDocument    = errors.New("holds a JWK Set larger than 4 MiB")
 	errTimes       = errors.New("holds times out of order or more than 24 hours apart")
 	errNames       = errors.New("names more than 1000 keys, or one by neither or both of kid and thumbprint")
 )

@@ -257,8 +257,8 @@ func TestStoreBounds(t *testing.T) {
 		{"usable for ever", func(r *keysRecord) { r.Usable = math.MaxInt64 }, errTimes},
 		{"usable for 300 years", func(r *keysRecord) { r.Usable = r.Fetched + 300*365*86400 }, errTimes},
 		{"fetched at the beginning", func(r *keysRecord) { r.Fetched = math.MinInt64 }, errTimes},
-		{"1 MiB", func(r *keysRecord) { r.Document = make([]byte, 1<<20) }, nil},
-		{"more than 1 MiB", func(r *keysRecord) { r.Document = make([]byte, 1<<20+1) }, errDocument},
+		{"4 MiB", func(r *keysRecord) { r.Document = make([]byte, 4<<20) }, nil},
+		{"more than 4 MiB", func(r *keysRecord) { r.Document = make([]byte, 4<<20+1) }, errDocument},
 		{"other issuer", func(r *keysRecord) { r.Issuer += "/" }, errOtherIssuer},
 	}
 	for _, tt := range tests {
@@ -342,7 +342,7 @@ func TestStoreSaveRefuses(t *testing.T) {
 	k := testSaved()
 	k.Location = "marker\xff"
 	wantRefusal(t, "location", s.Save(k), s.path(keysFile), errText, checkMend)
-	k.Location = strings.Repeat("marker", 1<<20)
+	k.Location = strings.Repeat("marker", 2<<20)
 	wantRefusal(t, "long location", s.Save(k), s.path(keysFile), errTooLarge, checkMend)
 	wantRefusal(t, "kid", s.SaveForbidden([]jwkscache.KeyName{{KeyID: "marker\xff"}}), s.path(forbiddenFile), errText, checkMend)
 	wantRefusal(t, "long kid", s.SaveForbidden([]jwkscache.KeyName{{KeyID: k.Location}}), s.path(forbiddenFile), errTooLarge, checkMend)
@@ -383,7 +383,7 @@ func FuzzLoadSnapshot(f *testing.F) {
 		if _, body, _ := strings.Cut(text, "\n"); text != sealed("keys", body) {
 			t.Error("the checksum is wrong")
 		}
-		if k.Issuer != storeIssuer || len(k.Document) > 1<<20 || k.Fresh.Before(k.Fetched) || k.Usable.Before(k.Fresh) || k.Usable.Sub(k.Fetched) > 24*time.Hour {
+		if k.Issuer != storeIssuer || len(k.Document) > 4<<20 || k.Fresh.Before(k.Fetched) || k.Usable.Before(k.Fresh) || k.Usable.Sub(k.Fetched) > 24*time.Hour {
 			t.Errorf("%+v", k)
 		}
 		if err := again.Save(k); err != nil {
