@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -44,6 +45,65 @@ func answer(h http.Handler, r *http.Request) {
 	if body := strings.TrimSpace(w.Body.String()); body != "" {
 		fmt.Println(body) //nolint:forbidigo // an example prints
 	}
+}
+
+// lineWriter hands each line that a logger writes to a channel.
+type lineWriter chan string
+
+func (w lineWriter) Write(line []byte) (int, error) {
+	w <- string(line)
+	return len(line), nil
+}
+
+// A logger for refusals. Each line says what was found and what to do, and has no byte of
+// the token.
+func ExampleConfig_logger() {
+	v, token := exampleValidator()
+	lines := make(lineWriter, 10) // os.Stderr in a program
+	guard, err := middleware.New(middleware.Config{
+		Validator: v,
+		Logger: slog.New(slog.NewTextHandler(lines, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey {
+				return slog.Attr{} // so that the example always prints the same
+			}
+			return a
+		}})),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	h := guard.Require(scopes.All("orders:read"), http.NotFoundHandler())
+	r := httptest.NewRequest(http.MethodGet, "/orders", http.NoBody)
+	r.Header.Set("Authorization", "Bearer "+token) // without scopes
+	h.ServeHTTP(httptest.NewRecorder(), r)
+	fmt.Print(<-lines)
+	// Output: level=INFO msg="sallyport: request refused" reason=insufficient_scope cause="scopes: All(\"orders:read\") is not met; found scope none; wanted scope \"orders:read\"; let the client ask the issuer for the scope" issuer=https://issuer.test client=client-1 transport=http
+}
+
+// A route that also serves callers without credentials. A token that is presented must
+// still be valid, and have the scope.
+func ExampleMux_optional() {
+	v, _ := exampleValidator()
+	guard, err := middleware.New(middleware.Config{Validator: v, NoBody: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	mux := guard.NewMux()
+	mux.HandleFunc("GET /catalog", scopes.Optional(scopes.All("prices:read")), func(w http.ResponseWriter, r *http.Request) {
+		if token := middleware.TokenFrom(r.Context()); token.HasScope("prices:read") { // false for a nil Token
+			_, _ = io.WriteString(w, "with prices")
+			return
+		}
+		_, _ = io.WriteString(w, "without prices")
+	})
+	r := httptest.NewRequest(http.MethodGet, "/catalog", http.NoBody)
+	answer(mux, r)
+	r.Header.Set("Authorization", "Bearer swordfish")
+	answer(mux, r)
+	// Output:
+	// 200
+	// without prices
+	// 401 Bearer realm="api", error="invalid_token", error_description="The access token is invalid"
 }
 
 // A body of one's own for refusals.

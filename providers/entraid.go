@@ -89,7 +89,6 @@ func entra(tenant, client string, audiences []string) validator.Issuer {
 		Mappings:    []validator.Mapping{scopesOf("scp"), rolesOf("roles")},
 		Tenant:      validator.TenantRule{Claim: "tid", Owned: []string{tenant}},
 		ClientClaim: client,
-		ClientOnly:  equals("idtyp", "app"),
 		User:        has("scp"),
 	}
 }

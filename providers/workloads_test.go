@@ -55,6 +55,7 @@ func gitHub() provider {
 		shapes: []shape{
 			{kind: machine, typ: "JWT", claims: job, subject: "repo:acme/orders:ref:refs/heads/main", caller: "client"},
 			{kind: "sub with ids", typ: "JWT", claims: job.with("sub", "repo:acme@7/orders@101:pull_request"), subject: "repo:acme@7/orders@101:pull_request", caller: "client"},
+			{kind: "another listed repository", typ: "JWT", claims: job.with("repository_id", "102"), subject: "repo:acme/orders:ref:refs/heads/main", caller: "client"},
 			{kind: "another repository", typ: "JWT", claims: job.with("repository_id", "999", "repository_owner_id", "8"), want: validator.BadClaims},
 			{kind: "another repository of that name", typ: "JWT", claims: job.with("repository_id", "999"), want: validator.BadClaims},
 			{kind: "another repository, typ at+jwt", typ: "at+jwt", claims: job.with("repository_id", "999"), want: validator.BadClaims},

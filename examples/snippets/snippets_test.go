@@ -18,6 +18,7 @@ import (
 	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/metrics"
 	"github.com/sallyport-auth/sallyport/middleware"
+	"github.com/sallyport-auth/sallyport/providers"
 	"github.com/sallyport-auth/sallyport/resourcemeta"
 	"github.com/sallyport-auth/sallyport/scopes"
 	"github.com/sallyport-auth/sallyport/testissuer"
@@ -250,6 +251,16 @@ var all = []snippet{
 			}
 			// end of snippet
 			return ordersBehind(guards{is}.For(issuer))
+		},
+	},
+	{
+		name: "docs/issuers.md, a preset", url: "https://login.example.com/realms/shop", audience: "orders-api",
+		claims: map[string]any{"typ": "Bearer"}, api: func(_ *testing.T, is *testissuer.Issuer) http.Handler {
+			middleware := guards{is}
+			// snippet
+			guard, err := middleware.For(providers.Keycloak("https://login.example.com/realms/shop", "orders-api"))
+			// end of snippet
+			return ordersBehind(guard, err)
 		},
 	},
 	{name: "docs/opaque-tokens.md, asking the issuer", url: placeholder, opaque: true, api: func(_ *testing.T, is *testissuer.Issuer) http.Handler {
