@@ -33,6 +33,7 @@ type limitsFile struct {
 // issuer. The paths of faults are those of the file.
 type converter struct {
 	dir, jwks string
+	written   places     // of the keys that the file has
 	faults    fault.List // of the configuration
 	ofKeys    fault.List // of the file jwks
 }
@@ -51,7 +52,12 @@ func (c converter) config(file *configFile) validator.Config {
 		c.at("issuers").faults.Addf("leave out the option, or all issuers but one", "has %d elements, and --jwks gives the keys of one", len(file.Issuers))
 	}
 	for i := range file.Issuers {
-		config.Issuers = append(config.Issuers, c.at(fmt.Sprintf("issuers[%d]", i)).issuer(&file.Issuers[i]))
+		path := fmt.Sprintf("issuers[%d]", i)
+		has := func(key string) bool {
+			_, written := c.written[keyPath(path, key)]
+			return written
+		}
+		config.Issuers = append(config.Issuers, c.at(path).issuer(i, &file.Issuers[i], has))
 	}
 	if c.jwks != "" && len(config.Issuers) > 0 {
 		c.faults = c.ofKeys

@@ -44,7 +44,7 @@ func TestConfigFaults(t *testing.T) {
 		{"JSON with another encoding", "{\"issuers\":\n\"\xff\"}", []string{"2:2: is not JSON: invalid UTF-8"}},
 		// Keys.
 		{"unknown keys", minimal + "    audience: x\nleway: {}\n", []string{
-			"5:5: issuers[0].audience: is not a known key; did you mean audiences? known here: url, audiences, client_ids, algorithms, keys, ",
+			"5:5: issuers[0].audience: is not a known key; did you mean audiences? known here: preset, url, tenant_id, audiences, client_ids, ",
 			"6:1: leway: is not a known key; did you mean leeway? known here: issuers, leeway, limits, hierarchy, routes",
 		}},
 		{"unknown key in a route", minimal + "routes:\n  \"GET /\": {scope: {all: [a]}}\n", []string{

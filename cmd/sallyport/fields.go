@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sallyport-auth/sallyport/internal/fault"
+	"github.com/sallyport-auth/sallyport/introspect"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -21,9 +22,9 @@ type fileField struct {
 // the outer rule.
 var fileFields = func() map[string]fileField {
 	fields := maps.Clone(renamedFields)
-	addFields(fields, "Issuers[]", reflect.TypeFor[issuerFile]())
-	addFields(fields, "Issuers[].Opaque.Limits", reflect.TypeFor[opaqueLimitsFile]())
-	addFields(fields, "Issuers[].Answers.Marker[]", reflect.TypeFor[ruleFile]())
+	addFields(fields, "Issuers[]", reflect.TypeFor[issuerFile](), reflect.TypeFor[validator.Issuer]())
+	addFields(fields, "Issuers[].Opaque.Limits", reflect.TypeFor[opaqueLimitsFile](), reflect.TypeFor[introspect.Limits]())
+	addFields(fields, "Issuers[].Answers.Marker[]", reflect.TypeFor[ruleFile](), reflect.TypeFor[validator.ClaimRule]())
 	return fields
 }()
 
@@ -67,24 +68,24 @@ var renamedFields = map[string]fileField{
 	"Hierarchy": {key: "hierarchy"}, // of the Guard
 }
 
-// addFields adds the fields of a struct of the library, at path, that has the field names
-// of the struct of the file, and of the structs inside. The struct of introspection has
-// other names.
-func addFields(fields map[string]fileField, path string, file reflect.Type) {
+// addFields adds the fields of library, a struct at path, that file has under the same
+// name, and those of the structs inside.
+func addFields(fields map[string]fileField, path string, file, library reflect.Type) {
 	for field := range file.Fields() {
 		below := path + "." + field.Name
-		if _, renamed := fields[below]; renamed || field.Name == "CAFile" || field.Name == "AnyOf" {
+		of, known := library.FieldByName(field.Name)
+		if _, renamed := fields[below]; renamed || !known || field.Name == "AnyOf" {
 			continue
 		}
 		fields[below] = fileField{key: field.Tag.Get("yaml")}
-		inner := field.Type
+		inner, ofInner := field.Type, of.Type
 		if inner.Kind() == reflect.Slice {
-			inner, below = inner.Elem(), below+"[]"
+			inner, ofInner, below = inner.Elem(), ofInner.Elem(), below+"[]"
 		} else if inner.Kind() == reflect.Pointer {
 			inner = inner.Elem()
 		}
-		if inner.Kind() == reflect.Struct && inner != reflect.TypeFor[keysFile]() {
-			addFields(fields, below, inner)
+		if inner.Kind() == reflect.Struct && ofInner.Kind() == reflect.Struct {
+			addFields(fields, below, inner, ofInner)
 		}
 	}
 }

@@ -6,11 +6,17 @@ import (
 )
 
 // issuerFile is an issuer as people write it, with a key for each field of
-// [validator.Issuer].
+// [validator.Issuer], and for each parameter of the presets.
 type issuerFile struct {
+	Preset            string        `yaml:"preset"`
 	URL               string        `yaml:"url"`
+	TenantID          string        `yaml:"tenant_id"`
 	Audiences         []string      `yaml:"audiences"`
 	ClientIDs         []string      `yaml:"client_ids"`
+	Accounts          []string      `yaml:"accounts"`
+	Repositories      []string      `yaml:"repositories"`
+	Owners            []string      `yaml:"owners"`
+	Projects          []string      `yaml:"projects"`
 	Algorithms        []string      `yaml:"algorithms"`
 	Keys              *keysFile     `yaml:"keys"`
 	MetadataURL       string        `yaml:"metadata_url"`
@@ -63,7 +69,22 @@ type tenantFile struct {
 	Owned []string `yaml:"owned"`
 }
 
-func (c converter) issuer(file *issuerFile) validator.Issuer {
+// issuer returns the issuer of a file with that index. has reports whether the file has a
+// key of it.
+func (c converter) issuer(index int, file *issuerFile, has func(key string) bool) validator.Issuer {
+	if has("preset") {
+		return c.presetIssuer(index, file, has)
+	}
+	for _, key := range presetOnly {
+		if has(key) {
+			c.at(key).faults.Add("is for presets", "give preset, or leave it out")
+		}
+	}
+	return c.ownIssuer(file)
+}
+
+// ownIssuer returns the issuer without regard to a preset.
+func (c converter) ownIssuer(file *issuerFile) validator.Issuer {
 	return validator.Issuer{
 		URL:               file.URL,
 		Audiences:         file.Audiences,

@@ -250,6 +250,10 @@ func TestIssuerFaults(t *testing.T) {
 		}},
 		{"rule without a name", minimal + "    client_only: {equals: app}\n", []string{"5:5: issuers[0].client_only.name: is empty; name the claim"}},
 		{"no alternatives", minimal + "    client_only: {name: a, any_of: []}\n", []string{"5:28: issuers[0].client_only.any_of: is empty; list the alternatives"}},
+		{"type of an alternative", minimal + "    client_only:\n      any_of:\n        - {name: a}\n        - {name: b, type: number}\n", []string{`8:21: issuers[0].client_only.any_of[1].type: is "number"; give string, strings, boolean or object`}},
+		{"name beside alternatives", minimal + "    client_only: {name: a, any_of: [{name: b}, {type: boolean, name: c}]}\n", []string{
+			"5:28: issuers[0].client_only.any_of: ", "5:48: issuers[0].client_only.any_of[1].equals: ",
+		}},
 		{"client claim of the strict profile", minimal + "    client_claim: azp\n", []string{`5:5: issuers[0].client_claim: `}},
 		{"factors", minimal + "    multi_factor: []\n", []string{"5:5: issuers[0].multi_factor: is empty; leave it out if no value of amr counts"}},
 		{"values of acr", minimal + "    acrs: [a, a]\n    roles: ['']\n", []string{`5:15: issuers[0].acrs[1]: "a" is listed twice`, `6:13: issuers[0].roles[0]: `}},
@@ -258,8 +262,8 @@ func TestIssuerFaults(t *testing.T) {
 			`7:3: hierarchy["orders:admin"]: is in a cycle: orders:admin ⊃ orders:admin; remove one of these scopes`,
 		}},
 		{"near keys", minimal + "    scopeLists: true\n    client-claim: azp\n    acr: [a]\n    colour: red\n", []string{
-			"5:5: issuers[0].scopeLists: is not a known key; did you mean scope_lists? known here: url, ", "6:5: issuers[0].client-claim: is not a known key; did you mean client_claim? ",
-			"7:5: issuers[0].acr: is not a known key; did you mean acrs? ", "8:5: issuers[0].colour: is not a known key; known here: url, ",
+			"5:5: issuers[0].scopeLists: is not a known key; did you mean scope_lists? known here: preset, url, ", "6:5: issuers[0].client-claim: is not a known key; did you mean client_claim? ",
+			"7:5: issuers[0].acr: is not a known key; did you mean acrs? ", "8:5: issuers[0].colour: is not a known key; known here: preset, url, ",
 		}},
 		{"rules that are too deep", minimal + "    user: " + strings.Repeat("{any_of: [", 15) + "{name: a}" + strings.Repeat("]}", 15) + "\n", []string{
 			"5:22: issuers[0].user.any_of[0].any_of: is inside another any_of",

@@ -34,7 +34,7 @@ func load(path, jwks string) (*verifier, error) {
 	}
 
 	faults, ofKeys := fault.In("sallyport"), fault.In("sallyport")
-	v, err := validator.New(converter{filepath.Dir(path), jwks, faults, ofKeys}.config(&file))
+	v, err := validator.New(converter{filepath.Dir(path), jwks, r.places, faults, ofKeys}.config(&file))
 	for _, f := range fault.All(err) {
 		f = inFile(f, r.places)
 		if jwks != "" && f.Path == "issuers[0].keys" {
@@ -88,7 +88,7 @@ func faulty(path string, ofConfig []fileFault, jwks string, ofKeys []fault.Fault
 }
 
 // faultless is a configuration without faults. No token is verified by it.
-var faultless = validator.Config{Issuers: []validator.Issuer{{URL: "https://issuer.invalid", Audiences: []string{"https://api.invalid"}}}}
+var faultless = validator.Config{Issuers: []validator.Issuer{standIn(0)}}
 
 // withoutConsequences returns the faults that were found while a file was read and
 // those that were found in what was read. It leaves out what follows from the

@@ -125,7 +125,7 @@ func (c converter) askedWithin(file *issuerFile) time.Duration {
 	case file.Opaque == nil:
 		c.faults.Add("needs an issuer that can be asked", "give it opaque, or leave it out")
 		return 0
-	case file.Keys == nil && c.jwks == "":
+	case file.Keys == nil && c.jwks == "" && file.Preset == "":
 		c.faults.Add("is for JWTs, and without keys all tokens of the issuer are opaque", "give keys ({} for discovery), or leave it out; opaque.cache.ttl is for opaque tokens")
 		return 0
 	}

@@ -357,7 +357,7 @@ func converted(t *testing.T, dir, config, jwks string) *validator.Issuer {
 	var file configFile
 	r, faults := newReader(node, false), fault.In("sallyport")
 	r.read(node, "", reflect.ValueOf(&file).Elem())
-	result := converter{dir, jwks, faults, faults}.config(&file)
+	result := converter{dir, jwks, r.places, faults, faults}.config(&file)
 	if r.faults.Err() != nil || faults.Err() != nil {
 		t.Fatalf("%v %v", r.faults.Err(), faults.Err())
 	}

@@ -120,6 +120,10 @@ var constants = map[string]string{
 var phrases = strings.NewReplacer(
 	"Issuers[", "issuers[",
 	"leave it nil", "leave it out",
+	"give each an Issuer, or use Config.ResolveIssuer with a list of yours", "give each an entry in issuers",
+	"use EntraIDv1, whose", "take the preset entra-id-v1, whose",
+	"such as with jwkscache.File", "such as keys: {file: cluster.json}",
+	"such as with jwkscache.URL", "such as keys: {url: …}",
 	" or ResolveIssuer", "",
 	"set Issuer.Profile to ProfileLegacy with a Marker", "set profile to legacy and give a marker",
 	"no Mapping of the issuer reads it: add one to Issuer.Mappings, or take a preset of package providers",
