@@ -61,3 +61,12 @@ func TestTraceJoin(t *testing.T) {
 		t.Errorf("nothing joined is %v", joined)
 	}
 }
+
+// TestOutcomeFailed checks which outcomes of a fetch are failures.
+func TestOutcomeFailed(t *testing.T) {
+	for outcome, want := range map[jwkscache.Outcome]bool{jwkscache.Fetched: false, jwkscache.Unchanged: false, jwkscache.NotKeys: true, jwkscache.Overloaded: true} {
+		if outcome.Failed() != want {
+			t.Errorf("%s: failed %t", outcome, !want)
+		}
+	}
+}

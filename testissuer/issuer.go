@@ -3,7 +3,6 @@ package testissuer
 import (
 	"crypto/x509"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -198,11 +197,7 @@ func (i *Issuer) wait() {
 
 // Format writes the type and the URL under every verb, and not the secrets of clients.
 func (i *Issuer) Format(f fmt.State, _ rune) {
-	if i == nil {
-		_, _ = io.WriteString(f, "<nil>")
-		return
-	}
-	_, _ = fmt.Fprintf(f, "%T(%s)", i, i.config.URL)
+	_, _ = fmt.Fprintf(f, "%T(%s)", i, i.config.URL) // fmt writes <nil> for a nil pointer by itself
 }
 
 // URL returns the issuer identifier, which is the iss of its tokens.

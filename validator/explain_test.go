@@ -149,11 +149,66 @@ func TestExplainMisuse(t *testing.T) {
 	var none *validator.Validator
 	for name, all := range map[string][]validator.Judgement{
 		"nil Validator": none.Explain(at(0), good, none.Inspect(at(0), good)),
-		"nil context":   v.Explain(nil, good, v.Inspect(nil, good)), //nolint:staticcheck // misuse
+		"nil Validator, and the verdict of another": none.Explain(at(0), good, refused),
+		"nil context": v.Explain(nil, good, v.Inspect(nil, good)), //nolint:staticcheck // misuse
 	} {
-		if got := outline(all); got != "-active" {
-			t.Errorf("%s: %s", name, got)
+		if got := outline(all); got != "-active" || all[0].Reason != validator.Unavailable {
+			t.Errorf("%s: %s, %q", name, got, all[0].Reason)
 		}
+	}
+	expired := v.Inspect(at(0), bearer(testKey.token(baseClaims.with("exp", "1"))))
+	if all := v.Explain(at(0), bad, expired); firstReason(all) != validator.Expired {
+		t.Errorf("explained with another verdict: %q first", firstReason(all))
+	}
+	if all := v.Explain(at(0), good, validator.ValidateDone{Err: errors.New("x"), Reason: validator.Expired}); firstReason(all) != validator.Unavailable {
+		t.Errorf("explained with an error of another package: %q first", firstReason(all))
+	}
+}
+
+// firstReason returns the Reason of the first check that failed.
+func firstReason(all []validator.Judgement) validator.Reason {
+	return all[slices.IndexFunc(all, func(j validator.Judgement) bool { return j.Reached && !j.Passed })].Reason
+}
+
+// TestExplainIssuer checks what is said where the issuer is not known, so that nothing else
+// can be checked: several issuers are configured, or another one is asked than iss names.
+func TestExplainIssuer(t *testing.T) {
+	several := baseConfig()
+	several.Issuers[0].Grants = allScopes
+	several.Issuers = append(several.Issuers, several.Issuers[0])
+	several.Issuers[1].URL = "https://other.example.com"
+	first, second := issuertest.At(t, "https://first.test"), issuertest.At(t, "https://second.test")
+	all := func(c *validator.Issuer) { c.Grants = allScopes }
+	asked := issuertest.Validator(t, validator.Config{Issuers: []validator.Issuer{
+		first.OpaqueConfig(all, func(c *validator.Issuer) { c.Opaque.Prefix = "first_" }), second.OpaqueConfig(all, func(c *validator.Issuer) { c.Opaque.Prefix = "second_" }),
+	}})
+	mixed := issuertest.Validator(t, validator.Config{Issuers: []validator.Issuer{first.Config(all), second.OpaqueConfig(all)}})
+	third := issuertest.At(t, "https://third.test")
+	three := issuertest.Validator(t, validator.Config{Issuers: []validator.Issuer{
+		first.Config(all), second.OpaqueConfig(all, func(c *validator.Issuer) { c.Opaque.Prefix = "second_" }), third.OpaqueConfig(all, func(c *validator.Issuer) { c.Opaque.Prefix = "third_" }),
+	}})
+	foreign := second.Bearer(nil)
+	foreign.Demands.OpaqueIssuer = third.URL()
+	for name, row := range map[string]struct {
+		v     *validator.Validator
+		p     validator.Presentation
+		check string
+		found string
+	}{
+		"iss is not configured":             {issuertest.Validator(t, several), bearer(testKey.token(baseClaims.with("iss", `"x"`))), "type", "the issuer decides on what is checked"},
+		"another issuer is asked":           {three, foreign, "active", "no issuer is asked"},
+		"no issuer is asked about it":       {asked, bearer("third_token"), "active", "no issuer is asked"},
+		"a JWT of the issuer that is asked": {mixed, second.Bearer(nil), "issuer", "which is asked about the token"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			done := row.v.Inspect(at(0), row.p)
+			judged := row.v.Explain(at(0), row.p, done)
+			wantAgreement(t, done, judged, issuertest.SecretsOf(row.p.Token)...)
+			i := slices.IndexFunc(judged, func(j validator.Judgement) bool { return j.Check == row.check })
+			if i < 0 || !strings.Contains(judged[i].Found, row.found) {
+				t.Errorf("%+v", judged)
+			}
+		})
 	}
 }
 

@@ -346,3 +346,15 @@ func TestSnapshotDir(t *testing.T) {
 		}
 	})
 }
+
+// TestStatusWithoutCache checks the Status of a Validator without a cache.
+func TestStatusWithoutCache(t *testing.T) {
+	is := issuertest.New(t)
+	v := issuertest.Validator(t, validator.Config{Issuers: []validator.Issuer{is.Config()}, Cache: validator.CacheConfig{Off: true}})
+	if _, err := v.Validate(t.Context(), is.Bearer(nil)); err != nil {
+		t.Fatal(err)
+	}
+	if s := v.Status(); s.CachedTokens != 0 || s.CachedBytes != 0 || s.EvictedTokens != 0 {
+		t.Errorf("%d tokens, %d bytes, %d evicted", s.CachedTokens, s.CachedBytes, s.EvictedTokens)
+	}
+}
