@@ -66,21 +66,27 @@ func (r ClaimRule) Err() error {
 }
 
 // check adds the faults of r.
-func (r ClaimRule) check(f fault.List) {
+func (r ClaimRule) check(f fault.List) { r.checkForm(f, ClaimRule.checkType) }
+
+// checkForm adds the faults of a rule of any purpose. further adds those of the purpose, for
+// r or each alternative without fault.
+func (r ClaimRule) checkForm(f fault.List, further func(ClaimRule, fault.List)) {
 	switch {
 	case r.AnyOf != nil:
-		r.checkAlternatives(f)
+		r.checkAlternatives(f, further)
 	case r.Name == "":
 		f.At("Name").Add("is empty", "name the claim")
 	case r.Type > ClaimObject:
 		f.At("Type").Addf("take ClaimString, ClaimStrings, ClaimBoolean or ClaimObject", "%d does not exist", r.Type)
 	case r.Type == ClaimBoolean && r.Equals != "true" && r.Equals != "false":
 		f.At("Equals").Addf(`give "true" or "false"`, "%q is not a value of the boolean claim %q", r.Equals, r.Name)
+	default:
+		further(r, f)
 	}
 }
 
 // checkAlternatives adds the faults of a rule with AnyOf.
-func (r ClaimRule) checkAlternatives(f fault.List) {
+func (r ClaimRule) checkAlternatives(f fault.List, further func(ClaimRule, fault.List)) {
 	if !r.namesNothing() {
 		f.At("AnyOf").Add("is set beside Name, Type or Equals", "make that rule one of the alternatives, or remove it")
 	}
@@ -93,14 +99,14 @@ func (r ClaimRule) checkAlternatives(f fault.List) {
 			at.At("AnyOf").Add("is inside another AnyOf", "list its alternatives in the outer one")
 			continue
 		}
-		r.AnyOf[i].check(at)
+		r.AnyOf[i].checkForm(at, further)
 	}
 }
 
 // isValid reports whether r has no fault. It allocates nothing.
 func (r ClaimRule) isValid() bool {
 	if r.AnyOf == nil {
-		return r.Name != "" && r.Type <= ClaimObject && (r.Type != ClaimBoolean || r.Equals == "true" || r.Equals == "false")
+		return r.Name != "" && r.Type <= ClaimObject && (r.Type != ClaimBoolean || r.Equals == "true" || r.Equals == "false") && canHaveType(r.Name, r.Type)
 	}
 	for i := range r.AnyOf {
 		if r.AnyOf[i].AnyOf != nil || !r.AnyOf[i].isValid() {
@@ -108,13 +114,6 @@ func (r ClaimRule) isValid() bool {
 		}
 	}
 	return len(r.AnyOf) > 0 && r.namesNothing()
-}
-
-// checkRules adds the faults of each rule.
-func checkRules(rules []ClaimRule, f fault.List) {
-	for i := range rules {
-		rules[i].check(f.Atf("[%d]", i))
-	}
 }
 
 // holds reports whether the claims have one as the rule says.

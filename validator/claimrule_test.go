@@ -123,7 +123,7 @@ func each(name string, values []string) []object {
 // TestFaultyRules: a rule that New would refuse is satisfied by no token, not
 // even by one that lacks the claim.
 func TestFaultyRules(t *testing.T) {
-	claims := baseClaims.with("", `"x"`).with("a", `"x"`).with("b", `true`)
+	claims := baseClaims.with("", `"x"`).with("a", `"x"`).with("b", `true`).with("realm_access", `"x"`)
 	token := expect(t, issuertest.Validator(t, baseConfig()), bearer(testKey.token(claims)), 0, "", "")
 	for _, row := range []struct {
 		rule validator.ClaimRule
@@ -135,6 +135,7 @@ func TestFaultyRules(t *testing.T) {
 		{validator.ClaimRule{Name: "b", Type: validator.ClaimBoolean}, `Equals "" is not a value of the boolean claim "b"`},
 		{validator.ClaimRule{Name: "missing", Type: validator.ClaimBoolean}, `Equals "" is not a value of the boolean claim "missing"`},
 		{validator.ClaimRule{Name: "b", Type: validator.ClaimBoolean, Equals: "1"}, `Equals "1" is not a value of the boolean claim "b"; give "true" or "false"`},
+		{validator.ClaimRule{Name: "realm_access", Equals: "x"}, `Type is a string, and the claim "realm_access" is an object in every token`},
 		{validator.ClaimRule{AnyOf: rules{}}, "AnyOf is empty, so that no token matches"},
 		{validator.ClaimRule{Name: "a", AnyOf: rules{}}, "AnyOf is set beside Name, Type or Equals"},
 		{validator.ClaimRule{Name: "a", AnyOf: rules{{Name: "a"}}}, "AnyOf is set beside Name, Type or Equals"},

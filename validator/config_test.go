@@ -175,6 +175,17 @@ var configFaults = []struct {
 	{"tenant owned twice", tenant(validator.TenantRule{Claim: "t", Owned: []string{"a", "b", "a"}}), "Issuers[0].Tenant.Owned[2]", `"a" is listed twice`},
 
 	{"client-only rule without name", clientOnly(validator.ClaimRule{Equals: "a"}), "Issuers[0].ClientOnly.Name", "is empty"},
+	{"user rule without name", issuerWith(func(c *validator.Issuer) { c.User = validator.ClaimRule{Equals: "a"} }), "Issuers[0].User.Name", "is empty"},
+	{"other tokens of an unknown type", issuerWith(func(c *validator.Issuer) { c.OtherTokens = rules{{Name: "a"}, {Name: "a", Type: 4}} }), "Issuers[0].OtherTokens[1].Type", "4 does not exist"},
+	{"alternatives with a fault", clientOnly(validator.ClaimRule{AnyOf: rules{{Name: "a"}, {}}}), "Issuers[0].ClientOnly.AnyOf[1].Name", "is empty"},
+	{
+		"marker with an alternative that ID tokens have", marker(validator.ClaimRule{AnyOf: rules{{Name: "scope"}, {Name: "email"}}}),
+		"Issuers[0].Marker[0].AnyOf[1]", `is satisfied by the presence of "email", which ID tokens have too`,
+	},
+	{
+		"marker with a member of a claim of ID tokens", marker(validator.ClaimRule{Name: "cnf", Type: validator.ClaimObject, Equals: "jwk"}),
+		"Issuers[0].Marker[0]", `is satisfied by the presence of "cnf", which ID tokens have too`,
+	},
 	{"client-only rule of an unknown type", clientOnly(validator.ClaimRule{Name: "a", Type: 4}), "Issuers[0].ClientOnly.Type", "4 does not exist"},
 	{"a client claim with the strict profile", issuerWith(func(c *validator.Issuer) { c.ClientClaim = "azp" }), "Issuers[0].ClientClaim", `"azp" is for ProfileLegacy only`},
 	{"a client claim with a control character", issuerWith(func(c *validator.Issuer) { c.ClientClaim = "a\n" }), "Issuers[0].ClientClaim", `"a\n" is a claim with another meaning, or has control characters`},

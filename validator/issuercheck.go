@@ -22,18 +22,11 @@ func (c *Issuer) check(sole bool, f fault.List) {
 	c.checkAlgorithms(f.At("Algorithms"))
 	c.checkKeyIssuers(f.At("KeyIssuers"))
 	c.checkProfile(f)
-	checkRules(c.OtherTokens, f.At("OtherTokens"))
-	checkRules(c.Claims, f.At("Claims"))
+	c.checkRules(f)
 	for i := range c.Mappings {
 		c.Mappings[i].check(f.At("Mappings").Atf("[%d]", i))
 	}
 	c.Tenant.check(f.At("Tenant"))
-	if !c.ClientOnly.isZero() {
-		c.ClientOnly.check(f.At("ClientOnly"))
-	}
-	if !c.User.isZero() {
-		c.User.check(f.At("User"))
-	}
 	checkClientClaim(c.ClientClaim, c.Profile, f.At("ClientClaim"))
 	c.checkMultiFactor(f.At("MultiFactor"))
 	grantList(c.Grants).check(f.At("Grants"))
@@ -82,7 +75,6 @@ func (c *Issuer) checkProfile(f fault.List) {
 		if len(c.Marker) == 0 {
 			marker.Add("is empty, and the legacy profile needs one", "name a claim that access tokens have and ID tokens have not")
 		}
-		checkRules(c.Marker, marker)
 		checkMarks(c.Marker, marker)
 	default:
 		f.At("Profile").Addf("take ProfileRFC9068 or ProfileLegacy", "%d does not exist", c.Profile)

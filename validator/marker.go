@@ -91,24 +91,14 @@ var sharedClaims = []string{
 	"session_state", "sub_jwk", "vot", "vtm", "_claim_names", "_claim_sources", "events", "cnf", "active",
 }
 
-// checkMarks adds the faults of rules, and of their alternatives, that ID tokens or other
-// tokens satisfy as well.
+// checkMarks adds the faults of rules, and of their alternatives, that ID tokens satisfy as
+// well.
 func checkMarks(rules []ClaimRule, f fault.List) {
-	for i := range rules {
-		at := f.Atf("[%d]", i)
-		rules[i].checkMark(at)
-		for j := range rules[i].AnyOf {
-			rules[i].AnyOf[j].checkMark(at.Atf("AnyOf[%d]", j))
+	for _, p := range rulesAt(rules, f) {
+		for _, leaf := range p.leaves() {
+			if r := leaf.rule; (r.Equals == "" || r.Type == ClaimObject) && slices.Contains(sharedClaims, r.Name) {
+				leaf.at.Addf("name another claim, or set Equals", "is satisfied by the presence of %q, which ID tokens have too", r.Name)
+			}
 		}
-	}
-}
-
-// checkMark is checkMarks for a rule without AnyOf.
-func (r ClaimRule) checkMark(f fault.List) {
-	switch {
-	case (r.Equals == "" || r.Type == ClaimObject) && slices.Contains(sharedClaims, r.Name):
-		f.Addf("name another claim, or set Equals", "is satisfied by the presence of %q, which ID tokens have too", r.Name)
-	case slices.Contains(kindClaims[:], r.Name) && isOtherType(r.Equals):
-		f.At("Equals").Addf("give the value that access tokens have", "%s %q is of another token than an access token", r.Name, r.Equals)
 	}
 }

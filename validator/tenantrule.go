@@ -42,6 +42,9 @@ func (r *TenantRule) check(f fault.List) {
 	case r.Claim == "" && len(r.Owned) > 0:
 		f.At("Claim").Add("is empty, and Owned is not", "name the claim that has one of Owned")
 	}
+	if r.Claim != "" && !canHaveType(r.Claim, ClaimString) {
+		f.At("Claim").Addf("name a claim that is a string", "%q is %s in every token", r.Claim, jsonTypesOf[r.Claim])
+	}
 	if jwtclaims.HasControl(r.Fixed) {
 		f.At("Fixed").Addf("correct it", "%q has control characters", r.Fixed)
 	}

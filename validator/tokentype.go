@@ -66,7 +66,7 @@ var (
 // checkSaidType returns the refusal of an answer that says that the token is of another
 // type.
 func (is *checkedIssuer) checkSaidType(members []strictjson.Member) *Error {
-	if v := textOf(members, "token_type"); hasClaim(members, "token_type") && !is.isAccessTokenType(v) {
+	if v := textOf(members, "token_type"); hasClaim(members, "token_type") && !is.Answers.isAccessTokenType(v) {
 		wrong := errTokenType
 		if isOtherType(v) {
 			wrong = errTokenTypeOther
@@ -93,9 +93,9 @@ func shownType(value string) string {
 }
 
 // isAccessTokenType reports whether a token_type is that of an access token.
-func (is *checkedIssuer) isAccessTokenType(value string) bool {
+func (r *AnswerRules) isAccessTokenType(value string) bool {
 	return strings.EqualFold(value, typeBearer) || strings.EqualFold(value, typeDPoP) ||
-		slices.ContainsFunc(is.Answers.TokenTypes, func(other string) bool { return strings.EqualFold(value, other) })
+		slices.ContainsFunc(r.TokenTypes, func(other string) bool { return strings.EqualFold(value, other) })
 }
 
 var errBearerWithKey = refusal(BindingMismatch, "token_type in the answer is Bearer, and cnf has jkt, which binds the token to a DPoP key (RFC 9449 §6.2): the server contradicts itself").
@@ -103,7 +103,6 @@ var errBearerWithKey = refusal(BindingMismatch, "token_type in the answer is Bea
 
 // check adds the faults of r.
 func (r *AnswerRules) check(f fault.List) {
-	checkRules(r.Marker, f.At("Marker"))
 	for i, value := range r.TokenTypes {
 		at := f.Atf("TokenTypes[%d]", i)
 		switch {
