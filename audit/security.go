@@ -25,7 +25,8 @@ const (
 	// ID tokens are among them, since their header does not tell what they are.
 	WrongTypeSpike Event = "wrong_type_spike"
 	// OtherTokenPresented means that a token was certainly an ID token, a refresh token or
-	// the like: a client sends it to APIs, or somebody tries a stolen one.
+	// the like, or that Issuer.OtherTokens says so: a client sends it to APIs, or somebody
+	// tries a stolen one.
 	OtherTokenPresented Event = "other_token_presented"
 	// TokenInURL means that a request had an access_token in its URL, which may be in logs
 	// and histories now.

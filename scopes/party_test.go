@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/issuertest"
+	"github.com/sallyport-auth/sallyport/internal/testkey"
+	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/scopes"
 	"github.com/sallyport-auth/sallyport/validator"
 )
@@ -73,6 +76,38 @@ func TestUserOnly(t *testing.T) {
 			if !strings.Contains(fmt.Sprint(errors.Unwrap(refusal)), row.cause) {
 				t.Errorf("%v of %v: the cause is %v", policy, row.claims, errors.Unwrap(refusal))
 			}
+		}
+	}
+}
+
+// TestUserOnlyByMark covers R-CL-13: with Issuer.User, UserOnly permits the tokens that
+// have the mark, also if their client is not known, and no others.
+func TestUserOnlyByMark(t *testing.T) {
+	v, err := validator.New(validator.Config{Issuers: []validator.Issuer{{
+		URL: legacyIssuer, Audiences: []string{"https://api.example"}, Keys: jwkscache.Static(testkey.Set(testKey)), Profile: validator.ProfileLegacy,
+		Marker: []validator.ClaimRule{{Name: "marker", Type: validator.ClaimBoolean, Equals: "true"}}, User: validator.ClaimRule{Name: "session_id"},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		claims claims
+		want   validator.Reason
+	}{
+		{claims{"session_id": "s"}, permitted},
+		{claims{"session_id": "s", "client_id": nil}, permitted},
+		{claims{"session_id": "s", "sub": "client"}, validator.Forbidden},
+		{claims{"session_id": 1}, validator.Forbidden},
+		{claims{}, validator.Forbidden},
+		{claims{"sub_profile": "ai_agent"}, validator.Forbidden},
+	} {
+		maps.Copy(row.claims, claims{"iss": legacyIssuer})
+		token, err := v.Validate(at(0), issuertest.Bearer(signed(t, row.claims)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if refusal := decide(scopes.UserOnly(), token); (refusal == nil) != (row.want == permitted) || refusal != nil && refusal.Reason != row.want {
+			t.Errorf("%v: %v, want %q", row.claims, refusal, row.want)
 		}
 	}
 }

@@ -224,6 +224,21 @@ var all = []snippet{
 		},
 	},
 	{
+		name: "docs/policy.md, access tokens without at+jwt", url: "https://login.example.com/realms/shop", audience: "orders-api",
+		claims: map[string]any{"typ": "Bearer", "nonce": "n"}, api: func(_ *testing.T, is *testissuer.Issuer) http.Handler {
+			// snippet
+			issuer := validator.Issuer{
+				URL:         "https://login.example.com/realms/shop",
+				Audiences:   []string{"orders-api"},
+				Profile:     validator.ProfileLegacy,
+				Marker:      []validator.ClaimRule{{Name: "typ", Equals: "Bearer"}},
+				OtherTokens: []validator.ClaimRule{{Name: "at_hash"}},
+			}
+			// end of snippet
+			return ordersBehind(guards{is}.For(issuer))
+		},
+	},
+	{
 		name: "docs/policy.md, tokens without aud", url: "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_example",
 		claims: map[string]any{"aud": nil, "client_id": "1example23456789", "token_use": "access"}, api: func(_ *testing.T, is *testissuer.Issuer) http.Handler {
 			// snippet
