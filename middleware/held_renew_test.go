@@ -269,3 +269,25 @@ func TestHeldLateEnding(t *testing.T) {
 		r.wantEnd("forbidden", middleware.ClassInvalidToken, period)
 	})
 }
+
+// TestHeldRenewWithoutSubject checks that a JWT without sub is renewed by one of the same
+// client only.
+func TestHeldRenewWithoutSubject(t *testing.T) {
+	api := newHeldAPI(t, scopes.All("read"), middleware.Config{}, func(is *issuertest.Issuer) validator.Issuer {
+		return is.Config(func(c *validator.Issuer) { c.SubjectOptional = true })
+	})
+	sign := func(client, jti string) string {
+		return api.Sign(testissuer.Token{Scope: "read", Claims: map[string]any{"sub": nil, "client_id": client, "jti": jti}})
+	}
+	r := api.hold(sign("app", "1"))
+	if denial := r.Renew(t.Context(), issuertest.Bearer(sign("other", "2")), scopes.Operation{}); denial == nil || denial.Class != middleware.ClassForbidden {
+		t.Errorf("another client: %v", denial)
+	}
+	user := api.Sign(testissuer.Token{Scope: "read", Claims: map[string]any{"client_id": "app"}})
+	if denial := r.Renew(t.Context(), issuertest.Bearer(user), scopes.Operation{}); denial == nil || denial.Class != middleware.ClassForbidden {
+		t.Errorf("a user of the client: %v", denial)
+	}
+	if denial := r.Renew(t.Context(), issuertest.Bearer(sign("app", "3")), scopes.Operation{}); denial != nil || r.Token().ID() != "3" {
+		t.Errorf("the same client: %v", denial.Cause())
+	}
+}

@@ -20,7 +20,8 @@ var (
 // message. The new token is checked as by [Route.Check], with the hooks. It must be of the
 // same issuer, subject, client and tenant, and otherwise the Denial is of
 // [ClassForbidden]. That is also so for opaque tokens of unknown subjects, and for a
-// request that began without a token.
+// request that began without a token. JWTs without sub (validator.Issuer.SubjectOptional)
+// are of the same caller if they are of the same client.
 //
 // Renew returns nil if the new token counts from now on. If it returns a Denial, the old
 // token counts until its end. The Denial of a request that has ended is its own.
@@ -34,7 +35,7 @@ func (h *Held) Renew(ctx context.Context, p validator.Presentation, operation sc
 	began := time.Now()
 	again := p
 	verdict, done := h.route.decide(ctx, &again, operation)
-	if token := h.token.Load(); verdict.passes && (!isOfSameCaller(token, verdict.token) || token.Subject() == "") {
+	if token := h.token.Load(); verdict.passes && (!isOfSameCaller(token, verdict.token) || !namesCaller(token)) {
 		err := errOtherCaller
 		if token == nil {
 			err = errNoToken
@@ -85,6 +86,13 @@ func (h *Held) replace(verdict Verdict, p *validator.Presentation, operation sco
 		h.noticed, h.ending = false, nil
 	}
 	return nil
+}
+
+// namesCaller reports whether a token says whose it is: by its subject, or by its client if
+// the issuer gives such tokens to clients without a user only. An opaque token without a
+// subject may be a user's, because issuers leave members of answers out.
+func namesCaller(t *validator.Token) bool {
+	return t.Subject() != "" || t.ClientOnly() && t.ClientID() != "" && t.Algorithm() != 0
 }
 
 // isOfSameCaller reports whether two tokens have the same issuer, subject, client and

@@ -24,8 +24,7 @@ var (
 	errInactive = refusal(Inactive, "the issuer says that the token is not active (RFC 7662 §2.2)").with(cause.Details{
 		Found: "active false", Wanted: "active true", Mend: "let the client get a new token; check that the token is of this issuer, and that the server lets this API introspect it",
 	})
-	errAnswerIss  = refusal(UnknownIssuer, "iss in the answer about the token is not the issuer that was asked")
-	errScopeArray = refusal(BadClaims, "scope in the answer about the token is an array; it is a string in RFC 7662 §2.2, and Issuer.Answers.ScopeLists allows arrays")
+	errAnswerIss = refusal(UnknownIssuer, "iss in the answer about the token is not the issuer that was asked")
 )
 
 // readAnswer returns the facts of an active answer about an opaque token, or a refusal.
@@ -37,7 +36,7 @@ func (is *checkedIssuer) readAnswer(ctx context.Context, a *introspection.Answer
 	f := &d.facts
 	f.setIssuer(is)
 	c := &f.claims
-	if refused := is.readMembers(c, a.Members); refused != nil {
+	if refused := is.readMembers(c, a.Members, true, nil); refused != nil {
 		return nil, refused
 	}
 	if c.issuer != "" && c.issuer != is.URL {
@@ -62,50 +61,10 @@ func (is *checkedIssuer) readAnswer(ctx context.Context, a *introspection.Answer
 	if refused := is.derive(c, a.Members); refused != nil {
 		return nil, refused
 	}
-	if c.subject == "" { // nothing but the client is known: no user has the name of a client
-		c.caller = callerUnknown
-		if c.clientID != "" {
-			c.caller = callerClient
-		}
-	}
 	f.from, f.until = c.span()
 	f.isBound = c.isBound
 	f.isDPoP = strings.EqualFold(textOf(a.Members, "token_type"), typeDPoP)
 	return d, nil
-}
-
-// readMembers reads the members of an answer that have a meaning in tokens, too.
-func (is *checkedIssuer) readMembers(c *tokenClaims, members []strictjson.Member) *Error {
-	for i := range members {
-		m := &members[i]
-		var refused *Error
-		if m.Name == "scope" && m.Value.Kind() == strictjson.Array {
-			refused = is.readScopeArray(c, m.Value)
-		} else {
-			refused = c.read(m)
-		}
-		if refused != nil {
-			return refused
-		}
-	}
-	return nil
-}
-
-// readScopeArray reads a scope that is an array, which is only allowed by Answers.
-func (is *checkedIssuer) readScopeArray(c *tokenClaims, v strictjson.Value) *Error {
-	if !is.Answers.ScopeLists {
-		return errScopeArray.with(cause.Details{Found: "scope, which is an array", Wanted: "a string"})
-	}
-	var all []string
-	for element := range v.Elements() {
-		scope, _ := element.Text() // "" if it is no string, which is no scope
-		if !jwtclaims.IsScopeToken(scope) {
-			return claimRefused(jwtclaims.ErrScope, "scope", v)
-		}
-		all = append(all, scope)
-	}
-	c.scope = strings.Join(all, " ")
-	return nil
 }
 
 // checkAnswerAudience returns the refusal of an answer whose aud does not name this API.
@@ -146,7 +105,7 @@ func (is *checkedIssuer) answerBytes(f *facts) int32 {
 // signature vouches for it.
 func (is *checkedIssuer) narrow(ctx context.Context, jwt *facts, a *introspection.Answer) (*draft, *Error) {
 	var said tokenClaims
-	if refused := is.readMembers(&said, a.Members); refused != nil {
+	if refused := is.readMembers(&said, a.Members, true, nil); refused != nil {
 		return nil, refused
 	}
 	if refused := is.checkOtherTokens(a.Members); refused != nil {
@@ -206,7 +165,7 @@ func (is *checkedIssuer) narrowScope(c *tokenClaims, payload, said string) *Erro
 	if err != nil {
 		return errPayload // it was parsed before
 	}
-	text, _ := jwtclaims.Lookup(members, "scope").Text()
+	text := scopeText(jwtclaims.Lookup(members, "scope"))
 	left, err := strictjson.ParseObject(`{"scope":"`+commonScopes(text, said)+`"}`, strictjson.TokenLimits, nil) // scopes have no character that JSON escapes
 	if err != nil {
 		return errScopeSyntax
@@ -217,7 +176,7 @@ func (is *checkedIssuer) narrowScope(c *tokenClaims, payload, said string) *Erro
 		}
 	}
 	narrowed := tokenClaims{algorithm: c.algorithm}
-	if refused := narrowed.readAll(members, nil); refused != nil {
+	if refused := is.readMembers(&narrowed, members, false, nil); refused != nil {
 		return refused
 	}
 	narrowed.audience = c.audience

@@ -18,7 +18,8 @@ type AnswerRules struct {
 	// meant for the client that asks, and names no aud. It covers answers without aud
 	// only. If the issuer does not filter, every token of its other APIs passes here.
 	FiltersAudience bool
-	// ScopeLists allows scope to be an array of scope tokens.
+	// ScopeLists allows scope to be an array of scope tokens, also if Issuer.ScopeLists,
+	// which holds for JWTs too, does not.
 	ScopeLists bool
 }
 

@@ -141,12 +141,12 @@ type claimPresence struct {
 }
 
 // seenRequired says which of the claims that the profile requires are missing.
-func (c *tokenClaims) seenRequired(profile Profile) cause.Details {
-	strict := profile != ProfileLegacy
+func (is *checkedIssuer) seenRequired(c *tokenClaims) cause.Details {
+	strict := is.Profile != ProfileLegacy
 	var missing, wanted []string
 	for _, claim := range [...]claimPresence{
 		{"exp", c.expiry.IsZero()},
-		{"sub", c.subject == ""},
+		{"sub", !is.SubjectOptional && c.subject == ""},
 		{claimClientID, strict && c.clientID == ""},
 		{"iat", strict && c.issuedAt.IsZero()},
 		{"jti", strict && c.id == ""},
@@ -154,7 +154,7 @@ func (c *tokenClaims) seenRequired(profile Profile) cause.Details {
 		if claim.missing {
 			missing = append(missing, claim.name)
 		}
-		if strict || claim.name == "exp" || claim.name == "sub" {
+		if (strict || claim.name == "exp" || claim.name == "sub") && (claim.name != "sub" || !is.SubjectOptional) {
 			wanted = append(wanted, claim.name)
 		}
 	}
@@ -162,15 +162,18 @@ func (c *tokenClaims) seenRequired(profile Profile) cause.Details {
 	if missing != nil {
 		d.Found = "no " + strings.Join(missing, ", no ")
 	}
-	if strict && missing != nil && !c.expiry.IsZero() && c.subject != "" {
+	switch {
+	case len(missing) == 1 && missing[0] == "sub":
+		d.Mend = "for an issuer whose tokens for clients without a user have no sub, set Issuer.SubjectOptional"
+	case strict && missing != nil && !c.expiry.IsZero() && (c.subject != "" || is.SubjectOptional):
 		d.Mend = "for an issuer that does not follow RFC 9068, set Issuer.Profile to ProfileLegacy with a Marker"
 	}
 	return d
 }
 
 // refuseMissing returns constant with the claims that are missing.
-func (c *tokenClaims) refuseMissing(constant *Error, profile Profile) *Error {
-	return constant.because(func() cause.Details { return c.seenRequired(profile) })
+func (is *checkedIssuer) refuseMissing(constant *Error, c *tokenClaims) *Error {
+	return constant.because(func() cause.Details { return is.seenRequired(c) })
 }
 
 // refuseTime returns constant with the time in the claim called name, which lies ahead.

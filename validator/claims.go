@@ -53,10 +53,20 @@ var (
 	errAudienceType = refusal(BadClaims, "aud is neither a string nor an array of strings (RFC 7519 §4.1.3)")
 )
 
-// readAll reads the claims. Members that it does not know are ignored.
-func (c *tokenClaims) readAll(members []strictjson.Member, r *report) *Error {
+// readMembers reads the claims of a token, or the members of an answer about one. Members
+// that it does not know are ignored.
+func (is *checkedIssuer) readMembers(c *tokenClaims, members []strictjson.Member, ofAnswer bool, r *report) *Error {
 	for i := range members {
-		if refused := r.judgeClaim(members[i].Name, c.read(&members[i])); refused != nil {
+		m := &members[i]
+		var refused *Error
+		switch {
+		case m.Name == "scope" && m.Value.Kind() == strictjson.Array:
+			refused = is.readScopeList(c, m.Value, ofAnswer)
+		case is.SubjectOptional && m.Name == "sub" && m.Value.Raw() == `""`: // as if it were absent
+		default:
+			refused = c.read(m)
+		}
+		if refused = r.judgeClaim(m.Name, refused); refused != nil {
 			return refused
 		}
 	}

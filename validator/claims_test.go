@@ -149,7 +149,11 @@ func TestClaimTypes(t *testing.T) {
 		}
 	}
 	for _, raw := range notString {
-		checks = append(checks, check{"scope", raw, "wrong JSON type"})
+		cause := "wrong JSON type"
+		if raw[0] == '[' {
+			cause = "or set Issuer.ScopeLists"
+		}
+		checks = append(checks, check{"scope", raw, cause})
 	}
 	for _, claim := range []string{"exp", "iat", "nbf"} {
 		for _, raw := range []string{`"1700000000"`, `""`, `true`, `false`, `null`, `[1700000000]`, `{}`} {

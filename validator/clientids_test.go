@@ -75,7 +75,6 @@ func TestClientIDs(t *testing.T) {
 
 		{"no ClientIDs", func(c *validator.Issuer) { withAudience(c); c.ClientIDs = nil }, listed, validator.WrongAudience, "aud is missing"},
 		{"an ID token", nil, listed.with("aud", `"app"`).with("token_use", `"id"`), validator.WrongType, ""},
-		{"no marker", nil, listed.without("token_use"), validator.WrongType, "marker does not match"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			config := cognito()
@@ -94,6 +93,17 @@ func TestClientIDs(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestClientIDsNeedMarker (R-AT-03): a listed client does not make an access token of
+// another token.
+func TestClientIDsNeedMarker(t *testing.T) {
+	v := issuertest.Validator(t, cognito())
+	header := testKey.header().with("typ", `"JWT"`).text()
+	listed := legacyClaims.without("aud").with("client_id", `"app"`)
+	expect(t, v, bearer(testKey.Sign(header, listed.text())), 0, "", "")
+	expect(t, v, bearer(testKey.Sign(header, listed.without("token_use").text())), 0, validator.WrongType, "marker does not match")
+	expect(t, v, bearer(testKey.Sign(header, listed.with("token_use", `"id"`).text())), 0, validator.WrongType, "")
 }
 
 // TestClientIDsAndDemands (R-CL-05): a token without aud is for no audience that a route

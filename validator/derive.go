@@ -14,6 +14,12 @@ func (is *checkedIssuer) derive(c *tokenClaims, members []strictjson.Member) *Er
 	if refused := is.setCaller(c, members); refused != nil {
 		return refused
 	}
+	if c.subject == "" { // nothing but the client is known: no user has the name of a client
+		c.caller = callerUnknown
+		if c.clientID != "" {
+			c.caller = callerClient
+		}
+	}
 	if is.derivesNothing {
 		return nil
 	}

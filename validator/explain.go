@@ -153,7 +153,7 @@ func (v *Validator) describeJWT(read *unverifiedToken, key *jose.Key, f *facts, 
 	r.describe(checkClaims, func() cause.Details { return seenTypes(read.members) })
 	r.describe(checkReplicas, func() cause.Details { return cause.Details{Found: "no claim in the header that differs"} })
 	r.describe(checkKind, func() cause.Details { return cause.Details{Found: is.seenKind(header)} })
-	r.describe(checkRequired, func() cause.Details { return c.seenRequired(is.Profile) })
+	r.describe(checkRequired, func() cause.Details { return is.seenRequired(c) })
 	r.describe(checkExpiry, func() cause.Details { return c.seenExpiry(now, is.terms.leeway) })
 	r.describe(checkStart, func() cause.Details { return c.seenStart(now, is.terms.leeway) })
 	r.describe(checkAudience, func() cause.Details { return is.seenAudience(c, read.members) })

@@ -13,7 +13,7 @@ func TestBoundFacts(t *testing.T) {
 	f := &facts{}
 	for _, doc := range []string{`{"cnf":{"jkt":"x"}}`, `{"cnf":{}}`, `{"cnf":null}`, `{"cnf":1}`, `{"cnf":{"jkt":1}}`} {
 		f.claims = tokenClaims{}
-		if refused := f.claims.readAll(parsed(t, doc), nil); refused != nil {
+		if refused := new(checkedIssuer).readMembers(&f.claims, parsed(t, doc), false, nil); refused != nil {
 			t.Fatal(refused)
 		}
 		f.isBound = f.claims.isBound
@@ -137,7 +137,7 @@ func TestConfirmation(t *testing.T) {
 		{`{"jkt":"x"}`, "jkt", "", false},
 	} {
 		d := &draft{}
-		if refused := d.facts.claims.readAll(parsed(t, row.doc), nil); refused != nil {
+		if refused := new(checkedIssuer).readMembers(&d.facts.claims, parsed(t, row.doc), false, nil); refused != nil {
 			t.Fatal(refused)
 		}
 		d.mint()

@@ -87,7 +87,8 @@ type Issuer struct {
 	// all. An empty list grants none.
 	Grants []string
 	// ScopeLists allows scope to be an array of scope tokens, as at Duende
-	// IdentityServer, beside the string of RFC 8693 §4.2.
+	// IdentityServer, beside the string of RFC 8693 §4.2. It holds for JWTs and for
+	// answers about opaque tokens. Answers.ScopeLists holds for answers only.
 	ScopeLists bool
 	// Mappings make scopes or roles of other claims. nil: none does. The presets of
 	// package providers set those of large providers.
@@ -137,7 +138,9 @@ type Issuer struct {
 	User ClaimRule
 	// SubjectOptional admits tokens without sub, or with an empty one, as Duende
 	// IdentityServer sends them to clients without a user. Such a token counts as one
-	// that the client got for itself, and [Token.Subject] is empty.
+	// that the client got for itself, whatever ClientOnly and User say, and
+	// [Token.Subject] is empty. It must name its client. A sub that is null, or of
+	// another type, is refused all the same.
 	SubjectOptional bool
 	// Opaque says how the issuer is asked about tokens (RFC 7662). nil means that it is
 	// never asked. Without Keys, all tokens that are selected for the issuer are opaque,
@@ -158,8 +161,9 @@ type Issuer struct {
 	// user authenticated by several factors, such as mfa (RFC 8176 §2). nil:
 	// none does.
 	MultiFactor []string
-	// Err is a fault that the function that made this Issuer found in its arguments.
-	// Presets set it, since they return no error. [New] reports it among its faults.
+	// Err is what the function that made this Issuer found wrong with its arguments.
+	// Presets set it, since they return no error. [New] reports it among its faults. The
+	// Path of a [Fault] in it is taken to be below this Issuer.
 	Err error
 }
 

@@ -52,7 +52,7 @@ func (c *Issuer) open(common opener, f fault.List) *checkedIssuer {
 	if c.ACRs == nil && !common.sole {
 		is.acrs = nameSet{} // none: with several issuers, only listed values count
 	}
-	is.derivesNothing = is.grants == nil && len(is.Mappings) == 0 && is.acrs == nil && is.Tenant.isZero() && len(is.MultiFactor) == 0
+	is.derivesNothing = !is.ScopeLists && is.grants == nil && len(is.Mappings) == 0 && is.acrs == nil && is.Tenant.isZero() && len(is.MultiFactor) == 0
 	algorithms := is.Algorithms
 	if algorithms == nil {
 		algorithms = defaultAlgorithms

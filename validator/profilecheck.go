@@ -91,19 +91,19 @@ var (
 
 // checkRequired returns the refusal of a token without a claim that the profile
 // requires.
-func (c *tokenClaims) checkRequired(profile Profile) *Error {
-	strict := profile != ProfileLegacy
+func (is *checkedIssuer) checkRequired(c *tokenClaims) *Error {
+	strict := is.Profile != ProfileLegacy
 	switch {
 	case c.expiry.IsZero():
-		return c.refuseMissing(errNoExpiry, profile)
-	case c.subject == "":
-		return c.refuseMissing(errNoSubject, profile)
+		return is.refuseMissing(errNoExpiry, c)
+	case c.subject == "" && !is.SubjectOptional:
+		return is.refuseMissing(errNoSubject, c)
 	case strict && c.clientID == "":
-		return c.refuseMissing(errNoClient, profile)
+		return is.refuseMissing(errNoClient, c)
 	case strict && c.issuedAt.IsZero():
-		return c.refuseMissing(errNoIssuedAt, profile)
+		return is.refuseMissing(errNoIssuedAt, c)
 	case strict && c.id == "":
-		return c.refuseMissing(errNoID, profile)
+		return is.refuseMissing(errNoID, c)
 	default:
 		return nil
 	}

@@ -32,7 +32,7 @@ func TestSameConfirmation(t *testing.T) {
 func confirmationOf(t *testing.T, cnf string) confirmation {
 	t.Helper()
 	var c tokenClaims
-	if refused := c.readAll(parsed(t, `{"cnf":`+cnf+`}`), nil); refused != nil {
+	if refused := new(checkedIssuer).readMembers(&c, parsed(t, `{"cnf":`+cnf+`}`), false, nil); refused != nil {
 		t.Fatal(refused)
 	}
 	return c.confirmation

@@ -19,7 +19,7 @@ func (v *Validator) CanMeet(d Demands) error {
 	if err := v.canAsk(d); err != nil {
 		return err
 	}
-	if len(v.issuers) == 0 || v.resolved != nil {
+	if v == nil || len(v.issuers) == 0 || v.resolved != nil {
 		return nil
 	}
 	if d.SoleAudience && !slices.ContainsFunc(v.issuers, func(is *checkedIssuer) bool { return len(is.Audiences) > 0 }) {

@@ -79,7 +79,9 @@ func (t *Token) Issuer() string { return t.read().issuer }
 // Subject returns sub. It is unique only within its issuer; the principal is
 // (Issuer, Subject), which [Token.Is] compares. For a token that a client got for
 // itself it is not a user (RFC 9068 §2.2). It is "" if the issuer named none for an
-// opaque token.
+// opaque token, or gave the token to a client without a user and Issuer.SubjectOptional is
+// set. Callers without a subject are told apart by [Token.ClientID]: do not look up what
+// belongs to an empty subject.
 func (t *Token) Subject() string { return t.read().subject }
 
 // Is reports whether the principal of the token is the subject of that issuer.
@@ -98,7 +100,7 @@ func (t *Token) ClientID() string { return t.read().clientID }
 // ClientOnly reports whether the client is known to have got the token for
 // itself, so that no user is behind it and Subject must not be looked up among
 // users (RFC 9700 §4.15). That is so if the subject is the client itself, if
-// Issuer.ClientOnly says so, or if sub_profile names something else than a user and there
+// there is no subject, if Issuer.ClientOnly says so, or if sub_profile names something else than a user and there
 // is neither act nor a match of Issuer.User. It is also true for a nil or zero Token.
 //
 // A token that is not ClientOnly need not have a user: ask [Token.HasUser].

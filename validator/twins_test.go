@@ -42,6 +42,7 @@ var fieldsWithoutTwin = map[string]string{
 	"Issuer.Profile":           "tells access tokens from other JWTs; Answers does it for opaque tokens",
 	"Issuer.Marker":            "tells access tokens from other JWTs; Answers.Marker does it for opaque tokens",
 	"Issuer.Opaque":            "how the issuer is asked",
+	"Issuer.Err":               "of the configuration",
 	"Issuer.Answers":           "tells access tokens from others; Profile does it for JWTs",
 	"Demands.OpaqueIssuer":     "selects the issuer that is asked",
 }
@@ -66,6 +67,11 @@ func twinRules() []twin {
 	listed := func(c *validator.Issuer) {
 		c.Profile, c.Marker, c.ClientIDs = validator.ProfileLegacy, rules{{Name: "client_id"}}, []string{"app"}
 	}
+	lists := func(c *validator.Issuer) { c.ScopeLists = true }
+	nobody := func(c *validator.Issuer) { c.SubjectOptional = true }
+	whose := func(t *validator.Token) any {
+		return fmt.Sprintf("%q %q %t %t", t.Subject(), t.ClientID(), t.ClientOnly(), t.HasUser())
+	}
 	machines := func(c *validator.Issuer) {
 		c.ClientOnly = validator.ClaimRule{Name: "gty", Equals: "client-credentials"}
 	}
@@ -83,6 +89,15 @@ func twinRules() []twin {
 		{name: "no aud, and a listed client", field: "Issuer.ClientIDs", change: listed, claims: issuertest.Claims{"aud": nil, "client_id": "app"}},
 		{name: "no aud, and another client", field: "Issuer.ClientIDs", change: listed, claims: issuertest.Claims{"aud": nil}, want: validator.WrongAudience},
 		{name: "no aud", claims: issuertest.Claims{"aud": nil}, want: validator.WrongAudience},
+		{name: "scopes in an array", field: "Issuer.ScopeLists", change: lists, claims: issuertest.Claims{"scope": []string{"a", "b", "a"}}, has: "[a b]", of: scopes},
+		{name: "scopes in an array and mapped ones", field: "Issuer.ScopeLists", change: func(c *validator.Issuer) { lists(c); mapped(c) }, claims: issuertest.Claims{"scope": []string{"a"}, "scp": "b"}, has: "[a b]", of: scopes},
+		{name: "scopes in a string where arrays are allowed", field: "Issuer.ScopeLists", change: lists, claims: issuertest.Claims{"scope": "a b"}, has: "[a b]", of: scopes},
+		{name: "an array with something else than scopes", field: "Issuer.ScopeLists", change: lists, claims: issuertest.Claims{"scope": []any{"a", 1}}, want: validator.BadClaims},
+		{name: "scopes in an array that is not allowed", claims: issuertest.Claims{"scope": []string{"a"}}, want: validator.BadClaims},
+		{name: "no sub", field: "Issuer.SubjectOptional", change: nobody, claims: issuertest.Claims{"sub": nil, "client_id": "app"}, has: `"" "app" true false`, of: whose},
+		{name: "an empty sub where it is optional", field: "Issuer.SubjectOptional", change: nobody, claims: issuertest.Claims{"sub": "", "client_id": "app"}, has: `"" "app" true false`, of: whose},
+		{name: "a sub of another type where it is optional", field: "Issuer.SubjectOptional", change: nobody, claims: issuertest.Claims{"sub": 1}, want: validator.BadClaims},
+		{name: "a user where sub is optional", field: "Issuer.SubjectOptional", change: nobody, claims: issuertest.Claims{"sub": "user-1", "client_id": "app"}, has: `"user-1" "app" false true`, of: whose},
 		{name: "a declared claim", field: "Issuer.Claims", change: region, claims: issuertest.Claims{"region": "eu"}},
 		{name: "no declared claim", field: "Issuer.Claims", change: region, want: validator.BadClaims},
 		{name: "a declared claim of another value", field: "Issuer.Claims", change: region, claims: issuertest.Claims{"region": "us"}, want: validator.BadClaims},

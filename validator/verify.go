@@ -95,7 +95,7 @@ func (is *checkedIssuer) refuseAlgorithm(header jose.Header) *Error {
 
 // readClaims reads and checks the claims that the signature vouches for.
 func (is *checkedIssuer) readClaims(ctx context.Context, c *tokenClaims, header jose.Header, members []strictjson.Member, r *report) *Error {
-	if refused := c.readAll(members, r); refused != nil {
+	if refused := is.readMembers(c, members, false, r); refused != nil {
 		return refused
 	}
 	c.algorithm = header.Algorithm()
@@ -105,7 +105,7 @@ func (is *checkedIssuer) readClaims(ctx context.Context, c *tokenClaims, header 
 	if refused := r.judge(checkKind, is.checkKind(header, c, members)); refused != nil {
 		return refused
 	}
-	if refused := r.judge(checkRequired, is.hinted(c.checkRequired(is.Profile))); refused != nil {
+	if refused := r.judge(checkRequired, is.hinted(is.checkRequired(c))); refused != nil {
 		return refused
 	}
 	now := clock.Now(ctx) // the keys may have taken time
@@ -121,7 +121,22 @@ func (is *checkedIssuer) readClaims(ctx context.Context, c *tokenClaims, header 
 	if refused := r.judge(checkDeclared, is.checkDeclared(members)); refused != nil {
 		return refused
 	}
-	return r.judge(checkDerived, is.derive(c, members))
+	return r.judge(checkDerived, is.deriveJWT(c, members))
+}
+
+var errNoParty = refusal(BadClaims, "the token has no sub and names no client, so that it is nobody's").
+	with(cause.Details{Found: "no sub, and no client that is known", Wanted: "one of both", Mend: "name the claim that has the client in Issuer.ClientClaim"})
+
+// deriveJWT is derive for a JWT, which must name a subject or a client. Two tokens that
+// name neither would look like those of one caller.
+func (is *checkedIssuer) deriveJWT(c *tokenClaims, members []strictjson.Member) *Error {
+	if refused := is.derive(c, members); refused != nil {
+		return refused
+	}
+	if c.subject == "" && c.clientID == "" {
+		return errNoParty
+	}
+	return nil
 }
 
 // checkReplicated returns the refusal of a token whose header repeats a claim with another

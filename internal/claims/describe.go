@@ -26,6 +26,8 @@ func Unreadable(err error, name string, v strictjson.Value) cause.Details {
 		d.Wanted = "scopes with single spaces between them"
 		if text, ok := v.Text(); ok {
 			d.Found = name + " " + cause.Quote(text)
+		} else if wrong := wrongScope(v); wrong != "" {
+			d.Found, d.Wanted = name+" with "+wrong, "scope tokens (RFC 6749 §3.3)"
 		}
 	case ErrControl:
 		d.Found, d.Wanted = name+" with a control character", "text without control characters"
@@ -42,6 +44,22 @@ func Unreadable(err error, name string, v strictjson.Value) cause.Details {
 		}
 	}
 	return d
+}
+
+// wrongScope returns the first element of v that is no scope token, or "" if there is none
+// or v is no array.
+func wrongScope(v strictjson.Value) string {
+	index := 0
+	for element := range v.Elements() {
+		switch text, ok := element.Text(); {
+		case !ok:
+			return fmt.Sprintf("%s as element %d", element.Kind(), index)
+		case !IsScopeToken(text):
+			return fmt.Sprintf("%s as element %d", cause.Quote(text), index)
+		}
+		index++
+	}
+	return ""
 }
 
 // wrongElement returns the type of the first element of v that is no identifier, or "" if
