@@ -130,8 +130,8 @@ func (g *Guard) Run(ctx context.Context) error {
 	return g.validator.Run(ctx)
 }
 
-// Ready returns nil if tokens of every issuer can be validated now. Without Warm or Run,
-// that is so once the first token of each issuer has come; see [validator.Validator.Ready].
+// Ready returns nil if tokens of one issuer at least can be validated now. Without Warm or
+// Run, that is so once the first token has come; see [validator.Validator.Ready].
 func (g *Guard) Ready() error {
 	if !g.made() {
 		return errUnmade

@@ -71,11 +71,7 @@ func (a *askLines) failed(done *introspect.AskDone) {
 	if !tell {
 		return
 	}
-	err := done.Err
-	if known, ok := errors.AsType[*introspect.Error](err); ok && known.Unwrap() != nil {
-		err = known.Unwrap()
-	}
-	attrs := []slog.Attr{slog.String("kind", string(done.Kind)), logline.Error("error", err)}
+	attrs := []slog.Attr{slog.String("kind", string(done.Kind)), logline.Error("error", withoutKind(done.Err))}
 	if mend := askMends[done.Kind]; mend != "" {
 		attrs = append(attrs, slog.String("mend", mend))
 	}
@@ -83,6 +79,14 @@ func (a *askLines) failed(done *introspect.AskDone) {
 		attrs = append(attrs, slog.Int("failures", failures), slog.Duration("for", now.Sub(since).Round(time.Second)))
 	}
 	a.write(slog.LevelWarn, "the issuer cannot be asked about tokens", attrs...)
+}
+
+// withoutKind returns the cause of an error of introspection.
+func withoutKind(err error) error {
+	if known, ok := errors.AsType[*introspect.Error](err); ok && known.Unwrap() != nil {
+		return known.Unwrap()
+	}
+	return err
 }
 
 // askMends are what an operator can do. Kinds whose error says it already have none.
@@ -102,7 +106,14 @@ var askMends = map[introspect.Kind]string{
 // stateChanged writes that requests are held back. That they are sent again is told with
 // the first that succeeds.
 func (a *askLines) stateChanged(state introspect.State) {
-	if state != introspect.Asking {
-		a.write(slog.LevelError, "requests about tokens are held back: tokens that were not asked about are answered with 503", slog.String("state", string(state)))
+	if state == introspect.Asking {
+		return
 	}
+	attrs := []slog.Attr{slog.String("state", string(state))}
+	if o := a.issuer.opaque; o != nil && state == introspect.Undiscovered {
+		if err := o.asker.Ready(); err != nil {
+			attrs = append(attrs, logline.Error("error", withoutKind(err)), slog.String("mend", askMends[introspect.NoEndpoint]))
+		}
+	}
+	a.write(slog.LevelError, "requests about tokens are held back: tokens that were not asked about are answered with 503", attrs...)
 }

@@ -12,7 +12,8 @@ import (
 // Warm fetches the keys of every configured issuer that has no usable keys, finds the
 // introspection endpoints that are not configured, and waits for them, but no longer than
 // ctx. It sends no introspection request. The error names all issuers for which something
-// could not be fetched. Tokens of the other issuers can be validated all the same.
+// could not be fetched. Tokens of the other issuers can be validated all the same, so a
+// program need not end: Run tries again, and [Validator.Ready] says when it can serve.
 func (v *Validator) Warm(ctx context.Context) error {
 	if err := v.usable(ctx); err != nil {
 		return err
@@ -23,8 +24,9 @@ func (v *Validator) Warm(ctx context.Context) error {
 	return errors.Join(failures...)
 }
 
-// Run keeps the keys of every issuer fresh until ctx ends, and then returns nil.
-// Without Run, keys are fetched when a token needs them. A nil ctx is an error.
+// Run keeps the keys of every issuer fresh until ctx ends, and then returns nil. It also
+// finds the introspection endpoints that are not configured, and tries again while that
+// fails. Without Run, both are fetched when a token needs them. A nil ctx is an error.
 func (v *Validator) Run(ctx context.Context) error {
 	if err := v.usable(ctx); err != nil {
 		return err
@@ -107,22 +109,34 @@ func (v *Validator) ForgetIssuer(issuer string) {
 	}
 }
 
-// Ready returns nil if tokens of every configured issuer can be validated now.
-// Otherwise the error names all issuers without usable keys, or whose introspection
-// endpoint is not known. Whether an issuer answers is not asked. Stale keys that are still
-// used count as ready; [Validator.Status] says which those are, and until when.
+// Ready returns nil if tokens of one issuer at least can be validated now: an issuer that
+// is down must not take the tokens of the others out of service. Otherwise the error names
+// every configured issuer with what it lacks, usable keys or an introspection endpoint, and
+// with the last error. [Validator.Status] and [Validator.Warnings] say which issuers cannot
+// be judged while others can, and so does the error of [Validator.Warm].
+//
+// Whether an issuer answers is not asked. Stale keys that are still used count as ready.
+// With Config.ResolveIssuer, the resolved issuers that are known count like configured ones.
+// Without configured issuers, a Validator is always ready.
 //
 // A Validator for which neither Warm nor Run was called has fetched nothing, and is not
-// ready before the first token of each issuer. A program that gets no requests before it is
-// ready must call one of them: Warm waits for the keys, and Run fetches them and keeps them
-// fresh.
+// ready before the first token. A program that gets no requests before it is ready must
+// call one of them: Warm waits for what is fetched, and Run tries until it is there, and
+// keeps the keys fresh.
 func (v *Validator) Ready() error {
 	if !v.initialized() {
 		return errNotMade
 	}
 	var failures []error
 	for _, is := range v.issuers {
-		failures = append(failures, is.ready())
+		err := is.ready()
+		if err == nil {
+			return nil
+		}
+		failures = append(failures, err)
+	}
+	if len(failures) > 0 && v.resolved.anyReady() {
+		return nil
 	}
 	return errors.Join(failures...)
 }

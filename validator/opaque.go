@@ -3,7 +3,9 @@ package validator
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sallyport-auth/sallyport/internal/fault"
@@ -103,18 +105,35 @@ func (is *checkedIssuer) warm(ctx context.Context) error {
 	return errors.Join(failures...)
 }
 
-// run keeps the keys fresh until ctx ends.
+// run keeps the keys fresh until ctx ends, and finds the endpoints.
 func (is *checkedIssuer) run(ctx context.Context) {
-	if o := is.opaque; o != nil && o.answerKeys != nil {
-		ended := make(chan struct{})
-		defer func() { <-ended }()
-		go func() {
-			defer close(ended)
-			o.answerKeys.Run(ctx)
-		}()
+	var all sync.WaitGroup
+	defer all.Wait()
+	if o := is.opaque; o != nil {
+		all.Go(func() { o.locate(ctx) })
+		if o.answerKeys != nil {
+			all.Go(func() { o.answerKeys.Run(ctx) })
+		}
 	}
 	if is.needsKeys() {
 		is.keys.Run(ctx)
+	}
+}
+
+// locate finds the endpoints that are not configured. It tries again after failures, so
+// that a program which gets no tokens before it is ready becomes ready.
+func (o *opaqueIssuer) locate(ctx context.Context) {
+	for pause := time.Second; o.asker.Ready() != nil; pause = min(2*pause, metadataRetry) {
+		if o.asker.Warm(ctx) == nil {
+			return
+		}
+		timer := time.NewTimer(pause/2 + rand.N(pause/2))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
 	}
 }
 

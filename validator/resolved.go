@@ -112,6 +112,19 @@ func (r *resolvedIssuers) open(config *Issuer) (*checkedIssuer, error) {
 	return is, f.Err()
 }
 
+// anyReady reports whether tokens of one of the known issuers can be validated now.
+func (r *resolvedIssuers) anyReady() bool {
+	if r == nil {
+		return false
+	}
+	for is := range r.known.All() {
+		if is.ready() == nil {
+			return true
+		}
+	}
+	return false
+}
+
 // wait waits for a call of Config.ResolveIssuer. The caller counts among the waiters
 // of all issuers.
 func (r *resolvedIssuers) wait(ctx context.Context, f *detached.Flight, limit int, accepted bool) error {

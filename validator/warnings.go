@@ -1,12 +1,17 @@
 package validator
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/sallyport-auth/sallyport/internal/introspection"
 )
 
 // Warnings returns what in the configuration works and may still be a mistake:
-// legacy profiles, published keys that are not used. It is for start-up logs.
+// legacy profiles, published keys that are not used. It also names each issuer of which no
+// token can be judged now because something could not be fetched, with the last error. It
+// is for start-up logs, after Warm.
 func (v *Validator) Warnings() []string {
 	if v == nil {
 		return nil
@@ -14,6 +19,9 @@ func (v *Validator) Warnings() []string {
 	var all []string
 	for _, is := range v.issuers {
 		all = append(all, is.warnings()...)
+		if err := is.ready(); err != nil && is.fetchFailed() {
+			all = append(all, fmt.Sprintf("issuer %q: its tokens cannot be judged now, and are answered with 503: %v", is.URL, err))
+		}
 	}
 	return all
 }
@@ -42,6 +50,19 @@ func (is *checkedIssuer) warnings() []string {
 			"the issuer may not know this API", is.URL))
 	}
 	return all
+}
+
+// fetchFailed reports whether something that the issuer needs could not be fetched.
+func (is *checkedIssuer) fetchFailed() bool {
+	if is.needsKeys() && is.keys.Status().LastError != nil {
+		return true
+	}
+	o := is.opaque
+	if o == nil {
+		return false
+	}
+	lost := o.asker.Ready()
+	return lost != nil && !errors.Is(lost, introspection.ErrNotSought) || o.answerKeys != nil && o.answerKeys.Status().LastError != nil
 }
 
 // opaqueWarnings returns what in the configuration of introspection works and may still be

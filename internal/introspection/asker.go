@@ -111,7 +111,7 @@ type Asker struct {
 	credentials  *breaker
 	worked       atomic.Int64 // the version of the credentials of the last verdict, plus one
 	renewal      renewal
-	undiscovered atomic.Bool // the last request was not sent because there is no endpoint
+	undiscovered atomic.Bool // there was no endpoint for the last request, or for Warm
 	store        *sealedStore
 	tracer       tracer
 	state        stateKeeper
@@ -198,7 +198,10 @@ func (a *Asker) Longest() time.Duration {
 // Warm finds the endpoint, if the metadata has to be asked, and reads the secret of the
 // Store. It returns an error if one of them fails.
 func (a *Asker) Warm(ctx context.Context) error {
-	return errors.Join(a.endpoint.warm(ctx), a.store.warm(ctx))
+	err := a.endpoint.warm(ctx)
+	a.undiscovered.Store(err != nil && a.Ready() != nil)
+	a.state.update(a.stateNow)
+	return errors.Join(err, a.store.warm(ctx))
 }
 
 // Ready returns nil if the issuer can be asked: its endpoint is known.

@@ -17,7 +17,8 @@ import (
 	"github.com/sallyport-auth/sallyport/introspect"
 )
 
-var errNotFound = errors.New("the introspection endpoint is not known yet; call Warm at start-up, or else the first token finds it")
+// ErrNotSought means that the metadata were not asked for the endpoint yet.
+var ErrNotSought = errors.New("the introspection endpoint is not known yet; call Warm at start-up, or else the first token finds it")
 
 // exchange sends requests to the endpoint of one issuer and reads the answers. It knows
 // nothing of bounds over several requests.
@@ -31,6 +32,7 @@ type exchange struct {
 	timeout  time.Duration
 	location bool                      // the metadata has to name an endpoint
 	found    atomic.Pointer[Endpoints] // what the metadata named last
+	lost     atomic.Pointer[error]     // why they named none, or nil if that has not happened since
 	refused  atomic.Int64              // the version of the credentials that were refused last
 }
 
@@ -173,8 +175,11 @@ func (x *exchange) tokenEndpoint(ctx context.Context) (string, error) {
 func (x *exchange) endpoints(ctx context.Context) (Endpoints, error) {
 	found, err := x.binding.Endpoints(ctx)
 	if err != nil {
-		return Endpoints{}, fmt.Errorf("the metadata of %q: %w", x.binding.Issuer, err)
+		err = fmt.Errorf("the metadata of %q: %w", x.binding.Issuer, err)
+		x.lost.Store(&err)
+		return Endpoints{}, err
 	}
+	x.lost.Store(nil)
 	if last := x.found.Load(); last == nil || last.Introspection != found.Introspection || last.Token != found.Token || !slices.Equal(last.AuthMethods, found.AuthMethods) {
 		x.found.Store(&found)
 	}
@@ -206,10 +211,13 @@ func (x *exchange) warm(ctx context.Context) error {
 	return nil
 }
 
-// ready returns nil if the endpoints are known.
+// ready returns nil if the endpoints are known, and otherwise the last error.
 func (x *exchange) ready() error {
 	if found := x.found.Load(); x.location && (found == nil || x.client.Endpoint == "" && found.Introspection == "") {
-		return introspect.NewError(introspect.NoEndpoint, errNotFound, 0)
+		if lost := x.lost.Load(); lost != nil {
+			return introspect.NewError(introspect.NoEndpoint, *lost, 0)
+		}
+		return introspect.NewError(introspect.NoEndpoint, ErrNotSought, 0)
 	}
 	return nil
 }
