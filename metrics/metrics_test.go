@@ -156,6 +156,25 @@ func TestEvictions(t *testing.T) {
 	}
 }
 
+// TestReady checks that the gauge is 0 while no issuer can be judged, and 1 while one can.
+func TestReady(t *testing.T) {
+	trace, registry := switchOn(t)
+	one, two := issuertest.At(t, "https://one.test"), issuertest.At(t, "https://two.test")
+	two.Down(true)
+	guard := issuertest.Guard(t, middleware.Config{Trace: trace, Validator: issuertest.Validator(t, validator.Config{
+		Issuers: []validator.Issuer{one.Config(one.Fetched, all), two.Config(two.Fetched, all)},
+	})})
+	if page := scrape(t, registry); !page.has("sallyport_ready") || page.sum("sallyport_ready") != 0 {
+		t.Error("ready before the first fetch")
+	}
+	if err := guard.Warm(t.Context()); err == nil {
+		t.Error("Warm reports nothing")
+	}
+	if page := scrape(t, registry); page.sum("sallyport_ready") != 1 || page.sum("sallyport_keys_state", `issuer="https://two.test"`, `state="unavailable"`) != 1 {
+		t.Error("not ready, or the keys of the other issuer are not unavailable")
+	}
+}
+
 // TestFromTheStart (A7) checks that the series of issuers exist before the first request,
 // and that no later event adds one to them.
 func TestFromTheStart(t *testing.T) {
@@ -168,8 +187,8 @@ func TestFromTheStart(t *testing.T) {
 		},
 	})})
 	page := scrape(t, registry)
-	if page.sum("sallyport_ready") != 0 {
-		t.Error("ready before the first fetch")
+	if page.sum("sallyport_ready") != 1 { // one of them can be judged
+		t.Error("not ready")
 	}
 	for _, issuer := range []string{keys.URL(), asked.URL(), "resolved", "none"} {
 		label := `issuer="` + issuer + `"`
