@@ -170,6 +170,7 @@ func TestReady(t *testing.T) {
 	if err := guard.Warm(t.Context()); err == nil {
 		t.Error("Warm reports nothing")
 	}
+	t.Cleanup(func() { _ = guard.Ready() }) // in use until then
 	if page := scrape(t, registry); page.sum("sallyport_ready") != 1 || page.sum("sallyport_keys_state", `issuer="https://two.test"`, `state="unavailable"`) != 1 {
 		t.Error("not ready, or the keys of the other issuer are not unavailable")
 	}
