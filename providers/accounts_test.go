@@ -51,6 +51,7 @@ func auth0() provider {
 			{kind: logout, claims: claims{"iss": issuer, "sub": "auth0|1", "aud": "client1", "iat": now, "exp": now + 120, "jti": "j", "sid": "s", "events": events}, want: validator.WrongType},
 			{kind: "logout token with scope, aud of the API", typ: "JWT", claims: ofUser.with("events", events), want: validator.WrongType},
 			{kind: refresh, opaque: "v1.opaque", want: validator.MalformedToken},
+			{kind: "token bound to a certificate", typ: "at+jwt", claims: rfc9068.with("cnf", claims{"x5t#S256": "c"}), want: validator.BindingMismatch},
 			{kind: "encrypted token", opaque: "eyJhbGciOiJSU0EtT0FFUC0yNTYifQ.a.b.c.d", want: validator.MalformedToken},
 		},
 	}
@@ -94,6 +95,7 @@ func keycloak() provider {
 			{kind: "token without an audience mapper", typ: "JWT", claims: ofUser.with("aud", "account"), want: validator.WrongAudience},
 			{kind: "token without aud", typ: "JWT", claims: ofUser.with("aud", nil), want: validator.WrongAudience},
 			{kind: "token of another realm", typ: "JWT", claims: ofUser.with("iss", "https://login.example.com/realms/other"), want: validator.UnknownIssuer},
+			{kind: "token bound to a DPoP key", typ: "JWT", claims: ofUser.with("cnf", claims{"jkt": "k"}), want: validator.BindingMismatch},
 			{kind: refresh, typ: "JWT", claims: again, want: validator.WrongType},
 			{kind: "refresh token, aud of the API", typ: "JWT", claims: again.with("aud", "orders-api"), want: validator.WrongType},
 			{kind: "offline token, aud of the API", typ: "JWT", claims: again.with("aud", "orders-api", "typ", "Offline"), want: validator.WrongType},
@@ -165,6 +167,7 @@ func duende() provider {
 			{kind: "ID token, aud of the API", claims: ofUser.with("scope", nil), want: validator.WrongType},
 			{kind: foreign, typ: "at+jwt", claims: ofUser.with("aud", "billing"), want: validator.WrongAudience},
 			{kind: "token for bare scopes", typ: "at+jwt", claims: ofUser.with("aud", nil), want: validator.WrongAudience},
+			{kind: "token bound to a DPoP key", typ: "at+jwt", claims: ofUser.with("cnf", claims{"jkt": "k"}), want: validator.BindingMismatch},
 			{kind: "token with an empty typ", claims: ofUser, want: validator.WrongType},
 			{kind: logout, typ: "logout+jwt", claims: claims{"iss": issuer, "iat": now, "exp": now + 300, "aud": "web", "sub": "user-1", "sid": "SID1", "jti": "j", "events": events}, want: validator.WrongType},
 			{kind: "introspection response", typ: "token-introspection+jwt", claims: claims{"iss": issuer, "iat": now, "exp": now + 300, "aud": "orders", "token_introspection": claims{"active": true}}, want: validator.WrongType},

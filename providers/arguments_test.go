@@ -193,6 +193,10 @@ func TestNewKeys(t *testing.T) {
 	if err != nil || is.Keys != keys {
 		t.Errorf("%v, %v", is.Keys, err)
 	}
+	is, err = providers.New("cognito", providers.Parameters{URL: "eu-central-1_A", Clients: []string{"c"}, Audiences: []string{"a"}})
+	if err != nil || len(is.Audiences) != 1 || len(is.ClientIDs) != 1 {
+		t.Errorf("%+v, %v", is, err)
+	}
 	is, err = providers.New("github-actions", providers.Parameters{URL: "https://ghe.test/_services/token", Audiences: []string{"a"}, Repositories: []string{"1"}, Owners: []string{"2"}})
 	if err != nil || is.URL != "https://ghe.test/_services/token" || len(is.Claims[0].AnyOf) != 2 {
 		t.Errorf("%+v, %v", is, err)

@@ -24,10 +24,14 @@ func TestEveryRule(t *testing.T) {
 			continue
 		}
 		t.Run(p.name, func(t *testing.T) {
-			want := p.outcomes(t)
+			var tokens []string
+			for i := range p.shapes {
+				tokens = append(tokens, p.shapes[i].sign(t))
+			}
+			want := p.outcomes(t, tokens)
 			for _, v := range p.variants() {
 				p.issuer = v.issuer
-				if slices.Equal(p.outcomes(t), want) {
+				if slices.Equal(p.outcomes(t, tokens), want) {
 					t.Errorf("no token shows that %s is there", v.name)
 				}
 			}
@@ -35,13 +39,13 @@ func TestEveryRule(t *testing.T) {
 	}
 }
 
-// outcomes returns the verdict on each token of the provider, with what Token answers.
-func (p *provider) outcomes(t *testing.T) []string {
+// outcomes returns the verdict on each token, with what Token answers.
+func (p *provider) outcomes(t *testing.T, tokens []string) []string {
 	t.Helper()
 	guard := p.guard(t)
 	var all []string
-	for i := range p.shapes {
-		all = append(all, outcome(t, guard, p.shapes[i].sign(t)))
+	for _, token := range tokens {
+		all = append(all, outcome(t, guard, token))
 	}
 	return all
 }

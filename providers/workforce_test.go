@@ -125,6 +125,7 @@ func okta() provider {
 			{kind: foreign, claims: ofUser.with("aud", "api://billing"), want: validator.WrongAudience},
 			{kind: "token of the org server", typ: "application/okta-internal-at+jwt", claims: ofUser.with("iss", "https://dev-1.okta.com", "aud", "https://dev-1.okta.com"), want: validator.UnknownIssuer},
 			{kind: "token of another custom server", claims: ofUser.with("iss", "https://dev-1.okta.com/oauth2/aus1"), want: validator.UnknownIssuer},
+			{kind: "token bound to a DPoP key", claims: ofUser.with("cnf", claims{"jkt": "k"}), want: validator.BindingMismatch},
 			{kind: "agent chain token", claims: ofUser.with("cid", nil, "scp", nil, "scope", "orders:read", "sub_profile", "ai_agent", "act", claims{"sub": "agent"}), want: validator.WrongType},
 			{kind: "user, with another claim client_id", claims: ofUser.with("client_id", "x"), subject: "user@example.com", client: "0oa1", scopes: "openid orders:read", caller: "user", permits: "scope user client age"},
 			{kind: "token without cid", claims: ofUser.with("cid", nil), want: validator.WrongType},
