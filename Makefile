@@ -41,7 +41,7 @@ all: lint test ## lint and test (the default)
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: ## download the modules of every module
@@ -137,6 +137,10 @@ fuzz: ## run every fuzz target for FUZZTIME (60s) each
 .PHONY: bench
 bench: ## cost of judging a token, beside the other libraries (minutes; ARGS=-help, ARGS="-gate -quick")
 	@go run ./benchmarks/cmd/compare $(ARGS)
+
+.PHONY: p95
+p95: ## latency under load over HTTP/1.1, HTTP/2 and gRPC, beside the other libraries (hours; ARGS=-help, ARGS=-quick)
+	@go run ./benchmarks/cmd/p95 $(ARGS)
 
 .PHONY: trace
 trace: ## print which requirement is named by which test

@@ -22,6 +22,13 @@ const (
 // message is what calls send and get.
 type message = wrapperspb.StringValue
 
+// CallMethod is the unary method of the measured service, whose messages are strings of
+// package wrapperspb. It answers with what it got.
+const CallMethod = callMethod
+
+// RegisterCall registers the measured service.
+func RegisterCall(server *grpc.Server) { server.RegisterService(callDescription(), nil) }
+
 // callDescription is what generated code has for the measured service.
 func callDescription() *grpc.ServiceDesc {
 	return &grpc.ServiceDesc{

@@ -68,7 +68,7 @@ type step struct {
 func NewMeasurement(o Options) *Measurement {
 	m := &Measurement{options: o, twoCPUs: min(runtime.NumCPU(), runtime.GOMAXPROCS(0)) >= 2}
 	m.Report = Report{
-		Time: time.Now().UTC().Truncate(time.Second), Machine: thisMachine(), Modules: modules(), Options: o,
+		Time: time.Now().UTC().Truncate(time.Second), Machine: ThisMachine(), Modules: Modules(), Options: o,
 	}
 	for _, s := range slices.Concat(everyone(), Layers, Repeats) {
 		m.Report.Subjects = append(m.Report.Subjects, describe(s, m.Report.Modules))

@@ -18,7 +18,8 @@ type Machine struct {
 	Load string `json:"load,omitempty"` // averages before the first step, if they are known
 }
 
-func thisMachine() Machine {
+// ThisMachine returns the machine that this program runs on.
+func ThisMachine() Machine {
 	return Machine{
 		CPU: cpuModel("/proc/cpuinfo"), CPUs: runtime.NumCPU(), OS: runtime.GOOS, Arch: runtime.GOARCH,
 		Go: runtime.Version(), Load: load("/proc/loadavg"),
@@ -59,8 +60,8 @@ type Module struct {
 	Version string `json:"version"`
 }
 
-// modules returns all modules that this program was built from, except our own.
-func modules() []Module {
+// Modules returns all modules that this program was built from, except our own.
+func Modules() []Module {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return nil

@@ -9,7 +9,6 @@ import (
 	"github.com/MicahParks/keyfunc/v3"
 	auth0v2 "github.com/auth0/go-jwt-middleware/v2/validator"
 	auth0v3 "github.com/auth0/go-jwt-middleware/v3/validator"
-	"github.com/coreos/go-oidc/v3/oidc"
 	gojose "github.com/go-jose/go-jose/v4"
 	gojosejwt "github.com/go-jose/go-jose/v4/jwt"
 	"github.com/golang-jwt/jwt/v5"
@@ -115,19 +114,13 @@ func golangJWTParser(m *Material, claims func() jwt.Claims) (func(token string) 
 }
 
 func prepareGoOIDC(m *Material) (Run, error) {
-	url, err := m.JWKSURL()
+	verify, err := newGoOIDC(m)
 	if err != nil {
 		return nil, err
 	}
 	ctx := context.Background()
-	verifier := oidc.NewVerifier(Issuer, oidc.NewRemoteKeySet(ctx, url), &oidc.Config{
-		ClientID: Audience, SupportedSigningAlgs: []string{m.Algorithm.String()},
-	})
-	if _, err := verifier.Verify(ctx, m.good); err != nil { // fetches the keys
-		return nil, fmt.Errorf("benchmarks: go-oidc: %w", err)
-	}
 	return m.each(func(token string) error {
-		_, err := verifier.Verify(ctx, token)
+		_, err := verify(ctx, token)
 		return err
 	}), nil
 }

@@ -147,7 +147,7 @@ func occupied() occupancy {
 
 // Run measures.
 func (o Streams) Run() (r StreamsReport, err error) {
-	r.Machine, r.Count = thisMachine(), o.Count
+	r.Machine, r.Count = ThisMachine(), o.Count
 	plain, err := o.start("without a gate", false, time.Hour)
 	if err != nil {
 		return r, err

@@ -182,7 +182,8 @@ func TestContinuousIntegrationCanFail(t *testing.T) {
 		"go list -m all": 1, "buf-": 1,
 		"sallyport verify ": 1, "sallyport-demo --once": 1, "gofmt -l": 1, "go test -race work": 1, "go test -count=1 -v -run Wycheproof|RFC work": 1,
 		"npm ci ": 1, "go test -count=1 -v ./interop": 1, "go test -count=1 -v ./internal/alertrules": 1,
-		"go test -run ^$ -fuzz ": 3, "go run ./benchmarks/cmd/compare -gate -quick": 1, "go test work": 1,
+		"go test -run ^$ -fuzz ": 3, "go run ./benchmarks/cmd/compare -gate -quick": 1,
+		"go run ./benchmarks/cmd/p95 -quick -only Sallyport, repeat -loads 70 ": 1, "go test work": 1,
 	} {
 		n := 0
 		for _, made := range calls {
