@@ -8,7 +8,7 @@ import (
 	"github.com/sallyport-auth/sallyport/internal/strictjson"
 )
 
-var errX5C = unusable("the first x5c certificate has another key (RFC 7517 §4.7)")
+var errX5C = unusable("the first x5c certificate has another key (RFC 7517 §4.7); let the issuer publish the certificate of the key, or none")
 
 // firstCertificate returns the text of the first certificate of an x5c member
 // (RFC 7517 §4.7). It returns "" if the member is not an array, or its first

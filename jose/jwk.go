@@ -50,74 +50,91 @@ func parseJWK(doc string) (jwk, error) { return readJWK(doc, false) }
 func parseExactJWK(doc string) (jwk, error) { return readJWK(doc, true) }
 
 func readJWK(doc string, exact bool) (jwk, error) {
-	k := jwk{exact: exact}
+	r := jwkReader{jwk: jwk{exact: exact}}
 	members, err := strictjson.ParseObject(doc, strictjson.TokenLimits, nil)
 	if err != nil {
-		return k, errNotObject
-	}
-	var mistyped error // the first member of a wrong type
-	text := func(m strictjson.Member) string {
-		s, ok := m.Value.Text()
-		if !ok && mistyped == nil {
-			mistyped = wrongKeyMember(m.Name, m.Value.Kind(), "a string")
+		if exact {
+			return r.jwk, errNotObject
 		}
-		return s
-	}
-	list := func(m strictjson.Member) []string {
-		if m.Value.Kind() != strictjson.Array && mistyped == nil {
-			mistyped = wrongKeyMember(m.Name, m.Value.Kind(), "an array")
-		}
-		var all []string
-		for element := range m.Value.Elements() {
-			all = append(all, text(strictjson.Member{Name: "an element of " + m.Name, Value: element}))
-		}
-		return all
+		return r.jwk, fmt.Errorf("%w: it is %s", errNotObject, strictjson.Describe(doc, strictjson.TokenLimits, "kty", "kid", "use", "alg", "n", "e", "crv", "x", "y", "x5c"))
 	}
 	for _, m := range members {
-		if m.Value.Kind() == strictjson.Null && !exact {
-			continue
-		}
-		switch m.Name {
-		case "kid":
-			k.id, k.hasID = text(m), true
-		case "kty":
-			k.kty = text(m)
-		case "crv":
-			k.crv = text(m)
-		case "n":
-			k.n = text(m)
-		case "e":
-			k.e = text(m)
-		case "x":
-			k.x = text(m)
-		case "y":
-			k.y = text(m)
-		case "alg":
-			k.algorithm = text(m)
-			k.hasAlg = k.algorithm != "" || exact
-		case "use":
-			k.use = text(m)
-			k.hasUse = k.use != "" || exact
-		case "key_ops":
-			k.keyOps = list(m)
-			k.hasKeyOps = len(k.keyOps) > 0 || exact
-		case "x5c":
-			k.certificate = firstCertificate(m.Value)
-		case "issuer":
-			k.issuer = m.Value
-		case "d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv":
-			k.private = k.private || exact || !isEmptyValue(m.Value)
+		if exact || m.Value.Kind() != strictjson.Null {
+			r.read(m)
 		}
 	}
 	switch {
-	case k.private || k.kty == "oct":
-		k.private = true
-		return k, errPrivate
-	case mistyped != nil:
-		return k, mistyped
+	case r.private || r.kty == "oct":
+		r.private = true
+		return r.jwk, errPrivate
+	case r.mistyped != nil:
+		return r.jwk, r.mistyped
 	default:
-		return k, nil
+		return r.jwk, nil
 	}
+}
+
+// jwkReader reads the members of a jwk.
+type jwkReader struct {
+	jwk
+
+	mistyped error // about the first member of a wrong type
+}
+
+// read reads one member.
+func (r *jwkReader) read(m strictjson.Member) {
+	switch m.Name {
+	case "kid":
+		r.id, r.hasID = r.text(m), true
+	case "kty":
+		r.kty = r.text(m)
+	case "crv":
+		r.crv = r.text(m)
+	case "n":
+		r.n = r.text(m)
+	case "e":
+		r.e = r.text(m)
+	case "x":
+		r.x = r.text(m)
+	case "y":
+		r.y = r.text(m)
+	case "alg":
+		r.algorithm = r.text(m)
+		r.hasAlg = r.algorithm != "" || r.exact
+	case "use":
+		r.use = r.text(m)
+		r.hasUse = r.use != "" || r.exact
+	case "key_ops":
+		r.keyOps = r.list(m)
+		r.hasKeyOps = len(r.keyOps) > 0 || r.exact
+	case "x5c":
+		r.certificate = firstCertificate(m.Value)
+	case "issuer":
+		r.issuer = m.Value
+	case "d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv":
+		r.private = r.private || r.exact || !isEmptyValue(m.Value)
+	}
+}
+
+// text returns the value of m, which must be a string.
+func (r *jwkReader) text(m strictjson.Member) string {
+	s, ok := m.Value.Text()
+	if !ok && r.mistyped == nil {
+		r.mistyped = wrongKeyMember(m.Name, m.Value.Kind(), "a string")
+	}
+	return s
+}
+
+// list returns the value of m, which must be an array of strings.
+func (r *jwkReader) list(m strictjson.Member) []string {
+	if m.Value.Kind() != strictjson.Array && r.mistyped == nil {
+		r.mistyped = wrongKeyMember(m.Name, m.Value.Kind(), "an array")
+	}
+	var all []string
+	for element := range m.Value.Elements() {
+		all = append(all, r.text(strictjson.Member{Name: "an element of " + m.Name, Value: element}))
+	}
+	return all
 }
 
 // isEmptyValue reports whether v is an empty string or an empty array.
@@ -129,6 +146,15 @@ func isEmptyValue(v strictjson.Value) bool {
 		return false
 	}
 	return v.Kind() == strictjson.Array
+}
+
+// about returns reason with the value of a member, which a JWK Set publishes. Of the key
+// in a header, which the sender of a token wrote, it returns reason alone.
+func (k *jwk) about(reason error, member, value string) error {
+	if k.exact {
+		return reason
+	}
+	return fmt.Errorf("%w; %s is %s", reason, member, cause.Quote(value))
 }
 
 // wrongKeyMember returns the reason for which a key with a member of a wrong JSON type
@@ -169,7 +195,7 @@ func (e *otherIssuer) Unwrap() error { return ErrUnusableKey }
 // (RFC 7517 §4.2, §4.3).
 func (k *jwk) checkPurpose() error {
 	if k.hasUse && k.use != "sig" {
-		return errUse
+		return k.about(errUse, "use", k.use)
 	}
 	if !k.hasKeyOps {
 		return nil

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"math/big"
 	"slices"
 	"strings"
@@ -26,7 +27,7 @@ var (
 	errKeyType     = unusable("kty or crv is not supported; RSA, EC P-256, P-384, P-521 and OKP Ed25519 are")
 	errLength      = unusable("a coordinate does not have the full length of its curve (RFC 7518 §6.2.1, RFC 8037 §2); let the issuer keep leading zero bytes, and add none")
 	errLeadingZero = unusable("n or e has leading zero bytes (RFC 7518 §6.3.1)")
-	errModulus     = unusable("the RSA modulus is even, or not between 2048 and 8192 bits")
+	errEven        = unusable("the RSA modulus is even")
 	errExponent    = unusable("the RSA exponent is even, below 3 or above 2^31-1")
 	errPoint       = unusable("the point is not on its curve")
 	errSmallOrder  = unusable("the Ed25519 point has small order, so that anyone can sign under it")
@@ -74,7 +75,11 @@ func (k *jwk) material(limits Limits) (*material, error) {
 	}
 	c, ok := curves[curveName{k.kty, k.crv}]
 	if !ok {
-		return nil, errKeyType
+		reason := k.about(errKeyType, "kty", k.kty)
+		if k.crv != "" {
+			reason = k.about(reason, "crv", k.crv)
+		}
+		return nil, reason
 	}
 	if k.kty == "OKP" {
 		return k.ed25519Material(c)
@@ -93,8 +98,11 @@ func (k *jwk) rsaMaterial(limits Limits) (*material, error) {
 		return nil, err
 	}
 	modulus := new(big.Int).SetBytes(n)
-	if bits := modulus.BitLen(); bits < minRSABits || bits > maxRSABits || modulus.Bit(0) == 0 {
-		return nil, errModulus
+	switch bits := modulus.BitLen(); {
+	case bits < minRSABits || bits > maxRSABits:
+		return nil, unusable(fmt.Sprintf("the RSA modulus has %d bits, and %d to %d are used; let the issuer make a new key", bits, minRSABits, maxRSABits))
+	case modulus.Bit(0) == 0:
+		return nil, errEven
 	}
 	const maxExponent = 1<<31 - 1 // the bound of the standard library
 	exponent := new(big.Int).SetBytes(e)

@@ -10,7 +10,7 @@ import (
 const maxEmbeddedKey = 4096
 
 var (
-	errJWKAlg     = unusable("alg is not a supported signature algorithm, or does not fit the key type and curve")
+	errJWKAlg     = unusable("alg is not a supported signature algorithm, or does not fit the key type and curve; let the issuer write the one that it signs with, or leave alg out")
 	errUnpinned   = unusable("an RSA key without alg, and the issuer's list has no RSA algorithm to bind it to")
 	errPrivateKey = unusable("it is a private or symmetric key; give the public key alone")
 	errNoEmbedded = malformed("the header has no jwk")
@@ -125,7 +125,7 @@ func (k *jwk) choose(m *material, algorithms []Algorithm) (Algorithm, error) {
 	if k.hasAlg {
 		named := algorithmNamed(k.algorithm)
 		if !m.fits(named) { // 0 never fits
-			return 0, errJWKAlg
+			return 0, k.about(errJWKAlg, "alg", k.algorithm)
 		}
 		return named, nil
 	}

@@ -3,7 +3,8 @@
 //
 // A cause shows values of a closed list of fields, and of no other: the header's alg,
 // typ and kid; iss, aud, client_id, acr, scope and the claims that are mapped to
-// scopes; exp, nbf, iat and auth_time. None of them is a secret (docs/adr/0042). Of
+// scopes; exp, nbf, iat and auth_time; and of a published key kid, kty, crv, use, alg and
+// issuer. None of them is a secret (docs/adr/0042). Of
 // every other field a cause may say whether it is there, its JSON type and its length.
 // A value is written by [Quote] or [Quotes]. The text of another package's error is not
 // written, because it may quote the token.
