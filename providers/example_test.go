@@ -47,6 +47,18 @@ func Example_severalIssuers() {
 	// Output: [https://dev-1.okta.com/oauth2/default https://token.actions.githubusercontent.com]
 }
 
+// Wrong arguments are faults of the configuration.
+func Example_fault() {
+	_, err := middleware.For(providers.Okta("https://dev-1.okta.com", "api://orders"))
+	for _, f := range validator.Faults(err) {
+		fmt.Println(f.Problem)
+		fmt.Println(f.Mend)
+	}
+	// Output:
+	// "https://dev-1.okta.com" is the org authorization server, whose access tokens are for Okta alone
+	// give the Issuer URI of a custom authorization server, such as https://dev-1.okta.com/oauth2/default
+}
+
 // An API for the customers' tenants of Entra ID. The list of customers decides, and
 // nothing that a token says: anybody can make a tenant.
 func ExampleEntraID_tenants() {

@@ -110,9 +110,6 @@ func keySet(members map[string]string, labels ...string) string {
 	return `{"keys":[` + strings.Join(keys, ",") + `]}`
 }
 
-// waiting are the presets whose fields of validator.Issuer have no effect yet.
-var waiting = []string{"duende"}
-
 // all returns the providers, in the order of docs/issuers.md.
 func all() []provider {
 	return []provider{
