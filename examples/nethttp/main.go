@@ -1,7 +1,16 @@
 // Command nethttp is an API protected by Sallyport: the quick start of the README as a
-// program. It works with every issuer that publishes its metadata:
+// program. It works with every issuer that publishes its metadata and sends access tokens
+// of RFC 9068:
 //
 //	ISSUER=https://login.example.com AUDIENCE=https://api.example.com go run ./examples/nethttp
+//
+// For the other large providers, PRESET names the preset of package providers:
+//
+//	PRESET=okta ISSUER=https://dev-1.okta.com/oauth2/default AUDIENCE=api://orders go run ./examples/nethttp
+//
+// Some presets have other parameters: TENANT_ID, CLIENT_IDS, ACCOUNTS, REPOSITORIES, OWNERS
+// and PROJECTS, which are lists that commas separate, and KEYS_FILE, a file with the
+// issuer's keys.
 package main
 
 import (
@@ -12,9 +21,12 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/middleware"
+	"github.com/sallyport-auth/sallyport/providers"
 	"github.com/sallyport-auth/sallyport/scopes"
 	"github.com/sallyport-auth/sallyport/validator"
 )
@@ -22,12 +34,13 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	api, guard, err := newAPI(validator.Issuer{
-		URL:       os.Getenv("ISSUER"),
-		Audiences: []string{os.Getenv("AUDIENCE")},
-	})
+	issuer, err := issuerFrom(os.Getenv)
 	if err != nil {
 		log.Fatal(err) //nolint:gocritic // nothing to stop yet
+	}
+	api, guard, err := newAPI(issuer)
+	if err != nil {
+		log.Fatal(err)
 	}
 	if err := guard.Warm(ctx); err != nil {
 		log.Printf("not ready yet, will try again: %v", err)
@@ -49,6 +62,34 @@ func main() {
 		log.Fatal(err)
 	}
 	<-finished
+}
+
+// issuerFrom returns the issuer that the environment names.
+func issuerFrom(getenv func(name string) string) (validator.Issuer, error) {
+	preset := getenv("PRESET")
+	if preset == "" {
+		return validator.Issuer{URL: getenv("ISSUER"), Audiences: []string{getenv("AUDIENCE")}}, nil
+	}
+	list := func(name string) []string {
+		if getenv(name) == "" {
+			return nil
+		}
+		return strings.Split(getenv(name), ",")
+	}
+	parameters := providers.Parameters{
+		URL:          getenv("ISSUER"),
+		Tenant:       getenv("TENANT_ID"),
+		Audiences:    list("AUDIENCE"),
+		Clients:      list("CLIENT_IDS"),
+		Accounts:     list("ACCOUNTS"),
+		Repositories: list("REPOSITORIES"),
+		Owners:       list("OWNERS"),
+		Projects:     list("PROJECTS"),
+	}
+	if path := getenv("KEYS_FILE"); path != "" {
+		parameters.Keys = jwkscache.File(path)
+	}
+	return providers.New(preset, parameters)
 }
 
 // newAPI returns the handler and the guard that protects it. The file contract.json
