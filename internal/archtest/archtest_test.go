@@ -178,7 +178,7 @@ func TestSnippets(t *testing.T) {
 }
 
 func TestConfigurations(t *testing.T) {
-	findings, err := CheckConfigurations(os.DirFS(root), "examples/snippets", "examples/routers")
+	findings, err := CheckConfigurations(os.DirFS(root), "examples/snippets", "examples/routers", "benchmarks/migrating")
 	report(t, findings, err)
 	if findings, _ = CheckConfigurations(os.DirFS(root), "docs"); len(findings) == 0 { // it holds no snippets
 		t.Error("the documents configure nothing, so that this test says nothing")

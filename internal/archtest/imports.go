@@ -260,7 +260,7 @@ var Rooms = []Room{
 	},
 	{
 		Dir: "benchmarks", Why: "compares with peers, whose modules stay out of the root",
-		Rooms:    []string{"jose", "jwkscache", "introspect", "validator", "scopes", "middleware", "middleware/grpcauth", "testissuer", "metrics", "audit"},
+		Rooms:    []string{"jose", "jwkscache", "introspect", "validator", "providers", "scopes", "middleware", "middleware/grpcauth", "testissuer", "metrics", "audit"},
 		External: []string{"*"},
 		Std:      []string{"encoding/json", "log", "os", "os/exec"},
 	},
