@@ -43,7 +43,7 @@ func TestSeenRequired(t *testing.T) {
 		ProfileRFC9068: {Found: "no exp, no sub, no client_id, no iat, no jti", Wanted: "exp, sub, client_id, iat, jti"},
 		ProfileLegacy:  {Found: "no exp, no sub", Wanted: "exp, sub"},
 	} {
-		if got := new(tokenClaims).seenRequired(profile); got != want {
+		if got := (&checkedIssuer{Issuer: Issuer{Profile: profile}}).seenRequired(new(tokenClaims)); got != want {
 			t.Errorf("profile %d: %+v, want %+v", profile, got, want)
 		}
 	}
