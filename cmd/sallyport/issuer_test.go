@@ -212,8 +212,8 @@ func TestIssuerFaults(t *testing.T) {
 	}{
 		{"metadata URL that is a list", minimal + "    metadata_url: [a]\n", []string{"5:5: issuers[0].metadata_url: is a list; give a string"}},
 		{"forbidden key without a name", minimal + "    forbidden_keys:\n      - {}\n      - {thumbprint: short}\n", []string{"6:9: issuers[0].forbidden_keys[0]", "7:10: issuers[0].forbidden_keys[1]"}},
-		{"limits", minimal + "    key_limits:\n      fetch_timeout: 31s\n      keys: 101\n      rsa_bits: 1024\n", []string{
-			"6:7: issuers[0].key_limits.fetch_timeout: is 31s; allowed are 1s to 30s", "7:7: issuers[0].key_limits.keys: is 101; allowed are 1 to 100",
+		{"limits", minimal + "    key_limits:\n      fetch_timeout: 31s\n      keys: 1001\n      rsa_bits: 1024\n", []string{
+			"6:7: issuers[0].key_limits.fetch_timeout: is 31s; allowed are 1s to 30s", "7:7: issuers[0].key_limits.keys: is 1001; allowed are 1 to 1000",
 			"8:7: issuers[0].key_limits.rsa_bits: is 1024; allowed are 2048 to 8192",
 		}},
 		{"limits that are zero", minimal + "    key_limits: {stale: 0s, waiters: 0}\nlimits: {token: 0}\n", []string{
