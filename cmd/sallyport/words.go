@@ -113,7 +113,7 @@ var constants = map[string]string{
 	"EachRequest":    eachRequest,
 	"AnyOf":          "any_of",
 	"Mapping":        "mapping",
-	"Mapping.Values": "values of the mapping",
+	"Mapping.Values": "the key values of the mapping",
 }
 
 // phrases replaces texts of the library that name what a file does not have.
