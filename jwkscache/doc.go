@@ -6,9 +6,10 @@
 // # Freshness
 //
 // A set is fresh for as long as Cache-Control or Expires say, within [Limits].
-// While the validator runs, it asks for the set again in the last fifth of that
-// time. The moment is random, so that the processes of a fleet do not ask at
-// once. An unchanged set is confirmed by its ETag. A set that is no longer fresh
+// While the validator runs, it asks for the set again within that time, at a random
+// moment, so that the processes of a fleet do not ask at once: in the ninth tenth of
+// it, or from the second to the ninth tenth after a fetch that other processes may
+// have made at the same moment, as at a start, for an unknown kid or after a failure. An unchanged set is confirmed by its ETag. A set that is no longer fresh
 // still serves while it is refreshed in the background, for Limits.Stale and
 // never longer than Limits.MaxAge after it was fetched. After that, tokens are
 // neither accepted nor refused: validation returns validator.Unavailable.

@@ -259,8 +259,8 @@ var Rooms = []Room{
 		Std:      []string{"encoding/json", "log", "os"},
 	},
 	{
-		Dir: "benchmarks", Why: "compares with peers, whose modules stay out of the root",
-		Rooms:    []string{"jose", "jwkscache", "introspect", "validator", "providers", "scopes", "middleware", "middleware/grpcauth", "testissuer", "metrics", "audit"},
+		Dir: "benchmarks", Why: "compares with peers, whose modules stay out of the root, and simulates fleets",
+		Rooms:    []string{"internal/issuerkeys", "jose", "jwkscache", "introspect", "validator", "providers", "scopes", "middleware", "middleware/grpcauth", "testissuer", "metrics", "audit"},
 		External: []string{"*"},
 		Std:      []string{"encoding/json", "log", "os", "os/exec"},
 	},

@@ -11,30 +11,15 @@ const (
 	// maxAbandoned bounds the fetches that do not return although their time is
 	// over.
 	maxAbandoned = 4
-	// slowInterval is the least time between the beginnings of two fetches for bad
-	// signatures, and of two fetches for tokens without kid.
-	slowInterval = 30 * time.Second
-	// longestHeld is the longest time until a fetch for which tokens wait.
-	longestHeld = 30 * time.Second
-)
 
-// decision is the answer to a request for a fetch; see [jwkscache.UnknownKid].
-type decision string
-
-const (
-	starts  decision = "starts"
-	joins   decision = "joins"
-	waits   decision = "waits"
-	refuses decision = "refuses"
-
-	unneeded decision = "" // keys arrived since the caller looked; it looks again
+	unneeded Decision = "" // keys arrived since the caller looked; it looks again
 )
 
 // request is a request for a fetch.
 type request struct {
 	cause string
-	kid   string   // for causeUnknownKid
-	tried *version // for causeUnknownKid: the version that does not have the kid
+	kid   string   // for CauseUnknownKid
+	tried *version // for CauseUnknownKid: the version that does not have the kid
 }
 
 // begin returns the flight to wait for: the one under way, one that it starts, or,
@@ -47,21 +32,21 @@ func (r *refresher) begin(ctx context.Context, q request) *flight {
 	loaded := r.vault.isLoaded()
 	decision, at := r.decide(q, now, loaded)
 	switch decision {
-	case joins:
+	case Joins:
 		f = r.flight
-	case starts:
+	case Starts:
 		f = r.launch(q.cause, q.kid, now)
-	case waits:
+	case Waits:
 		f = r.hold(ctx, q.kid, now, at)
-	case refuses, unneeded:
+	case Refuses, unneeded:
 	}
-	interval := r.interval(q.kid, now)
+	interval := r.policy.Interval(q.kid, now)
 	r.mu.Unlock()
 
-	if decision == starts { // before the hook, which may ask for keys itself
+	if decision == Starts { // before the hook, which may ask for keys itself
 		go r.run(ctx, f, loaded)
 	}
-	if q.cause == causeUnknownKid && decision != unneeded {
+	if q.cause == CauseUnknownKid && decision != unneeded {
 		r.trace.unknownKid(jwkscache.UnknownKid{Decision: string(decision), Interval: interval})
 	}
 	return f
@@ -69,38 +54,15 @@ func (r *refresher) begin(ctx context.Context, q request) *flight {
 
 // decide returns the answer to a request for a fetch, and when a fetch for that
 // cause is allowed. The caller holds the lock.
-func (r *refresher) decide(q request, now time.Time, loaded bool) (d decision, at time.Time) {
+func (r *refresher) decide(q request, now time.Time, loaded bool) (d Decision, at time.Time) {
 	switch current := r.lookup.current.Load(); {
-	case q.cause == causeMissing && current.usableAt(now), q.cause == causeUnknownKid && current != q.tried:
+	case q.cause == CauseMissing && current.usableAt(now), q.cause == CauseUnknownKid && current != q.tried:
 		return unneeded, now
 	}
-	if r.flight != nil {
-		if isSlow(q.cause) { // tokens with bad signatures wait for no fetch of others
-			return refuses, now
-		}
-		return joins, now
+	if r.flight == nil && (r.abandoned >= maxAbandoned || r.upstream == nil && loaded) {
+		return Refuses, now
 	}
-	if r.abandoned >= maxAbandoned || r.upstream == nil && loaded {
-		return refuses, now
-	}
-	switch q.cause {
-	case causeStale:
-		at = r.schedule.retry
-	case causeMissing:
-		at = r.schedule.urgent
-	case causeUnknownKid:
-		at = later(r.schedule.started.Add(r.interval(q.kid, now)), r.schedule.hold)
-	case causeBadSignature, causeNoKid:
-		at = later(r.slow[q.cause].Add(slowInterval), r.schedule.hold)
-	}
-	switch {
-	case !now.Before(at):
-		return starts, at
-	case q.cause == causeUnknownKid && r.failure == nil && at.Sub(now) <= longestHeld:
-		return waits, at
-	default:
-		return refuses, at
-	}
+	return r.policy.Ask(q.cause, q.kid, now)
 }
 
 // hold returns the held flight, which begins no later than at. The caller holds the
@@ -128,7 +90,7 @@ func (r *refresher) release(ctx context.Context, f *flight) {
 		r.mu.Unlock()
 		return
 	}
-	r.launch(causeUnknownKid, r.held.kid, time.Now())
+	r.launch(CauseUnknownKid, r.held.kid, time.Now())
 	loaded := r.vault.isLoaded()
 	r.mu.Unlock()
 	r.run(ctx, f, loaded)

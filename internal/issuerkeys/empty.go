@@ -32,7 +32,7 @@ func boundEmpty(limits *jwkscache.Limits, v, before *version) error {
 	if end.passed(v.fetched) {
 		return errEmpty
 	}
-	v.renewal = until(v.fetched.Add(renewalAfter(end.at.Sub(v.fetched))))
+	v.renewal = until(v.fetched.Add(renewalAfter(anyRandom, end.at.Sub(v.fetched), true)))
 	v.fresh, v.usable = end, end
 	return nil
 }

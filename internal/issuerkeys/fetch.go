@@ -20,10 +20,8 @@ func (r *refresher) launch(cause, kid string, now time.Time) *flight {
 	if r.vault.isLoaded() {
 		f.number = r.begun.Add(1)
 	}
-	if isSlow(cause) {
-		r.slow[cause] = now
-	}
-	r.flight, r.schedule.started = f, now
+	r.flight = f
+	r.policy.Begin(cause, now)
 	busy := now.Add(detached.Longest(r.longestWork))
 	r.retry.Store(&busy)
 	return f
@@ -77,7 +75,8 @@ func (r *refresher) awaitTurn(f *flight) (done func(), err error) {
 	}
 	now := time.Now()
 	r.mu.Lock()
-	f.began, r.schedule.started = now, now
+	f.began = now
+	r.policy.takeTurn(now)
 	r.mu.Unlock()
 	return func() { shared.turns.done(t) }, nil
 }
@@ -110,7 +109,7 @@ func (r *refresher) fetch(ctx context.Context, f *flight) (fetchResult, error) {
 	a, err := r.upstream.fetch(ctx, inquiry{
 		have:    have,
 		failing: r.failing(now),
-		doubted: f.cause == causeUnknownKid || isSlow(f.cause),
+		doubted: f.cause == CauseUnknownKid || isSlow(f.cause),
 	})
 	if err != nil {
 		return fetchResult{location: a.location}, err
@@ -124,10 +123,7 @@ func (r *refresher) fetch(ctx context.Context, f *flight) (fetchResult, error) {
 	} else if v.published, err = r.parse(a.document); err != nil {
 		return fetchResult{location: a.location}, fmt.Errorf("%s: %w", a.location, err)
 	}
-	fresh := min(a.fresh, r.limits.MaxAge)
-	v.renewal = until(now.Add(renewalAfter(fresh)))
-	v.fresh = until(now.Add(fresh))
-	v.usable = until(now.Add(min(fresh+r.limits.Stale, r.limits.MaxAge)))
+	r.plan(v, f.cause, a.fresh, before.freshAt(now))
 	if isEmpty(v.published) {
 		if err := boundEmpty(r.limits, v, before); err != nil {
 			return fetchResult{location: a.location, ignored: v.published.Ignored()}, fmt.Errorf("%s: %w", a.location, err)
@@ -141,5 +137,13 @@ func (r *refresher) fetch(ctx context.Context, f *flight) (fetchResult, error) {
 func (r *refresher) failing(now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.schedule.failures > 0 && now.Sub(r.schedule.failingSince) >= relocateAfter
+	return r.policy.failing(now)
+}
+
+// plan sets the deadlines of v; see [Policy.Plan].
+func (r *refresher) plan(v *version, cause string, fresh time.Duration, renewed bool) {
+	r.mu.Lock()
+	times := r.policy.Plan(cause, v.fetched, fresh, renewed)
+	r.mu.Unlock()
+	v.renewal, v.fresh, v.usable = until(times.Renewal), until(times.Fresh), until(times.Usable)
 }

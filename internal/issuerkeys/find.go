@@ -74,7 +74,7 @@ func (k *Keys) findUnknown(ctx context.Context, h jose.Header, v *version, seen 
 	}
 	const rounds = 3 // for keys that arrived meanwhile, for the fetch that was under way, and for the one after it
 	for range rounds {
-		if _, err := k.refresher.wait(ctx, request{cause: causeUnknownKid, kid: kid, tried: v}); err != nil {
+		if _, err := k.refresher.wait(ctx, request{cause: CauseUnknownKid, kid: kid, tried: v}); err != nil {
 			return Found{}, err
 		}
 		tried := v

@@ -31,7 +31,7 @@ func (r *refresher) finish(f *flight, result fetchResult, err error) {
 		changed = r.finishFetch(f, result, err)
 	}
 	r.flight, r.failure = nil, err
-	retry := r.schedule.retry
+	retry := r.policy.schedule.retry
 	r.retry.Store(&retry)
 	if v := r.lookup.current.Load(); v.usableAt(time.Now()) {
 		done.Keys = len(v.set.Keys())
@@ -64,17 +64,22 @@ func (r *refresher) reserve(result fetchResult) (fetchResult, error) {
 
 // finishStore applies the result of reading the store. The caller holds the lock.
 func (r *refresher) finishStore(found *contents, err error) keyChange {
+	now := time.Now()
 	if err != nil {
-		r.failed = time.Now()
-		r.schedule.failed(r.failed, 0)
+		r.failed = now
+		r.policy.endStore(now, err, deadline{})
 		r.vault.failed(err)
 		return keyChange{}
 	}
 	r.vault.take(found)
-	r.schedule = schedule{limits: r.schedule.limits, cap: r.schedule.cap} // reading the store was no fetch
+	renewal := deadline{}
+	if found.version != nil {
+		renewal = found.version.renewal
+	}
+	r.policy.endStore(now, nil, renewal)
 	switch {
 	case found.version != nil:
-		r.schedule.due, r.known = found.version.renewal, found.version.location
+		r.known = found.version.location
 		return r.publish(found.version)
 	case r.initial != nil && found.empty:
 		return r.publish(r.initial)
@@ -86,27 +91,17 @@ func (r *refresher) finishStore(found *contents, err error) keyChange {
 // finishFetch applies the result of a fetch. The caller holds the lock.
 func (r *refresher) finishFetch(f *flight, result fetchResult, err error) keyChange {
 	now := time.Now()
-	unknown := f.cause == causeUnknownKid
 	if err != nil {
 		r.failed = now
-		r.schedule.failed(now, retryAfterOf(err))
-		if unknown {
-			r.budget.spent(f.kid, now, false, false)
-		}
+		r.policy.Fail(f.cause, f.kid, now, retryAfterOf(err))
 		// A snapshot that is not of the location that is valid now is dropped.
 		if v := r.lookup.current.Load(); v != nil && v.origin == "snapshot" && result.location != "" && result.location != v.location {
 			return r.lookup.drop()
 		}
 		return keyChange{}
 	}
-	r.schedule.succeeded(result.version.renewal)
 	changed := r.publish(result.version)
-	switch gained := len(changed.added) > 0; {
-	case unknown:
-		r.budget.spent(f.kid, now, true, gained)
-	case gained:
-		r.budget.reset()
-	}
+	r.policy.Succeed(f.cause, f.kid, now, len(changed.added) > 0, result.version.renewal.at)
 	return changed
 }
 

@@ -102,7 +102,7 @@ func (k *Keys) Warm(ctx context.Context) error {
 		}
 	}
 	if !k.lookup.current.Load().freshAt(time.Now()) {
-		_, _ = k.refresher.wait(ctx, request{cause: causeStale}) // the stale keys serve
+		_, _ = k.refresher.wait(ctx, request{cause: CauseStale}) // the stale keys serve
 	}
 	return k.Ready()
 }

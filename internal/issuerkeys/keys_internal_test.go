@@ -23,7 +23,7 @@ func TestNoFetchForKeysThatArrived(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	outdated := []request{{cause: causeMissing}, {cause: causeUnknownKid, kid: "new", tried: new(version)}}
+	outdated := []request{{cause: CauseMissing}, {cause: CauseUnknownKid, kid: "new", tried: new(version)}}
 	for _, q := range outdated {
 		if f := keys.refresher.begin(t.Context(), q); f != nil {
 			t.Errorf("%s: a fetch began", q.cause)
@@ -217,6 +217,7 @@ func TestForbidWaitsNoLongerThanItsContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	keys.refresher.flight = &flight{Flight: detached.NewFlight()} // which does not land
+	keys.refresher.policy.Begin(CauseMissing, time.Now())
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	name := jwkscache.KeyName{KeyID: "a"}

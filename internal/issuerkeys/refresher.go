@@ -17,7 +17,7 @@ type refresher struct {
 	lookup *lookup
 	vault  *vault
 
-	retry atomic.Pointer[time.Time] // schedule.retry, or far off while a flight is under way
+	retry atomic.Pointer[time.Time] // of the schedule, or far off while a flight is under way
 	begun atomic.Uint64             // the number of fetches, with the one under way
 
 	mu        sync.Mutex
@@ -26,16 +26,12 @@ type refresher struct {
 	abandoned int        // fetches that do not return
 	failure   error      // of the last flight, or nil
 	failed    time.Time  // when a flight last failed
-	schedule  schedule
-	budget    budget
-	slow      map[string]time.Time // when the last fetch of a slow cause began
-	known     string               // the last location of the keys
+	policy    Policy
+	known     string // the last location of the keys
 }
 
 func newRefresher(s *settings, l *lookup, t *vault) *refresher {
-	r := &refresher{settings: s, lookup: l, vault: t, slow: make(map[string]time.Time)}
-	r.schedule = schedule{limits: s.limits, cap: s.maxBackoff}
-	r.budget = newBudget(s.limits)
+	r := &refresher{settings: s, lookup: l, vault: t, policy: newPolicy(s.limits, s.maxBackoff, anyRandom)}
 	r.retry.Store(new(time.Time))
 	return r
 }
@@ -68,10 +64,4 @@ func (r *refresher) failedOr(err error) error {
 		return r.failure
 	}
 	return err
-}
-
-// interval is the least time between the beginnings of the last fetch and of one
-// for kid. The caller holds the lock.
-func (r *refresher) interval(kid string, now time.Time) time.Duration {
-	return r.schedule.stretched(r.budget.interval(kid, now))
 }

@@ -246,7 +246,7 @@ func TestRun(t *testing.T) {
 		synctest.Wait()
 		wants(t, "fetched at once", keys.Ready(), nil)
 		advance(time.Hour)
-		if n := issuer.Requests(testissuer.JWKS); n < 6 || n > 8 {
+		if n := issuer.Requests(testissuer.JWKS); n < 7 || n > 9 {
 			t.Errorf("%d fetches in an hour of ten-minute sets", n)
 		}
 		before := issuer.Requests(testissuer.JWKS)

@@ -22,7 +22,7 @@ func (r *refresher) wait(ctx context.Context, q request) (bool, error) {
 func (r *refresher) renew(ctx context.Context) (*version, error) {
 	const rounds = 3 // for the store, for the issuer, and for what changed meanwhile
 	for range rounds {
-		waited, err := r.wait(ctx, request{cause: causeMissing})
+		waited, err := r.wait(ctx, request{cause: CauseMissing})
 		if v := r.lookup.current.Load(); v.usableAt(time.Now()) {
 			return v, nil // whatever became of a fetch
 		}
@@ -55,14 +55,14 @@ func (r *refresher) renewed(ctx context.Context, now time.Time, v *version) (*ve
 // which an atomic load shows.
 func (r *refresher) refreshStale(ctx context.Context, now time.Time) {
 	if !now.Before(*r.retry.Load()) {
-		r.begin(ctx, request{cause: causeStale})
+		r.begin(ctx, request{cause: CauseStale})
 	}
 }
 
 // load waits until the forbidden keys of the store are known.
 func (r *refresher) load(ctx context.Context) error {
 	for !r.vault.isLoaded() {
-		waited, err := r.wait(ctx, request{cause: causeMissing})
+		waited, err := r.wait(ctx, request{cause: CauseMissing})
 		if err != nil {
 			return err
 		}
@@ -104,7 +104,7 @@ func (r *refresher) keepFresh(ctx context.Context) {
 	for {
 		nap := r.nap()
 		if nap == 0 {
-			f := r.begin(ctx, request{cause: causeSchedule})
+			f := r.begin(ctx, request{cause: CauseSchedule})
 			if f != nil && !awaited(ctx, f.Done()) {
 				return
 			}
@@ -136,8 +136,5 @@ func (r *refresher) nap() time.Duration {
 	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.schedule.due.passed(now) {
-		return 0
-	}
-	return r.schedule.nap(now)
+	return r.policy.Nap(now)
 }

@@ -18,16 +18,18 @@ import (
 
 // TestFleetSpreads covers the jitter of R-JK-08: processes that fetched at the same
 // instant do not fetch again at the same instant, and all of them renew the keys
-// while they are fresh. Processes whose fetches failed at the same instant do not
-// retry at the same instant.
+// while they are fresh: from a tenth of that time on after the first fetch, and late in
+// it after a renewal. Processes whose fetches failed at the same instant do not retry at
+// the same instant. The simulation in package benchmarks shows how evenly.
 func TestFleetSpreads(t *testing.T) {
 	const fleet, fresh = 20, 10 * time.Minute
 	for name, row := range map[string]struct {
 		down             bool
-		n                int // which fetch of each
-		earliest, latest time.Duration
+		n                int           // which fetch of each
+		earliest, latest time.Duration // after the fetch before it; after the start if down
 	}{
-		"renewal":       {false, 1, fresh * 8 / 10, fresh*9/10 + time.Second},
+		"first renewal": {false, 1, fresh / 10, fresh*9/10 + time.Second},
+		"renewal":       {false, 2, fresh * 8 / 10, fresh*9/10 + time.Second},
 		"after failure": {true, 2, 2 * time.Second, 3*time.Second + 1},
 		"much later":    {true, 9, time.Minute, fresh},
 	} {
@@ -41,12 +43,16 @@ func TestFleetSpreads(t *testing.T) {
 				for i := range journals {
 					go openKeys(t, issuer, journals[i].keep).Run(ctx)
 				}
-				advance(fresh)
+				advance(2 * fresh)
 				different := make(map[time.Time]bool)
 				for i := range journals {
-					at := journals[i].began("schedule")[row.n]
+					began := journals[i].began("schedule")
+					at, from := began[row.n], start
+					if !row.down {
+						from = began[row.n-1]
+					}
 					different[at] = true
-					if since := at.Sub(start); since < row.earliest || since >= row.latest {
+					if since := at.Sub(from); since < row.earliest || since >= row.latest {
 						t.Errorf("fetched after %v, want %v to %v", since, row.earliest, row.latest)
 					}
 				}

@@ -1,7 +1,6 @@
 package issuerkeys
 
 import (
-	"math/rand/v2"
 	"time"
 
 	"github.com/sallyport-auth/sallyport/jwkscache"
@@ -26,6 +25,7 @@ const (
 // refresher guards it.
 type schedule struct {
 	limits       *jwkscache.Limits
+	random       Random
 	cap          time.Duration // of the backoff
 	started      time.Time     // when the last fetch began
 	failures     int           // in a row
@@ -51,7 +51,7 @@ func (s *schedule) failed(now time.Time, retryAfter time.Duration) {
 		s.failingSince = now
 	}
 	s.limit(now, retryAfter)
-	pause := jittered(s.backoff())
+	pause := jittered(s.random, s.backoff())
 	s.retry = later(now.Add(pause), now.Add(min(retryAfter, s.limits.MaxRetryAfter)))
 	s.urgent = later(s.started.Add(min(pause, s.limits.FruitlessInterval)), now.Add(min(retryAfter, s.limits.MaxRetryAfter, s.limits.MaxBackoff)))
 	if s.due.at.Before(s.retry) || s.due.passed(now) { // either clock
@@ -97,12 +97,16 @@ func (s *schedule) nap(now time.Time) time.Duration {
 
 // jittered returns a random time in the second half of pause, so that the processes
 // of a fleet do not fetch at once.
-func jittered(pause time.Duration) time.Duration {
-	return pause - rand.N(pause/2+1) //nolint:gosec // jitter
+func jittered(random Random, pause time.Duration) time.Duration {
+	return pause - random(pause/2+1)
 }
 
-// renewalAfter returns when to renew a set that is fresh for that long: a random
-// time in its last fifth.
-func renewalAfter(fresh time.Duration) time.Duration {
-	return fresh - fresh/10 - rand.N(fresh/10+1) //nolint:gosec // jitter
+// renewalAfter returns when to renew a set that is fresh for that long: at a random
+// time in the ninth tenth of it or, unless narrow, from the second to the ninth tenth.
+func renewalAfter(random Random, fresh time.Duration, narrow bool) time.Duration {
+	latest, spread := fresh-fresh/10, fresh/10
+	if !narrow {
+		spread = latest - fresh/10
+	}
+	return latest - random(spread+1)
 }

@@ -11,7 +11,7 @@ import (
 // the keys are due by the wall clock and not by the monotonic clock, because the
 // machine was suspended or its clock was set.
 func TestFailureAfterASuspension(t *testing.T) {
-	s := schedule{limits: testLimits(t), cap: time.Minute}
+	s := schedule{random: anyRandom, limits: testLimits(t), cap: time.Minute}
 	now := time.Now()
 	s.due = deadline{at: now.Add(5 * time.Minute), wall: now.Add(-time.Second).UnixNano()}
 	if !s.due.passed(now) {
@@ -26,7 +26,7 @@ func TestFailureAfterASuspension(t *testing.T) {
 // TestFailureKeepsALaterRenewal shows that a failed fetch does not move a planned
 // renewal to an earlier time.
 func TestFailureKeepsALaterRenewal(t *testing.T) {
-	s := schedule{limits: testLimits(t), cap: time.Minute}
+	s := schedule{random: anyRandom, limits: testLimits(t), cap: time.Minute}
 	now := time.Now()
 	planned := until(now.Add(2 * time.Minute))
 	s.due = planned
@@ -51,7 +51,7 @@ func TestNap(t *testing.T) {
 		20 * time.Second: 20 * time.Second,
 		time.Hour:        time.Minute,
 	} {
-		s := schedule{limits: testLimits(t), due: until(now.Add(due))}
+		s := schedule{random: anyRandom, limits: testLimits(t), due: until(now.Add(due))}
 		if got := s.nap(now); got != want {
 			t.Errorf("due in %v: %v, want %v", due, got, want)
 		}

@@ -36,10 +36,10 @@ func (k *Keys) Status() jwkscache.Status {
 
 // report sets what the refresher knows. The caller holds the lock.
 func (r *refresher) report(s *jwkscache.Status, now time.Time) {
-	r.budget.forget(now) // a flood that is over is not reported
-	s.NextRefresh = r.schedule.due.at
-	s.LastError, s.LastFailure, s.Failures = r.failure, r.failed, r.schedule.failures
-	s.Fruitless, s.UnknownInterval = r.budget.fruitless, r.schedule.stretched(r.budget.intervalOfNew())
+	s.UnknownInterval = r.policy.intervalOfNew(now)
+	s.NextRefresh = r.policy.schedule.due.at
+	s.LastError, s.LastFailure, s.Failures = r.failure, r.failed, r.policy.schedule.failures
+	s.Fruitless = r.policy.budget.fruitless // after intervalOfNew: a flood that is over is not reported
 	if r.flight != nil {
 		s.Waiting = r.flight.Waiting()
 	} else if r.held.flight != nil {

@@ -50,7 +50,7 @@ func TestStatusOverTime(t *testing.T) {
 			got.LastError != nil || got.LastFailure.IsZero() || got.Failures != 0 {
 			t.Errorf("fetched: %+v", got)
 		}
-		if ahead := got.FreshUntil.Sub(got.NextRefresh); ahead < time.Minute || ahead > 2*time.Minute {
+		if ahead := got.FreshUntil.Sub(got.NextRefresh); ahead < time.Minute || ahead > 9*time.Minute {
 			t.Errorf("Run fetches %v ahead of expiry", ahead)
 		}
 		if id, _ := got.Keys[0].ID(); id != "a" || len(keys.Ignored()) != 1 {

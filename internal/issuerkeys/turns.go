@@ -74,9 +74,9 @@ type turn struct {
 // kindOf returns the kind of a fetch with that cause.
 func kindOf(cause string) int {
 	switch cause {
-	case causeMissing:
+	case CauseMissing:
 		return turnMissing
-	case causeSchedule, causeStale:
+	case CauseSchedule, CauseStale:
 		return turnRefresh
 	default: // every other cause that a token can have
 		return turnUnknownKid

@@ -221,7 +221,7 @@ func TestFetchWithoutTurn(t *testing.T) {
 // kid.
 func TestKinds(t *testing.T) {
 	for cause, want := range map[string]int{
-		causeMissing: turnMissing, causeSchedule: turnRefresh, causeStale: turnRefresh, causeUnknownKid: turnUnknownKid, "any other": turnUnknownKid,
+		CauseMissing: turnMissing, CauseSchedule: turnRefresh, CauseStale: turnRefresh, CauseUnknownKid: turnUnknownKid, "any other": turnUnknownKid,
 	} {
 		if got := kindOf(cause); got != want {
 			t.Errorf("%s: %d, want %d", cause, got, want)
