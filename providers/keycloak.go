@@ -40,8 +40,6 @@ func Keycloak(issuer string, audiences ...string) validator.Issuer {
 	for i, audience := range audiences {
 		at := f.At("Audiences").Atf("[%d]", i)
 		switch audience {
-		case "":
-			continue
 		case "account":
 			at.Add(`"account" is in the tokens of nearly all users, for every API`, "name this API, and let an audience mapper add it to the tokens")
 		case issuer:

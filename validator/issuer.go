@@ -162,8 +162,9 @@ type Issuer struct {
 	// none does.
 	MultiFactor []string
 	// Err is what the function that made this Issuer found wrong with its arguments.
-	// Presets set it, since they return no error. [New] reports it among its faults. The
-	// Path of a [Fault] in it is taken to be below this Issuer.
+	// Presets set it, since they return no error. [New] reports it among its faults, and no
+	// other fault of this Issuer. The Path of a [Fault] in it is taken to be below this
+	// Issuer.
 	Err error
 }
 

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/sallyport-auth/sallyport/internal/fault"
-	"github.com/sallyport-auth/sallyport/internal/hook"
 	"github.com/sallyport-auth/sallyport/jose"
 )
 
@@ -13,7 +12,6 @@ var defaultAlgorithms = []jose.Algorithm{jose.RS256, jose.PS256, jose.ES256, jos
 // check adds the faults of c. sole reports whether there is no other issuer. The
 // faults of Keys, KeyLimits and ForbiddenKeys are found when the keys are opened.
 func (c *Issuer) check(sole bool, f fault.List) {
-	f.Merge(hook.CheckError(c.Err))
 	if !sole {
 		c.checkBounded(f)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/sallyport-auth/sallyport/internal/issuertest"
+	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -16,8 +17,8 @@ type nilError struct{ text string }
 
 func (e *nilError) Error() string { return e.text }
 
-// TestIssuerErr: what the function that made an Issuer found is reported with the other
-// faults.
+// TestIssuerErr: what the function that made an Issuer found is reported, with the faults of
+// other issuers. What else is wrong with the Issuer follows from it.
 func TestIssuerErr(t *testing.T) {
 	for _, row := range []struct {
 		err  error
@@ -31,14 +32,15 @@ func TestIssuerErr(t *testing.T) {
 		},
 		{(*nilError)(nil), []validator.Fault{{Path: "Issuers[0]", Problem: "an error of type *validator_test.nilError whose methods panic"}}},
 	} {
-		config := baseConfig()
-		config.Issuers[0].Err, config.Issuers[0].Audiences = row.err, nil
+		config := granting(allScopes...)
+		config.Issuers = append(config.Issuers, validator.Issuer{URL: "https://second.test", Grants: allScopes})
+		config.Issuers[0].Err, config.Issuers[0].Audiences, config.Issuers[0].Keys = row.err, nil, jwkscache.URL("ftp://a")
 		v, err := validator.New(config)
 		faults := validator.Faults(err)
 		if v != nil || len(faults) != len(row.want)+1 {
 			t.Fatalf("%v: %v", row.want, err)
 		}
-		for i, want := range append(row.want, validator.Fault{Path: "Issuers[0].Audiences", Problem: "is empty", Mend: faults[len(row.want)].Mend}) {
+		for i, want := range append(row.want, validator.Fault{Path: "Issuers[1].Audiences", Problem: "is empty", Mend: faults[len(row.want)].Mend}) {
 			if got := faults[i]; got.Path != want.Path || got.Problem != want.Problem || got.Mend != want.Mend {
 				t.Errorf("%+v, want %+v", got, want)
 			}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sallyport-auth/sallyport/internal/fault"
 	"github.com/sallyport-auth/sallyport/internal/fetch"
+	"github.com/sallyport-auth/sallyport/internal/hook"
 	"github.com/sallyport-auth/sallyport/internal/introspection"
 	"github.com/sallyport-auth/sallyport/internal/issuerkeys"
 	"github.com/sallyport-auth/sallyport/introspect"
@@ -34,6 +35,10 @@ type opener struct {
 // open checks the configuration of an issuer and opens its keys. Its faults are added
 // to f.
 func (c *Issuer) open(common opener, f fault.List) *checkedIssuer {
+	if c.Err != nil {
+		f.Merge(hook.CheckError(c.Err))
+		f = fault.In("validator") // not reported: the function that found Err could not set the fields
+	}
 	c.check(common.sole, f)
 	if common.resolved {
 		c.checkResolvedOpaque(f)
