@@ -35,23 +35,35 @@ func (t jsonTypes) String() string {
 // jsonTypesOf are the JSON types that a claim can have in a token or an answer that is
 // accepted: those of a specification, and those that servers are known to send. A claim that
 // is not listed can have any. Libraries of .NET write a list of one value as a string.
-var jsonTypesOf = map[string]jsonTypes{
-	// RFC 7519 §4.1, RFC 8693 §4, RFC 7800 §3.1, RFC 8417 §2.2, RFC 9396 §9.1, RFC 7662 §2.2.
-	"iss": aString, "sub": aString, "jti": aString, "aud": aString | anArray, "exp": aNumber, "nbf": aNumber, "iat": aNumber,
-	"client_id": aString, "scope": aString | anArray, "act": anObject, "may_act": anObject, "cnf": anObject, "events": anObject,
-	"authorization_details": someObjects, "active": aBoolean, "username": aString, "token_type": aString,
-	// OpenID Connect Core §2, §3 and §5.1, Session Management and Front-Channel Logout. AD FS
-	// and Auth0 write times as strings, Amazon Cognito booleans.
-	"azp": aString, "acr": aString, "amr": aString | anArray | someObjects, "nonce": aString, "at_hash": aString, "c_hash": aString, "s_hash": aString,
-	"auth_time": aNumber | aString, "updated_at": aNumber | aString, "email_verified": aBoolean | aString, "phone_number_verified": aBoolean | aString,
-	"name": aString, "given_name": aString, "family_name": aString, "preferred_username": aString, "email": aString, "sub_jwk": anObject,
-	"sid": aString, "session_state": aString, "_claim_names": anObject, "_claim_sources": anObject,
-	// Large providers.
-	"typ": aString, "token_use": aString, "cid": aString, "uid": aString | anArray | aNumber, "gty": aString | anArray, "ver": aString | aNumber,
-	"appid": aString, "appidacr": aString, "azpacr": aString, "idtyp": aString, "tid": aString, "oid": aString, "scp": aString | anArray,
-	"permissions": aString | anArray, "realm_access": anObject, "resource_access": anObject, "cognito:groups": anArray, "sub_profile": aString,
-	"session_id": aString, "is_anonymous": aBoolean, "app_metadata": anObject, "user_metadata": anObject,
-	"kubernetes.io": anObject, "firebase": anObject,
+var jsonTypesOf = namesOf(map[jsonTypes]string{
+	// RFC 7519 §4.1, RFC 8693 §4, RFC 7800 §3.1, RFC 8417 §2.2, RFC 9396 §9.1, RFC 7662 §2.2;
+	// OpenID Connect Core §2, §3 and §5.1, Session Management and Front-Channel Logout; and
+	// large providers.
+	aString: "iss sub jti client_id username token_type " +
+		"azp acr nonce at_hash c_hash s_hash sid session_state name given_name family_name preferred_username email " +
+		"typ token_use cid appid appidacr azpacr idtyp tid oid sub_profile session_id",
+	anArray:  "cognito:groups",
+	aNumber:  "exp nbf iat",
+	aBoolean: "active is_anonymous",
+	anObject: "act may_act cnf events sub_jwk _claim_names _claim_sources " +
+		"realm_access resource_access app_metadata user_metadata kubernetes.io firebase",
+	someObjects:                     "authorization_details",
+	aString | anArray:               "aud scope scp gty permissions",
+	aString | anArray | someObjects: "amr",                                  // Supabase Auth sends objects
+	aString | anArray | aNumber:     "uid",                                  // of Okta, and of directories
+	aString | aNumber:               "auth_time updated_at ver",             // AD FS and Auth0 send times as strings, Okta a number as ver
+	aString | aBoolean:              "email_verified phone_number_verified", // Amazon Cognito sends strings
+})
+
+// namesOf returns the types of each name. names are separated by spaces.
+func namesOf(names map[jsonTypes]string) map[string]jsonTypes {
+	all := make(map[string]jsonTypes)
+	for types, list := range names {
+		for name := range strings.FieldsSeq(list) {
+			all[name] |= types
+		}
+	}
+	return all
 }
 
 // jsonType returns the type that the rule asks for, which exists.

@@ -197,8 +197,13 @@ func TestQuestionsTakeNoMemory(t *testing.T) {
 	config.Issuers[0].Mappings = keycloakMappings("api")
 	claims := fullClaims.with("realm_access", `{"roles":["a","b"]}`).with("member", `true`)
 	token := expect(t, issuertest.Validator(t, config), bearer(testKey.token(claims)), 0, "", "")
-	rules := rules{{Name: "tenant"}, {Name: "roles", Type: validator.ClaimStrings, Equals: "b"}, {Name: "member", Type: validator.ClaimBoolean, Equals: "true"},
-		{Name: "realm_access", Type: validator.ClaimObject, Equals: "roles"}, {AnyOf: []validator.ClaimRule{{Name: "absent"}, {Name: "tenant"}}}}
+	rules := rules{
+		{Name: "tenant"},
+		{Name: "roles", Type: validator.ClaimStrings, Equals: "b"},
+		{Name: "member", Type: validator.ClaimBoolean, Equals: "true"},
+		{Name: "realm_access", Type: validator.ClaimObject, Equals: "roles"},
+		{AnyOf: []validator.ClaimRule{{Name: "absent"}, {Name: "tenant"}}},
+	}
 	n := testing.AllocsPerRun(100, func() {
 		_, dated := token.Date("nbf")
 		yes := token.HasScope("write") && token.HasRole("b") && dated && token.Tenant() == "" && !token.ClientOnly() && !token.MultiFactor()

@@ -21,29 +21,40 @@ func TestOtherTokens(t *testing.T) {
 		others []string
 	}{
 		{
-			"presence", validator.ClaimRule{Name: "r"},
-			[]string{`"x"`, `""`, `1`, `true`, `false`, `null`, `[]`, `{}`}, nil,
+			"presence",
+			validator.ClaimRule{Name: "r"},
+			[]string{`"x"`, `""`, `1`, `true`, `false`, `null`, `[]`, `{}`},
+			nil,
 		},
 		{
-			"presence of an array", validator.ClaimRule{Name: "r", Type: validator.ClaimStrings},
-			[]string{`"x"`, `[]`, `null`, `{}`}, nil,
+			"presence of an array",
+			validator.ClaimRule{Name: "r", Type: validator.ClaimStrings},
+			[]string{`"x"`, `[]`, `null`, `{}`},
+			nil,
 		},
 		{
-			"a value", validator.ClaimRule{Name: "r", Equals: "x"},
+			"a value",
+			validator.ClaimRule{Name: "r", Equals: "x"},
 			[]string{`"x"`, `"\u0078"`, `["x"]`, `["y","x"]`, `[1,"x",null]`, `{"x":null}`, `{"y":1,"x":{}}`},
 			[]string{`"X"`, `"xx"`, `""`, `["y"]`, `[["x"]]`, `[{"x":1}]`, `{"y":"x"}`, `{}`, `[]`, `1`, `true`, `null`},
 		},
 		{
-			"a boolean", validator.ClaimRule{Name: "r", Type: validator.ClaimBoolean, Equals: "true"},
-			[]string{`true`, `"true"`, `["true"]`}, []string{`false`, `1`, `null`, `[true]`, `"false"`},
+			"a boolean",
+			validator.ClaimRule{Name: "r", Type: validator.ClaimBoolean, Equals: "true"},
+			[]string{`true`, `"true"`, `["true"]`},
+			[]string{`false`, `1`, `null`, `[true]`, `"false"`},
 		},
 		{
-			"a member", validator.ClaimRule{Name: "r", Type: validator.ClaimObject, Equals: "x"},
-			[]string{`{"x":1}`, `{"x":null}`, `"x"`}, []string{`{"X":1}`, `{}`, `null`},
+			"a member",
+			validator.ClaimRule{Name: "r", Type: validator.ClaimObject, Equals: "x"},
+			[]string{`{"x":1}`, `{"x":null}`, `"x"`},
+			[]string{`{"X":1}`, `{}`, `null`},
 		},
 		{
-			"alternatives", validator.ClaimRule{AnyOf: rules{{Name: "q"}, {Name: "r", Equals: "x"}, {Name: "r", Equals: "y"}}},
-			[]string{`"x"`, `["y"]`}, []string{`"z"`, `1`},
+			"alternatives",
+			validator.ClaimRule{AnyOf: rules{{Name: "q"}, {Name: "r", Equals: "x"}, {Name: "r", Equals: "y"}}},
+			[]string{`"x"`, `["y"]`},
+			[]string{`"z"`, `1`},
 		},
 	} {
 		strict, legacy := baseConfig(), legacyConfig()

@@ -77,7 +77,7 @@ func twinRules() []twin {
 	}
 	others := func(c *validator.Issuer) { c.OtherTokens = rules{{Name: "device", Equals: "tv"}, {Name: "lab"}} }
 	users := func(c *validator.Issuer) { c.User = validator.ClaimRule{Name: "uid"} }
-	caller := func(t *validator.Token) any { return fmt.Sprint(t.ClientOnly(), " ", t.HasUser()) }
+	caller := func(t *validator.Token) any { return fmt.Sprintf("%t, %t", t.ClientOnly(), t.HasUser()) }
 	factors := func(c *validator.Issuer) { c.MultiFactor = []string{"mfa"} }
 	always := func(c *validator.Issuer) { c.ActiveWithin = validator.EachRequest }
 	scopes := func(t *validator.Token) any { return t.Scopes() }
@@ -118,14 +118,14 @@ func twinRules() []twin {
 		{name: "a client by a claim of the wrong type", field: "Issuer.ClientClaim", change: clients, claims: issuertest.Claims{"app": 1}, want: validator.BadClaims},
 		{
 			name: "a token without a user", field: "Issuer.ClientOnly", change: machines, claims: issuertest.Claims{"gty": "client-credentials"},
-			has: "true false", of: caller,
+			has: "true, false", of: caller,
 		},
 		{name: "the mark of another token", field: "Issuer.OtherTokens", change: others, claims: issuertest.Claims{"device": "tv"}, want: validator.WrongType},
 		{name: "a claim of another token", field: "Issuer.OtherTokens", change: others, claims: issuertest.Claims{"lab": 1}, want: validator.WrongType},
 		{name: "not the mark of another token", field: "Issuer.OtherTokens", change: others, claims: issuertest.Claims{"device": "radio"}},
-		{name: "a user's mark", field: "Issuer.User", change: users, claims: issuertest.Claims{"uid": "u"}, has: "false true", of: caller},
-		{name: "no user's mark", field: "Issuer.User", change: users, has: "false false", of: caller},
-		{name: "an agent", claims: issuertest.Claims{"sub_profile": "ai_agent"}, has: "true false", of: caller},
+		{name: "a user's mark", field: "Issuer.User", change: users, claims: issuertest.Claims{"uid": "u"}, has: "false, true", of: caller},
+		{name: "no user's mark", field: "Issuer.User", change: users, has: "false, false", of: caller},
+		{name: "an agent", claims: issuertest.Claims{"sub_profile": "ai_agent"}, has: "true, false", of: caller},
 		{name: "several factors", field: "Issuer.MultiFactor", change: factors, claims: issuertest.Claims{"amr": []string{"pwd", "mfa"}}, has: "true", of: func(t *validator.Token) any { return t.MultiFactor() }},
 		{name: "the issuer is always asked", field: "Issuer.ActiveWithin", change: always},
 		{name: "revoked, and the issuer is always asked", field: "Issuer.ActiveWithin", change: always, revoked: true, want: validator.Inactive},
