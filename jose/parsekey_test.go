@@ -148,6 +148,23 @@ func TestEmbeddedKeyRefused(t *testing.T) {
 	}
 }
 
+// TestEmbeddedKeyQuotesNothing covers R-OB-02: an error about the key in a header has no
+// text that the sender of the token chose.
+func TestEmbeddedKeyQuotesNothing(t *testing.T) {
+	const canary = "CANARY"
+	ec := public(p256Key())
+	for _, key := range []jwk{ec.with("kty", canary), ec.with("crv", canary), ec.with("use", canary), ec.with("alg", canary)} {
+		_, err := embedded(t, "ES256", key.String()).EmbeddedKey(all)
+		expect(t, err, jose.ErrUnusableKey, "")
+		if strings.Contains(err.Error(), canary) {
+			t.Error(err)
+		}
+		if ignored := parseSet(t, all, key.String()).Ignored(); len(ignored) != 1 || !strings.Contains(ignored[0].Reason.Error(), canary) {
+			t.Errorf("in a set: %+v", ignored)
+		}
+	}
+}
+
 // TestEmbeddedKeyIsNoKeySource covers R-JS-14: a token whose header has a jwk is
 // parsed and looked up as it is without, whatever the jwk is.
 func TestEmbeddedKeyIsNoKeySource(t *testing.T) {

@@ -137,6 +137,24 @@ func TestListedTwiceCause(t *testing.T) {
 	if strings.Contains(err.Error(), "Issuer.Algorithms") {
 		t.Errorf("%v: the key is not listed for RS512", err)
 	}
+	set = parseSet(t, []jose.Algorithm{jose.RS256, jose.PS256}, key.String(), key.with("kid", "l").with("alg", "PS256").String())
+	_, err = set.Find(parse(t, unsigned(`{"alg":"RS256","kid":"k"}`)).UnverifiedHeader())
+	expect(t, err, jose.ErrAlgorithm, "")
+	if strings.Contains(err.Error(), "Issuer.Algorithms") {
+		t.Errorf("%v: the set binds the key, and not the list", err)
+	}
+}
+
+// TestEmptyKidWithout covers R-OP-06: if the keys with an empty kid are left out, no other
+// key is tried for it.
+func TestEmptyKidWithout(t *testing.T) {
+	set := parseSet(t, all, public(rsaKey()).with("kid", "").String(), public(otherRSAKey()).String())
+	set = set.Without(func(key *jose.Key) bool { _, has := key.ID(); return has })
+	_, err := set.Find(parse(t, unsigned(`{"alg":"RS256","kid":""}`)).UnverifiedHeader())
+	expect(t, err, jose.ErrUnknownKey, "")
+	if keys, err := set.Find(parse(t, unsigned(`{"alg":"RS256"}`)).UnverifiedHeader()); err != nil || len(keys) != 1 {
+		t.Errorf("no kid: %d keys, %v", len(keys), err)
+	}
 }
 
 // TestUnknownKeyCause checks what an operator is told of a token that no key is for.
