@@ -243,6 +243,21 @@ func TestUnfitKeys(t *testing.T) {
 			},
 			`INFO keys of the issuer are not used … kid "enc"`,
 		},
+		"one is of another issuer": {
+			func(is *issuertest.Issuer, c *validator.Issuer) {
+				is.AddKey(testissuer.Key{ID: "foreign", Members: map[string]any{"issuer": "https://foreign.test"}})
+				c.KeyIssuers = []string{"https://issuer.test"}
+			},
+			`INFO keys of the issuer are not used … kid "foreign": … its issuer is "https://foreign.test"`,
+		},
+		"all are of another issuer": {
+			func(is *issuertest.Issuer, c *validator.Issuer) {
+				is.Retire("key-1")
+				is.AddKey(testissuer.Key{ID: "foreign", Members: map[string]any{"issuer": "https://foreign.test"}})
+				c.KeyIssuers = []string{"https://issuer.test"}
+			},
+			`ERROR the issuer publishes no key that can be used … its issuer is "https://foreign.test" … see not_used`,
+		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
