@@ -105,6 +105,7 @@ func TestConfigFaults(t *testing.T) {
 			`5:18: issuers[0].algorithms[0]: is "none"; give one of RS256, `, `6:7: issuers[0].algorithms[2]: is "HS256"; give one of RS256, `,
 			"6:14: issuers[0].algorithms[3]: RS256 is listed twice; leave out one",
 		}},
+		{"no algorithm", minimal + "    algorithms: [none]\n", []string{`5:18: issuers[0].algorithms[0]: is "none"; give one of RS256, `}},
 		{"one algorithm by two names", minimal + "    algorithms: [EdDSA, Ed25519]\n", []string{"5:25: issuers[0].algorithms[1]: Ed25519 is listed twice"}},
 		{"profile", minimal + "    profile: odd\n", []string{`5:5: issuers[0].profile: is "odd"; give rfc9068 or legacy`}},
 		{"type of a claim", minimal + "    claims:\n      - name: a\n        type: number\n", []string{

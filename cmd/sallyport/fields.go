@@ -106,10 +106,6 @@ var mends = map[string]string{
 // the file cannot set the field, its name in Go becomes part of the problem. The places
 // are those of the keys that the file has.
 func inFile(f fault.Fault, written places) fault.Fault {
-	if f.Path == "" {
-		f.Problem, f.Mend = inWords(f.Problem, nil), inWords(f.Mend, nil)
-		return f
-	}
 	goPath, path, nearby := "", "", fieldsIn("")
 	for _, step := range goSteps(f.Path) {
 		if step.name == "AnyOf" {

@@ -347,6 +347,18 @@ func TestFaultsOfSecrets(t *testing.T) {
 	}
 }
 
+// TestFaultsOfOtherFields checks that a fault of a field that a file cannot set names it.
+func TestFaultsOfOtherFields(t *testing.T) {
+	for path, want := range map[string]fault.Fault{
+		"SharedLimits.Fetches":          {Problem: "SharedLimits.Fetches is odd"},
+		"Issuers[1].Opaque.StoreSecret": {Path: "issuers[1].opaque", Problem: "issuers[1].Opaque.StoreSecret is odd"},
+	} {
+		if got := inFile(fault.Fault{Path: path, Problem: "is odd"}, nil); got.Path != want.Path || got.Problem != want.Problem {
+			t.Errorf("%s: %q %q", path, got.Path, got.Problem)
+		}
+	}
+}
+
 // converted returns the only issuer that the configuration in dir describes.
 func converted(t *testing.T, dir, config, jwks string) *validator.Issuer {
 	t.Helper()

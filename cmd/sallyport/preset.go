@@ -104,9 +104,9 @@ func (c converter) preset(file *issuerFile) (made validator.Issuer, ok bool) {
 // parameterPath returns the path of a parameter that the path of a fault names, below the
 // issuer.
 func parameterPath(path string) string {
-	steps := goSteps(path)
-	if len(steps) == 0 {
-		return "preset"
+	below := ""
+	for _, step := range goSteps(path) {
+		below = step.elements(parameters[step.name])
 	}
-	return steps[0].elements(parameters[steps[0].name])
+	return below
 }

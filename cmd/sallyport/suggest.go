@@ -34,12 +34,8 @@ func plainLetters(key string) string {
 }
 
 // typos returns how many letters have to be changed, added, removed or exchanged with
-// their neighbor to make b of a (the optimal string alignment distance), or maxTypos+1 if
-// the lengths show that it is more than maxTypos.
+// their neighbor to make b of a (the optimal string alignment distance).
 func typos(a, b string) int {
-	if max(len(a), len(b))-min(len(a), len(b)) > maxTypos {
-		return maxTypos + 1
-	}
 	rows := make([][]int, len(a)+1)
 	for i := range rows {
 		rows[i] = make([]int, len(b)+1)

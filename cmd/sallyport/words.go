@@ -40,9 +40,6 @@ var goWords = func() map[string]string {
 	words := maps.Clone(constants)
 	for path := range fileFields {
 		below, ofIssuer := strings.CutPrefix(path, "Issuers[].")
-		if strings.Contains(below, "[]") {
-			continue
-		}
 		key, names := keyOf(path), []string{"Config." + path}
 		if ofIssuer {
 			key = strings.TrimPrefix(key, "issuers.")
