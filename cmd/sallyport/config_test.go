@@ -432,6 +432,7 @@ func TestJWKSFaults(t *testing.T) {
 		"sallyport.yaml": minimal,
 		"bad.yaml":       minimal + "    keys: {}\n    grant: []\n",
 		"two.yaml":       minimal + all + second(all),
+		"name.yaml":      strings.Replace(minimal, "[https://api.example]", "['']", 1),
 		"broken.json":    "<html>",
 	})
 	const notKeys, missing = "has a document that cannot be used: jose: not a JWK Set", "cannot be read: open "
@@ -444,6 +445,9 @@ func TestJWKSFaults(t *testing.T) {
 		{"bad.yaml", "broken.json", []string{
 			"bad.yaml:5:5: issuers[0].keys: is given twice", "bad.yaml:6:5: issuers[0].grant: is not", "broken.json:1:1: " + notKeys,
 			"sallyport: 2 faults in bad.yaml", "sallyport: 1 fault in broken.json",
+		}},
+		{"name.yaml", "broken.json", []string{
+			"name.yaml:3:17: issuers[0].audiences[0]: ", "broken.json:1:1: " + notKeys, "sallyport: 1 fault in name.yaml", "sallyport: 1 fault in broken.json",
 		}},
 		{"two.yaml", "none.json", []string{
 			"two.yaml:1:1: issuers: has 2 elements, and --jwks gives the keys of one", "none.json:1:1: " + missing,
