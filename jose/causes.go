@@ -60,7 +60,7 @@ func notBase64(which, segment string) error {
 func notHeader(text string) error {
 	return cause.New(errHeader, func() cause.Details {
 		return cause.Details{
-			Found:  strictjson.Describe(text, strictjson.TokenLimits, "alg", "kid", "typ", "crit", "jwk", "jku", "x5c", "x5u", "cty"),
+			Found:  strictjson.Describe(text, strictjson.HeaderLimits, "alg", "kid", "typ", "crit", "jwk", "jku", "x5c", "x5u", "cty"),
 			Wanted: "one JSON object with unique member names",
 		}
 	})

@@ -34,7 +34,7 @@ type Header struct {
 // parseHeader reads the JSON text of a header. The Header aliases text.
 func parseHeader(text string) (Header, error) {
 	var stack [8]strictjson.Member
-	members, err := strictjson.ParseObject(text, strictjson.TokenLimits, stack[:0])
+	members, err := strictjson.ParseObject(text, strictjson.HeaderLimits, stack[:0])
 	if err != nil {
 		return Header{}, notHeader(text)
 	}

@@ -51,12 +51,12 @@ func parseExactJWK(doc string) (jwk, error) { return readJWK(doc, true) }
 
 func readJWK(doc string, exact bool) (jwk, error) {
 	r := jwkReader{jwk: jwk{exact: exact}}
-	members, err := strictjson.ParseObject(doc, strictjson.TokenLimits, nil)
+	members, err := strictjson.ParseObject(doc, strictjson.HeaderLimits, nil)
 	if err != nil {
 		if exact {
 			return r.jwk, errNotObject
 		}
-		return r.jwk, fmt.Errorf("%w: it is %s", errNotObject, strictjson.Describe(doc, strictjson.TokenLimits, "kty", "kid", "use", "alg", "n", "e", "crv", "x", "y", "x5c"))
+		return r.jwk, fmt.Errorf("%w: it is %s", errNotObject, strictjson.Describe(doc, strictjson.HeaderLimits, "kty", "kid", "use", "alg", "n", "e", "crv", "x", "y", "x5c"))
 	}
 	for _, m := range members {
 		if exact || m.Value.Kind() != strictjson.Null {

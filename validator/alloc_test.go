@@ -1,6 +1,7 @@
 package validator_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -10,8 +11,9 @@ import (
 )
 
 // TestAllocations (R-OP-07): what an attacker without a signature can make us
-// allocate does not grow with what is sent. A refusal and its cause take three
-// allocations or four; the text of the cause takes none until it is printed.
+// allocate does not grow with what is sent, beyond the limits of claims. A refusal and
+// its cause take three allocations or four; the text of the cause takes none until it
+// is printed.
 func TestAllocations(t *testing.T) {
 	config := baseConfig()
 	config.MaxTokenBytes = 1 << 20
@@ -35,8 +37,11 @@ func TestAllocations(t *testing.T) {
 		{"1 MB that is no token68", strings.Repeat("a", 1<<20-1) + " ", validator.MalformedRequest, 5},
 		{"JWE", strings.Repeat("a.", 4) + strings.Repeat("a", 1<<19), validator.MalformedToken, 3},
 		{"header 100 deep", testKey.Sign(testKey.header().with("x", deep).text(), baseClaims.text()), validator.MalformedToken, 40},
-		{"payload 100 deep", testKey.Sign(testKey.header().text(), baseClaims.with("x", deep).text()), validator.MalformedToken, 40},
-		{"payload 5000 objects deep", testKey.Sign(testKey.header().text(), wide), validator.MalformedToken, 80},
+		{"payload 100 deep", testKey.Sign(testKey.header().text(), baseClaims.with("x", deep).text()), validator.TooLarge, 40},
+		{"payload 5000 objects deep", testKey.Sign(testKey.header().text(), wide), validator.TooLarge, 200},
+		{"payload of 5000 claims", testKey.Sign(testKey.header().text(), many(5000)), validator.TooLarge, 4200},
+		{"payload of 5000 objects", testKey.Sign(testKey.header().text(), baseClaims.with("x", "["+strings.Repeat(`{"a":1},`, 5000)+"0]").text()), validator.TooLarge, 40},
+		{"an array of 100 000", testKey.Sign(testKey.header().text(), baseClaims.with("iss", "["+strings.Repeat("1,", 100_000)+"0]").text()), validator.UnknownIssuer, 10},
 		{"unknown issuer", testKey.token(baseClaims.with("iss", `"https://attacker.example"`)), validator.UnknownIssuer, 8},
 		{"unknown issuer of 500 kB", testKey.token(baseClaims.with("iss", big)), validator.UnknownIssuer, 8},
 		{"algorithm not allowed", testKey.Sign(other.text(), baseClaims.text()), validator.AlgorithmNotAllowed, 8},
@@ -55,6 +60,15 @@ func TestAllocations(t *testing.T) {
 			}
 		})
 	}
+}
+
+// many returns an object of n members.
+func many(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `,"c%d":0`, i)
+	}
+	return "{" + b.String()[1:] + "}"
 }
 
 // BenchmarkRefusals is what is refused before the signature is checked, and

@@ -161,12 +161,12 @@ func (is *checkedIssuer) narrowAudience(jwt, said *tokenClaims) *Error {
 // narrowScope leaves the scopes of a JWT that the answer has, too, and derives from them
 // again what the configuration makes of scope. payload has the claims of the JWT.
 func (is *checkedIssuer) narrowScope(c *tokenClaims, payload, said string) *Error {
-	members, err := strictjson.ParseObject(payload, strictjson.TokenLimits, nil)
+	members, err := strictjson.ParseObject(payload, strictjson.Checked, nil)
 	if err != nil {
 		return errPayload // it was parsed before
 	}
 	text := scopeText(jwtclaims.Lookup(members, "scope"))
-	left, err := strictjson.ParseObject(`{"scope":"`+commonScopes(text, said)+`"}`, strictjson.TokenLimits, nil) // scopes have no character that JSON escapes
+	left, err := strictjson.ParseObject(`{"scope":"`+commonScopes(text, said)+`"}`, strictjson.Checked, nil) // scopes have no character that JSON escapes
 	if err != nil {
 		return errScopeSyntax
 	}

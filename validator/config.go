@@ -69,6 +69,14 @@ type Config struct {
 	// MaxTokenBytes is the length of the longest token that is accepted. 0 means
 	// 16 384; otherwise 1 024 to 1 048 576.
 	MaxTokenBytes int
+	// MaxTokenMembers is how many members all objects in the claims of a token may have
+	// together, or in the answer about one. A token of Keycloak has two for each client
+	// that the user has roles at. 0 means 4 096; otherwise 64 to 65 536.
+	MaxTokenMembers int
+	// MaxTokenDepth is how deep the claims of a token, or the answer about one, may be
+	// nested. Claims of which none is an array or object have the depth 1. 0 means 64;
+	// otherwise 8 to 1 024.
+	MaxTokenDepth int
 	// Trace has hooks for observation. It may be nil.
 	Trace *Trace
 	// Logger gets a line about each issuer at start-up, and lines about keys and

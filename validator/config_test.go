@@ -36,6 +36,12 @@ var configFaults = []struct {
 
 	{"token bytes too few", tokenBytes(1023), "MaxTokenBytes", "is 1023"},
 	{"token bytes too many", tokenBytes(1<<20 + 1), "MaxTokenBytes", "is 1048577"},
+	{"token members too few", func(c *validator.Config) { c.MaxTokenMembers = 63 }, "MaxTokenMembers", "is 63"},
+	{"token members too many", func(c *validator.Config) { c.MaxTokenMembers = 65_537 }, "MaxTokenMembers", "is 65537"},
+	{"token members negative", func(c *validator.Config) { c.MaxTokenMembers = -1 }, "MaxTokenMembers", "is -1"},
+	{"token depth too small", func(c *validator.Config) { c.MaxTokenDepth = 7 }, "MaxTokenDepth", "is 7"},
+	{"token depth too large", func(c *validator.Config) { c.MaxTokenDepth = 1025 }, "MaxTokenDepth", "is 1025"},
+	{"token depth negative", func(c *validator.Config) { c.MaxTokenDepth = -1 }, "MaxTokenDepth", "is -1"},
 	{"token bytes negative", tokenBytes(-1), "MaxTokenBytes", "is -1"},
 
 	{"no URL", issuerURL(""), "Issuers[0].URL", "is empty"},

@@ -4,6 +4,7 @@ import (
 	"github.com/sallyport-auth/sallyport/internal/fault"
 	"github.com/sallyport-auth/sallyport/internal/introspection"
 	"github.com/sallyport-auth/sallyport/internal/issuerkeys"
+	"github.com/sallyport-auth/sallyport/internal/strictjson"
 )
 
 // Defaults and bounds of the configuration.
@@ -11,6 +12,11 @@ const (
 	defaultTokenBytes = 16 << 10
 	minTokenBytes     = 1 << 10
 	maxTokenBytes     = 1 << 20
+
+	minTokenMembers = 64
+	maxTokenMembers = 65_536
+	minTokenDepth   = 8
+	maxTokenDepth   = 1024
 
 	defaultResolvedIssuers = 1000
 	maxResolvedIssuers     = 10_000
@@ -29,6 +35,29 @@ func checkedTokenBytes(n int, f fault.List) int {
 		addRange(f, n, minTokenBytes, maxTokenBytes, defaultTokenBytes)
 	}
 	return n
+}
+
+// checkedTokenLimits returns MaxTokenMembers and MaxTokenDepth with their defaults.
+func (c *Config) checkedTokenLimits(f fault.List) strictjson.Limits {
+	limits := strictjson.TokenLimits
+	for _, limit := range [...]struct {
+		field             string
+		got               int
+		smallest, largest int
+		limit             *int
+	}{
+		{"MaxTokenMembers", c.MaxTokenMembers, minTokenMembers, maxTokenMembers, &limits.Members},
+		{"MaxTokenDepth", c.MaxTokenDepth, minTokenDepth, maxTokenDepth, &limits.Depth},
+	} {
+		if limit.got == 0 {
+			continue
+		}
+		if limit.got < limit.smallest || limit.got > limit.largest {
+			addRange(f.At(limit.field), limit.got, limit.smallest, limit.largest, *limit.limit)
+		}
+		*limit.limit = limit.got
+	}
+	return limits
 }
 
 // checkedMaxResolvedIssuers returns MaxResolvedIssuers with its default.

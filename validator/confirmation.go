@@ -18,7 +18,7 @@ const maxConfirmation = 8
 // no members.
 func readConfirmation(v strictjson.Value) confirmation {
 	var stack [maxConfirmation]strictjson.Member
-	members, err := strictjson.ParseObject(v.Raw(), strictjson.TokenLimits, stack[:0])
+	members, err := strictjson.ParseObject(v.Raw(), strictjson.Checked, stack[:0])
 	if err != nil || len(members) > maxConfirmation {
 		return nil
 	}

@@ -90,7 +90,7 @@ var corpusPolicies = map[string]struct {
 	"scope-006":  {false, "not the grammar of RFC 6749 §3.3; one spelling for one scope list (R-SC-01)"},
 	"scope-007":  {false, "RFC 9068 §2.2.3 has a string; a non-string scope is refused (R-SC-01)"},
 	"scope-027":  {false, "scp is another claim and grants nothing unless somebody maps it"},
-	"size-009":   {false, "deeper than 16 (R-OP-07)"},
+	"size-009":   {false, "deeper than Config.MaxTokenDepth (R-OP-07, docs/adr/0047)"},
 }
 
 // corpusReasons are cases whose class differs from our reason's, and why.

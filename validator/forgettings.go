@@ -92,7 +92,7 @@ func (a *AnswersAbout) matches(answer *facts) bool {
 // isOfOtherClient reports whether an answer has that client_id, or none. What the
 // configuration makes of the client may come from another member.
 func isOfOtherClient(answer *facts, clientID string) bool {
-	members, _ := strictjson.ParseObject(answer.payload, strictjson.TokenLimits, nil) // it was parsed before; with an error, there are none
+	members, _ := strictjson.ParseObject(answer.payload, strictjson.Checked, nil) // it was parsed before; with an error, there are none
 	named := textOf(members, claimClientID)
 	return named == clientID || named == ""
 }

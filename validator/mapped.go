@@ -104,7 +104,7 @@ func (m *Mapping) find(members []strictjson.Member) (strictjson.Value, *Error) {
 		if v.Kind() == strictjson.Absent {
 			return v, nil
 		}
-		inner, err := strictjson.ParseObject(v.Raw(), strictjson.TokenLimits, nil)
+		inner, err := strictjson.ParseObject(v.Raw(), strictjson.Checked, nil)
 		if err != nil {
 			return v, m.refuseType(v)
 		}

@@ -68,7 +68,7 @@ func (is *checkedIssuer) openOpaque(common opener, algorithms []jose.Algorithm, 
 			return findKeys(ctx, answerKeys, header)
 		},
 		Algorithms: algorithms, HTTPClient: is.HTTPClient, InsecureAllowHTTP: is.InsecureAllowHTTP,
-		Shared: common.introspections, Trace: common.askHooks().Join(is.asks.trace()),
+		Shared: common.introspections, Limits: common.limits, Trace: common.askHooks().Join(is.asks.trace()),
 	})
 	f.Merge(err)
 	if err != nil {

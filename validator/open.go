@@ -10,6 +10,7 @@ import (
 	"github.com/sallyport-auth/sallyport/internal/hook"
 	"github.com/sallyport-auth/sallyport/internal/introspection"
 	"github.com/sallyport-auth/sallyport/internal/issuerkeys"
+	"github.com/sallyport-auth/sallyport/internal/strictjson"
 	"github.com/sallyport-auth/sallyport/introspect"
 	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/jwkscache"
@@ -24,6 +25,7 @@ type opener struct {
 	leeway         Leeway
 	start          time.Time // of the Validator
 	introspections *introspection.Shared
+	limits         strictjson.Limits // of claims, and of answers about tokens
 	identity       *identity
 	sole           bool                // there is one issuer, and no Config.ResolveIssuer
 	counters       *counters           // of all resolved issuers; nil for a configured one, which has its own

@@ -170,8 +170,8 @@ func TestForm(t *testing.T) {
 		{"two payloads", testKey.Sign(header, claims+claims), validator.MalformedToken},
 		{"payload with a byte order mark", testKey.Sign(header, "\ufeff"+claims), validator.MalformedToken},
 		{"payload in invalid UTF-8", testKey.Sign(header, baseClaims.with("x", "\"\xff\"").text()), validator.MalformedToken},
-		{"payload 16 deep", testKey.Sign(header, baseClaims.with("x", deep(15)).text()), ""},
-		{"payload 17 deep", testKey.Sign(header, baseClaims.with("x", deep(16)).text()), validator.MalformedToken},
+		{"payload 64 deep", testKey.Sign(header, baseClaims.with("x", deep(63)).text()), ""},
+		{"payload 65 deep", testKey.Sign(header, baseClaims.with("x", deep(64)).text()), validator.TooLarge},
 		{"header 17 deep", testKey.Sign(testKey.header().with("x", deep(16)).text(), claims), validator.MalformedToken},
 	} {
 		t.Run(row.name, func(t *testing.T) { expect(t, v, bearer(row.token), 0, row.want, "") })

@@ -10,7 +10,7 @@ const (
 	NoCredentials       Reason = "no_credentials"        // the request has none
 	MalformedRequest    Reason = "malformed_request"     // the credentials do not follow RFC 6750 §2.1
 	MalformedToken      Reason = "malformed_token"       // not a JWS in compact form with strict JSON
-	TooLarge            Reason = "too_large"             // longer than the configured limit
+	TooLarge            Reason = "too_large"             // longer than the configured limit, or with more claims
 	AlgorithmNotAllowed Reason = "algorithm_not_allowed" // not in the issuer's list, or not the key's
 	UnknownKey          Reason = "unknown_key"           // no single key of the issuer fits
 	BadSignature        Reason = "bad_signature"         // does not verify

@@ -22,7 +22,7 @@ func (t *Token) ScopeMend(wanted []string) string {
 		return ""
 	}
 	f := *t.facts
-	members, _ := strictjson.ParseObject(f.payload, strictjson.TokenLimits, nil) // parsed before, so it is no error
+	members, _ := strictjson.ParseObject(f.payload, strictjson.Checked, nil) // parsed before, so it is no error
 	for _, claim := range scopeClaims {
 		v := jwtclaims.Lookup(members, claim)
 		if (v.Kind() == strictjson.String || v.Kind() == strictjson.Array) && !slices.Contains(f.terms.mapped, claim) {

@@ -149,7 +149,7 @@ func (v *Validator) isForJWTs(token string) bool {
 	if !found || err != nil {
 		return false
 	}
-	members, err := strictjson.ParseObject(string(payload), strictjson.TokenLimits, nil)
+	members, err := strictjson.ParseObject(string(payload), v.limits, nil)
 	if err != nil {
 		return strings.HasPrefix(strings.TrimLeft(string(payload), " \t\r\n"), "{")
 	}

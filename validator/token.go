@@ -381,6 +381,6 @@ func (t *Token) claim(name string) strictjson.Value {
 
 // members appends the claims of a token that has facts to members.
 func (t *Token) members(members []strictjson.Member) []strictjson.Member {
-	all, _ := strictjson.ParseObject((*t.facts).payload, strictjson.TokenLimits, members) // parsed before, so it is no error
+	all, _ := strictjson.ParseObject((*t.facts).payload, strictjson.Checked, members) // parsed before, so it is no error
 	return all
 }

@@ -2,6 +2,7 @@ package validator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -21,7 +22,8 @@ var (
 	errGrammar    = refusal(MalformedRequest, "the token is not a token68 (RFC 6750 §2.1)")
 	errNoJWT      = refusal(UnknownIssuer, "the token is no JWT of a configured issuer") // never returned: an issuer is asked then
 	errTooLarge   = refusal(TooLarge, "the token is longer than MaxTokenBytes")
-	errPayload    = refusal(MalformedToken, "the payload is not one JSON object with unique member names, or exceeds its limits")
+	errTooMuch    = refusal(TooLarge, "the claims have more members, or are nested deeper, than the configuration allows")
+	errPayload    = refusal(MalformedToken, "the payload is not one JSON object with unique member names")
 )
 
 // Validate checks the token of p and returns a Token or an [*Error]. The package
@@ -264,12 +266,12 @@ func (v *Validator) read(
 		}
 	}
 	_ = r.judge(checkForm, nil)
-	members, err = strictjson.ParseObject(unverified.UnverifiedPayload(), strictjson.TokenLimits, room)
+	members, err = strictjson.ParseObject(unverified.UnverifiedPayload(), v.limits, room)
 	if err != nil {
 		if v.maySelectOpaque(p) && !v.isForJWTs(p.Token) {
 			return unverified, nil, nil, errNoJWT
 		}
-		return unverified, nil, nil, r.stop(checkPayload, notPayload(unverified.UnverifiedPayload()))
+		return unverified, nil, nil, r.stop(checkPayload, v.notPayload(err, unverified.UnverifiedPayload()))
 	}
 	_ = r.judge(checkPayload, nil)
 	// The only claim that is used before the signature verifies: it selects
@@ -294,10 +296,15 @@ func (v *Validator) refuseIssuer(iss strictjson.Value) *Error {
 	return errIssuer.because(func() cause.Details { return v.seenIssuer(iss) })
 }
 
-// notPayload returns the refusal of a token whose payload is not as it must be.
-func notPayload(payload string) *Error {
+// notPayload returns the refusal of a token whose payload is not as it must be. err is why
+// it cannot be read.
+func (v *Validator) notPayload(err error, payload string) *Error {
+	limits := v.limits
+	if errors.Is(err, strictjson.ErrLimits) {
+		return errTooMuch.because(func() cause.Details { return jwtclaims.Exceeded(err, limits) })
+	}
 	return errPayload.because(func() cause.Details {
-		return cause.Details{Found: strictjson.Describe(payload, strictjson.TokenLimits, jwtclaims.KnownNames...), Wanted: "one JSON object with unique member names"}
+		return cause.Details{Found: strictjson.Describe(payload, limits, jwtclaims.KnownNames...), Wanted: "one JSON object with unique member names"}
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sallyport-auth/sallyport/internal/fault"
 	"github.com/sallyport-auth/sallyport/internal/hook"
+	"github.com/sallyport-auth/sallyport/internal/strictjson"
 	"github.com/sallyport-auth/sallyport/jose"
 )
 
@@ -30,6 +31,7 @@ type Validator struct {
 	identity    *identity
 	start       time.Time
 	maxBytes    int
+	limits      strictjson.Limits // of claims
 	trace       *Trace
 	lines       *lines
 }
@@ -50,7 +52,7 @@ func New(config Config) (*Validator, error) {
 		snapshotDir: config.SnapshotDir, trace: trace, lines: newLines(config.Logger, start), shared: config.checkedShared(f.At("SharedLimits")), leeway: config.Leeway.checked(f.At("Leeway")),
 		start: start,
 		sole:  len(config.Issuers) == 1 && config.ResolveIssuer == nil, identity: new(identity),
-		introspections: config.checkedIntrospections(f.At("IntrospectionLimits")),
+		introspections: config.checkedIntrospections(f.At("IntrospectionLimits")), limits: config.checkedTokenLimits(f),
 	}
 	cacheConfig := config.Cache.checked(f.At("Cache"))
 	checkPrefixes(config.Issuers, config.validatesJWTs(), f.At("Issuers"))
@@ -66,6 +68,7 @@ func New(config Config) (*Validator, error) {
 		start:       start,
 		trace:       trace,
 		lines:       common.lines,
+		limits:      common.limits,
 		negatives:   newNegatives(),
 		active:      newActiveTokens(),
 		forgettings: new(forgettings),

@@ -25,7 +25,9 @@ type leewayFile struct {
 }
 
 type limitsFile struct {
-	Token *int `yaml:"token"`
+	Token   *int `yaml:"token"`
+	Members *int `yaml:"members"`
+	Depth   *int `yaml:"depth"`
 }
 
 // converter makes a validator's configuration of a file. Paths in the file are
@@ -45,8 +47,10 @@ func (c converter) config(file *configFile) validator.Config {
 			Expiry: leeway.at("expiry").duration(file.Leeway.Expiry, validator.NoLeeway),
 			Future: leeway.at("future").limit(file.Leeway.Future, "give at least 10s, or leave it out for 30s"),
 		},
-		MaxTokenBytes: c.at("limits.token").count(file.Limits.Token),
-		Logger:        slog.New(slog.DiscardHandler), // the output has the verdicts
+		MaxTokenBytes:   c.at("limits.token").count(file.Limits.Token),
+		MaxTokenMembers: c.at("limits.members").count(file.Limits.Members),
+		MaxTokenDepth:   c.at("limits.depth").count(file.Limits.Depth),
+		Logger:          slog.New(slog.DiscardHandler), // the output has the verdicts
 	}
 	if c.jwks != "" && len(file.Issuers) != 1 {
 		c.at("issuers").faults.Addf("leave out the option, or all issuers but one", "has %d elements, and --jwks gives the keys of one", len(file.Issuers))

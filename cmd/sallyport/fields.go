@@ -63,7 +63,10 @@ var renamedFields = map[string]fileField{
 	"Leeway":        {key: "leeway"},
 	"Leeway.Expiry": {key: "expiry"},
 	"Leeway.Future": {key: "future"},
-	"MaxTokenBytes": {key: "limits.token"},
+
+	"MaxTokenBytes":   {key: "limits.token"},
+	"MaxTokenMembers": {key: "limits.members"},
+	"MaxTokenDepth":   {key: "limits.depth"},
 
 	"Hierarchy": {key: "hierarchy"}, // of the Guard
 }

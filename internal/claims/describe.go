@@ -34,7 +34,7 @@ func Unreadable(err error, name string, v strictjson.Value) cause.Details {
 	case ErrAudienceType:
 		d.Wanted = "a string or an array of strings"
 	case ErrObject:
-		d.Wanted = "an object of at most 256 members"
+		d.Wanted = "an object"
 	default:
 		d.Wanted = "a string that is not empty"
 		if wrong := wrongElement(v); wrong != "" {
@@ -44,6 +44,21 @@ func Unreadable(err error, name string, v strictjson.Value) cause.Details {
 		}
 	}
 	return d
+}
+
+// Exceeded returns what a cause says about claims that exceed limits, or an answer about a
+// token that does. err is that of strictjson.
+func Exceeded(err error, limits strictjson.Limits) cause.Details {
+	if errors.Is(err, strictjson.ErrDepth) {
+		return cause.Details{
+			Found: fmt.Sprintf("claims nested deeper than %d levels", limits.Depth), Wanted: fmt.Sprintf("at most %d", limits.Depth),
+			Mend: "let the issuer leave claims out, or raise Config.MaxTokenDepth",
+		}
+	}
+	return cause.Details{
+		Found: fmt.Sprintf("more than %d members in all objects of the claims together", limits.Members), Wanted: fmt.Sprintf("at most %d", limits.Members),
+		Mend: "let the issuer leave claims out, such as the roles of other clients, or raise Config.MaxTokenMembers",
+	}
 }
 
 // wrongScope returns the first element of v that is no scope token, or "" if there is none

@@ -19,13 +19,13 @@ const (
 	ErrScope Error = "claims: scope is not a list of scope tokens separated by single spaces (RFC 6749 §3.3)"
 	// ErrAudienceType means that aud is of no allowed JSON type.
 	ErrAudienceType Error = "claims: aud is neither a string nor an array of strings (RFC 7519 §4.1.3)"
-	// ErrObject means that a claim is not an object within the limits of tokens.
-	ErrObject Error = "claims: a claim is not an object of at most 256 members"
+	// ErrObject means that a claim is not an object.
+	ErrObject Error = "claims: a claim is not an object"
 )
 
 // Errors of the checks. Errors of package jose stand beside them.
 const (
-	// ErrPayload means that the payload is not one strict JSON object.
+	// ErrPayload means that the payload is not one strict JSON object, or exceeds its limits.
 	ErrPayload Error = "claims: the payload is not one JSON object with unique member names"
 	// ErrTokenType means that typ is not the expected media type.
 	ErrTokenType Error = "claims: typ is not the expected type of token (RFC 8725 §3.11)" //nolint:gosec // no credential

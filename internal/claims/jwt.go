@@ -2,6 +2,7 @@ package claims
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -14,7 +15,7 @@ import (
 
 // JWT says which signed JWTs are accepted: those of one issuer, of one type, for
 // this recipient. A field that is left out refuses every token, but for Leeway,
-// NoExpiry and MaxAge.
+// NoExpiry, MaxAge and Limits.
 type JWT struct {
 	// Type is the media type that typ must name, without "application/":
 	// "logout+jwt". It keeps tokens of other types out (RFC 8725 §3.11).
@@ -35,6 +36,8 @@ type JWT struct {
 	NoExpiry bool
 	// MaxAge is how long ago iat may be. 0 sets no bound.
 	MaxAge time.Duration
+	// Limits bound the claims. The zero value means [strictjson.TokenLimits].
+	Limits strictjson.Limits
 }
 
 // Verified is the content of a JWT whose signature and registered claims were
@@ -62,10 +65,17 @@ func (j *JWT) Verify(ctx context.Context, token string) (Verified, error) {
 	if err != nil {
 		return Verified{}, err
 	}
-	members, err := strictjson.ParseObject(unverified.UnverifiedPayload(), strictjson.TokenLimits, nil)
+	limits := j.Limits
+	if limits == (strictjson.Limits{}) {
+		limits = strictjson.TokenLimits
+	}
+	members, err := strictjson.ParseObject(unverified.UnverifiedPayload(), limits, nil)
 	if err != nil {
 		return Verified{}, cause.New(ErrPayload, func() cause.Details {
-			return cause.Details{Found: strictjson.Describe(unverified.UnverifiedPayload(), strictjson.TokenLimits, KnownNames...)}
+			if errors.Is(err, strictjson.ErrLimits) {
+				return Exceeded(err, limits)
+			}
+			return cause.Details{Found: strictjson.Describe(unverified.UnverifiedPayload(), limits, KnownNames...)}
 		})
 	}
 	verified := Verified{Members: members, Key: key}

@@ -110,10 +110,10 @@ func Boolean(v strictjson.Value) (bool, error) {
 	return v.Raw() == "true", nil
 }
 
-// Object reads an object within [strictjson.TokenLimits] and appends its
+// Object reads an object in a document that was accepted, and appends its
 // members to members, which may have room on the caller's stack.
 func Object(v strictjson.Value, members []strictjson.Member) ([]strictjson.Member, error) {
-	all, err := strictjson.ParseObject(v.Raw(), strictjson.TokenLimits, members)
+	all, err := strictjson.ParseObject(v.Raw(), strictjson.Checked, members)
 	if err != nil {
 		return members, ErrObject
 	}

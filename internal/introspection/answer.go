@@ -15,20 +15,24 @@ var (
 	errNoActive   = errors.New("the answer has no active: the endpoint does not look like one of RFC 7662; check Client.Endpoint")
 	errMiscased   = errors.New("the answer has no active, but a member whose name differs from it in case only, which RFC 7662 §2.2 does not know")
 	errActiveType = errors.New("active is not true or false (RFC 7662 §2.2)")
+	errTooMuch    = errors.New("the answer exceeds the limits of claims")
 	errTwice      = errors.New("a member name occurs twice in the answer, so that it can be read in two ways")
 )
 
-// readAnswer reads an introspection response. An error says that document is none. An
+// readAnswer reads an introspection response within limits. An error says that document is none. An
 // answer that is neither active nor inactive counts as inactive and has Odd.
-func readAnswer(document string) (Answer, error) {
-	members, err := strictjson.ParseObject(document, strictjson.TokenLimits, nil)
+func readAnswer(document string, limits strictjson.Limits) (Answer, error) {
+	members, err := strictjson.ParseObject(document, limits, nil)
 	if errors.Is(err, strictjson.ErrDuplicate) {
 		return Answer{Odd: cause.New(errTwice, func() cause.Details {
 			return cause.Details{Found: "a member name that occurs twice", Wanted: "unique names"}
 		})}, nil
 	}
+	if errors.Is(err, strictjson.ErrLimits) {
+		return Answer{}, cause.New(errTooMuch, func() cause.Details { return claims.Exceeded(err, limits) })
+	}
 	if err != nil {
-		found := strictjson.Describe(document, strictjson.TokenLimits, claims.KnownNames...)
+		found := strictjson.Describe(document, limits, claims.KnownNames...)
 		return Answer{}, cause.New(fmt.Errorf("the answer is no introspection response: %w", err), func() cause.Details {
 			return cause.Details{Found: found, Wanted: "one JSON object with active"}
 		})

@@ -86,6 +86,13 @@ func TestNotAnAnswer(t *testing.T) {
 		}
 	}
 	s := serve(t, func(w http.ResponseWriter, _ received) {
+		w.Header().Set("Content-Type", json)
+		_, _ = io.WriteString(w, `{"active":true`+deep()+"}")
+	})
+	if a := s.asking(t); !strings.Contains(a.err.Error(), "claims nested deeper than 64 levels; wanted at most 64") || !strings.Contains(a.err.Error(), "Config.MaxTokenDepth") {
+		t.Errorf("too deep: %v", a.err)
+	}
+	s = serve(t, func(w http.ResponseWriter, _ received) {
 		w.Header().Set("Content-Type", "application/x+json; charset=utf-8")
 		_, _ = io.WriteString(w, activeBody)
 	})
@@ -95,7 +102,7 @@ func TestNotAnAnswer(t *testing.T) {
 }
 
 func deep() string {
-	return `,"x":` + strings.Repeat("[", 40) + strings.Repeat("]", 40)
+	return `,"x":` + strings.Repeat("[", 64) + strings.Repeat("]", 64)
 }
 
 // TestAnswerIsACopy checks that the members of an answer alias its document and nothing

@@ -29,7 +29,8 @@ type Binding struct {
 	// the Asker's own, with as many idle connections as requests may be under way.
 	HTTPClient        *http.Client
 	InsecureAllowHTTP bool
-	Shared            *Shared // bounds over all issuers
+	Shared            *Shared           // bounds over all issuers
+	Limits            strictjson.Limits // of answers; the zero value means [strictjson.TokenLimits]
 	Trace             *introspect.Trace
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sallyport-auth/sallyport/internal/fault"
 	"github.com/sallyport-auth/sallyport/internal/fetch"
+	"github.com/sallyport-auth/sallyport/internal/strictjson"
 	"github.com/sallyport-auth/sallyport/introspect"
 )
 
@@ -52,6 +53,9 @@ type attempt struct {
 // leaves the faults of Cache, Limits, Store and StoreSecret to [checkBounds], which has set the
 // defaults of Limits.
 func newExchange(client *introspect.Client, b Binding, f fault.List) *exchange {
+	if b.Limits == (strictjson.Limits{}) {
+		b.Limits = strictjson.TokenLimits
+	}
 	x := &exchange{
 		client: client, binding: b, timeout: client.Limits.Timeout,
 		hint:     cmp.Or(client.Hint, "access_token"),
@@ -142,7 +146,7 @@ func (x *exchange) read(ctx context.Context, d *fetch.Document) (Answer, introsp
 	if x.signed != nil {
 		return x.signed.read(ctx, d)
 	}
-	answer, err := readAnswer(string(d.Body))
+	answer, err := readAnswer(string(d.Body), x.binding.Limits)
 	if err != nil {
 		return Answer{}, introspect.NotAnAnswer, err
 	}

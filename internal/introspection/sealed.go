@@ -176,7 +176,7 @@ func (r *record) answer(q *Question, ttl time.Duration, now time.Time) (Answer, 
 	if now.Sub(began) > ttl || began.Before(q.NotBefore) || !r.exp.IsZero() && !r.exp.After(now) {
 		return Answer{}, false
 	}
-	members, err := strictjson.ParseObject(r.document, strictjson.TokenLimits, nil)
+	members, err := strictjson.ParseObject(r.document, strictjson.Checked, nil) // an Asker accepted it
 	if err != nil {
 		return Answer{}, false
 	}

@@ -46,7 +46,7 @@ func (e *keysError) Unwrap() error { return e.err }
 func newSignedAnswers(b Binding, audiences []string) *signedAnswers {
 	s := &signedAnswers{jwt: claims.JWT{
 		Type: signedType, Issuer: b.Issuer, Audiences: audiences, Algorithms: b.Algorithms,
-		Leeway: claims.Leeway{Expiry: signedSkew, Future: signedSkew}, NoExpiry: true, MaxAge: signedSkew,
+		Leeway: claims.Leeway{Expiry: signedSkew, Future: signedSkew}, NoExpiry: true, MaxAge: signedSkew, Limits: b.Limits,
 	}}
 	if b.AnswerKeys != nil {
 		s.jwt.Keys = func(ctx context.Context, header jose.Header) ([]*jose.Key, error) {
@@ -85,7 +85,7 @@ func (s *signedAnswers) read(ctx context.Context, d *fetch.Document) (Answer, in
 	if inner.Kind() != strictjson.Object {
 		return Answer{}, introspect.UntrustedAnswer, errNoInner
 	}
-	answer, err := readAnswer(strings.Clone(inner.Raw())) // a copy, so that the rest of the JWT is freed
+	answer, err := readAnswer(strings.Clone(inner.Raw()), s.jwt.Limits) // a copy, so that the rest of the JWT is freed
 	if err != nil {
 		return Answer{}, introspect.UntrustedAnswer, err
 	}

@@ -19,8 +19,10 @@ func Describe(doc string, limits Limits, known ...string) string {
 		return "an object"
 	case errors.Is(err, ErrObject):
 		return kindOf(doc) + ", not an object"
-	case errors.Is(err, ErrLimits):
-		return fmt.Sprintf("an object with more than %d members, or nested deeper than %d", limits.Members, limits.Depth)
+	case errors.Is(err, ErrMembers):
+		return fmt.Sprintf("an object with more than %d members", limits.Members)
+	case errors.Is(err, ErrDepth):
+		return fmt.Sprintf("an object that is nested deeper than %d levels", limits.Depth)
 	default:
 		return describeSyntax(doc, known)
 	}

@@ -1,10 +1,13 @@
 package strictjson
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -17,12 +20,16 @@ var (
 	// twice in one object. Nothing after that name was read.
 	ErrDuplicate = fmt.Errorf("%w: a member name occurs twice", ErrSyntax)
 	ErrObject    = errors.New("strictjson: the JSON document is not an object")
-	ErrLimits    = errors.New("strictjson: the JSON document is nested too deeply or has too many members")
+	// ErrLimits means that a document exceeds its [Limits]. It is [ErrDepth] or [ErrMembers].
+	ErrLimits  = errors.New("strictjson: the JSON document exceeds its limits")
+	ErrDepth   = fmt.Errorf("%w: it is nested too deeply", ErrLimits)
+	ErrMembers = fmt.Errorf("%w: it has too many members", ErrLimits)
 )
 
 // ParseObject reads doc, which must be one JSON object within limits, and
 // appends its top-level members in their order to members. Names and values
-// alias doc. The error is [ErrSyntax], [ErrDuplicate], [ErrObject] or [ErrLimits].
+// alias doc. The error is [ErrSyntax], [ErrDuplicate], [ErrObject], [ErrDepth] or
+// [ErrMembers].
 func ParseObject(doc string, limits Limits, members []Member) ([]Member, error) {
 	if found, sure := scanObject(doc, limits, members); sure {
 		return found, nil
@@ -32,34 +39,41 @@ func ParseObject(doc string, limits Limits, members []Member) ([]Member, error) 
 
 // parseByLibrary is ParseObject without the scanner.
 func parseByLibrary(doc string, limits Limits, members []Member) ([]Member, error) {
-	if err := checkByLibrary(doc, limits); err != nil {
+	top, err := checkByLibrary(doc, limits)
+	if err != nil {
 		return members, err
 	}
-	return topLevel(doc, members)
+	return topLevel(doc, slices.Grow(members, top), jsontext.AllowDuplicateNames(true)) // there are none
 }
 
 // checkByLibrary reads the object at the start of doc and checks the limits, before
-// any member is stored.
-func checkByLibrary(doc string, limits Limits) error {
+// any member is stored. It returns how many members the object has.
+func checkByLibrary(doc string, limits Limits) (top int, err error) {
 	dec := jsontext.NewDecoder(strings.NewReader(doc))
 	if dec.PeekKind() != '{' {
 		if _, err := dec.ReadValue(); err != nil {
-			return syntaxError(err)
+			return 0, syntaxError(err)
 		}
-		return ErrObject
+		return 0, ErrObject
 	}
 	for named := 0; ; {
 		if _, err := dec.ReadToken(); err != nil {
-			return syntaxError(err)
+			return 0, syntaxError(err)
 		}
-		if kind, length := dec.StackIndex(dec.StackDepth()); kind == '{' && length%2 == 1 {
+		depth := dec.StackDepth()
+		if kind, length := dec.StackIndex(depth); kind == '{' && length%2 == 1 {
 			named++ // the token was a name, because the count inside the object is odd
+			if depth == 1 {
+				top++
+			}
 		}
-		if named > limits.Members || dec.StackDepth() > limits.Depth {
-			return ErrLimits
-		}
-		if dec.StackDepth() == 0 { // topLevel checks that nothing follows
-			return nil
+		switch {
+		case named > limits.Members:
+			return 0, ErrMembers
+		case depth > limits.Depth:
+			return 0, ErrDepth
+		case depth == 0: // topLevel checks that nothing follows
+			return top, nil
 		}
 	}
 }
@@ -101,8 +115,8 @@ func topLevel(doc string, members []Member, opts ...jsontext.Options) ([]Member,
 		return nil, ErrObject
 	}
 	for dec.PeekKind() != '}' {
-		token, _ := dec.ReadToken() // ReadValue returns the error, which the decoder keeps
-		name := token.String()
+		quoted, _ := dec.ReadValue() // the next call returns the error, which the decoder keeps
+		name := nameOf(doc, int(dec.InputOffset()), quoted)
 		value, err := dec.ReadValue()
 		if err != nil {
 			return nil, ErrSyntax
@@ -115,6 +129,16 @@ func topLevel(doc string, members []Member, opts ...jsontext.Options) ([]Member,
 		return nil, ErrSyntax
 	}
 	return members, nil
+}
+
+// nameOf returns the name that is quoted in doc before end, without a copy if it has no
+// escapes. What is not UTF-8 in it is replaced.
+func nameOf(doc string, end int, quoted []byte) string {
+	if len(quoted) > 0 && bytes.IndexByte(quoted, '\\') < 0 && utf8.Valid(quoted) {
+		return doc[end-len(quoted)+1 : end-1]
+	}
+	name, _ := jsontext.AppendUnquote(nil, quoted)
+	return string(name)
 }
 
 // Unmarshal decodes doc into dst. Names match byte for byte, and unknown members

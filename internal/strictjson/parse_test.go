@@ -30,7 +30,7 @@ func both(t *testing.T, doc string, limits Limits) ([]Member, error) {
 
 // scanned reports whether the scanner accepts doc.
 func scanned(doc string) bool {
-	_, sure := scanObject(doc, TokenLimits, nil)
+	_, sure := scanObject(doc, HeaderLimits, nil)
 	return sure
 }
 
@@ -204,7 +204,7 @@ func TestParseObjectRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			members, err := both(t, tt.doc, TokenLimits)
+			members, err := both(t, tt.doc, HeaderLimits)
 			if !errors.Is(err, tt.want) {
 				t.Errorf("error %v, want %v", err, tt.want)
 			}
@@ -215,10 +215,10 @@ func TestParseObjectRefuses(t *testing.T) {
 				t.Error("the scanner is sure of it")
 			}
 			if rest, ok := strings.CutPrefix(tt.doc, `{"a":`); ok {
-				if _, err := both(t, `{"\u007a":0,"a":`+rest, TokenLimits); err == nil {
+				if _, err := both(t, `{"\u007a":0,"a":`+rest, HeaderLimits); err == nil {
 					t.Error("accepted behind an escape in a name")
 				}
-				if _, err := both(t, `{"z":"\u007a","a":`+rest, TokenLimits); err == nil {
+				if _, err := both(t, `{"z":"\u007a","a":`+rest, HeaderLimits); err == nil {
 					t.Error("accepted behind an escape in a value")
 				}
 			}
@@ -260,25 +260,25 @@ func TestParseObjectLimits(t *testing.T) {
 	}{
 		{"16 deep", nested(16), true, nil},
 		{"16 deep, escaped", strings.Replace(nested(16), "a", `\u0061`, 1), false, nil},
-		{"17 deep", nested(17), false, ErrLimits},
+		{"17 deep", nested(17), false, ErrDepth},
 		{"16 deep in arrays", `{"a":` + strings.Repeat("[", 15) + strings.Repeat("]", 15) + `}`, true, nil},
-		{"17 deep in arrays", `{"a":` + strings.Repeat("[", 16) + strings.Repeat("]", 16) + `}`, false, ErrLimits},
+		{"17 deep in arrays", `{"a":` + strings.Repeat("[", 16) + strings.Repeat("]", 16) + `}`, false, ErrDepth},
 		{"16 deep, twice", `{"a":` + nested(15) + `,"b":` + nested(15) + `}`, true, nil},
 		{"40 names open", `{` + names(40) + `}`, true, nil},
 		{"41 names open", `{` + names(41) + `}`, false, nil},
 		{"40 names open in two objects", `{` + names(19) + `,"x":{` + names(20) + `}}`, true, nil},
 		{"41 names open in two objects", `{` + names(19) + `,"x":{` + names(21) + `}}`, false, nil},
 		{"256 members", `{` + names(256) + `}`, false, nil},
-		{"257 members", `{` + names(257) + `}`, false, ErrLimits},
+		{"257 members", `{` + names(257) + `}`, false, ErrMembers},
 		{"256 members, never 41 open", `{` + groups() + `}`, true, nil},
-		{"257 members, never 41 open", `{` + groups() + `,"x":1}`, false, ErrLimits},
+		{"257 members, never 41 open", `{` + groups() + `,"x":1}`, false, ErrMembers},
 		{"256 members, escaped", `{` + strings.Replace(groups(), "g0", `\u0067`, 1) + `}`, false, nil},
-		{"257 members, escaped", `{` + strings.Replace(groups(), "g0", `\u0067`, 1) + `,"x":1}`, false, ErrLimits},
+		{"257 members, escaped", `{` + strings.Replace(groups(), "g0", `\u0067`, 1) + `,"x":1}`, false, ErrMembers},
 		{"many elements are not members", `{"a":[` + strings.Repeat("1,", 10_000) + `1]}`, true, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if _, err := both(t, tt.doc, TokenLimits); !errors.Is(err, tt.want) {
+			if _, err := both(t, tt.doc, HeaderLimits); !errors.Is(err, tt.want) {
 				t.Errorf("error %v, want %v", err, tt.want)
 			}
 			if got := scanned(tt.doc); got != tt.scanner {
@@ -286,14 +286,28 @@ func TestParseObjectLimits(t *testing.T) {
 			}
 		})
 	}
-	if _, err := both(t, `{"a":{}}`, Limits{Depth: 1, Members: 9}); !errors.Is(err, ErrLimits) {
+	if _, err := both(t, `{"a":{}}`, Limits{Depth: 1, Members: 9}); !errors.Is(err, ErrDepth) || !errors.Is(err, ErrLimits) {
 		t.Errorf("depth 2 of 1: %v", err)
 	}
 	if _, err := both(t, `{}`, Limits{Depth: 1}); err != nil {
 		t.Errorf("no member of none: %v", err)
 	}
-	if _, err := both(t, `{"a":1}`, Limits{Depth: 1}); !errors.Is(err, ErrLimits) {
+	if _, err := both(t, `{"a":1}`, Limits{Depth: 1}); !errors.Is(err, ErrMembers) || !errors.Is(err, ErrLimits) {
 		t.Errorf("one member of none: %v", err)
+	}
+	for doc, want := range map[string]error{
+		nested(64):                 nil,
+		nested(65):                 ErrDepth,
+		`{` + names(4096) + `}`:    nil,
+		`{` + names(4097) + `}`:    ErrMembers,
+		`{"x":` + nested(64) + `}`: ErrDepth,
+	} {
+		if _, err := both(t, doc, TokenLimits); !errors.Is(err, want) {
+			t.Errorf("%.40s…: %v, want %v", doc, err, want)
+		}
+		if _, err := both(t, doc, Checked); err != nil {
+			t.Errorf("%.40s… without limits: %v", doc, err)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package strictjson
 
 import (
+	"math"
 	"math/bits"
 	"strings"
 	"unicode/utf16"
@@ -13,8 +14,16 @@ type Limits struct {
 	Members int // of all objects together
 }
 
-// TokenLimits are the limits for headers, claims and single keys (R-OP-07).
-var TokenLimits = Limits{Depth: 16, Members: 256}
+var (
+	// HeaderLimits are the limits for headers and single keys (R-OP-07).
+	HeaderLimits = Limits{Depth: 16, Members: 256}
+	// TokenLimits are the limits for claims, and for answers about tokens, unless a
+	// configuration has others. They are far above those of real tokens: one of Keycloak
+	// has two members for each client that the user has roles at.
+	TokenLimits = Limits{Depth: 64, Members: 4096}
+	// Checked are no limits, for a document that was accepted before, or a value in one.
+	Checked = Limits{Depth: math.MaxInt, Members: math.MaxInt}
+)
 
 // fastNames bounds the members of objects that are open at a time in the scanner.
 // Documents with more are left to the library, which finds duplicates with a hash
