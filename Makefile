@@ -142,6 +142,10 @@ bench: ## cost of judging a token, beside the other libraries (minutes; ARGS=-he
 p95: ## latency under load over HTTP/1.1, HTTP/2 and gRPC, beside the other libraries (hours; ARGS=-help, ARGS=-quick)
 	@go run ./benchmarks/cmd/p95 $(ARGS)
 
+.PHONY: bench-report
+bench-report: ## write the pages and plots of make p95 again, from benchmarks/results/p95.json
+	@go run ./benchmarks/cmd/p95 -render
+
 .PHONY: trace
 trace: ## print which requirement is named by which test
 	@go run ./internal/archtest/trace

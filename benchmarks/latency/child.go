@@ -17,7 +17,7 @@ import (
 // childVariable is set in the environment of a process that [Child] takes over.
 const childVariable = "SALLYPORT_LATENCY_CHILD"
 
-// Child does the work of a server if this process was started for that, and
+// Child does the work of a server or of a flood if this process was started for that, and
 // then ends the process. Otherwise it returns at once. Call it first in main.
 func Child() {
 	if os.Getenv(childVariable) == "" {
@@ -30,16 +30,19 @@ func Child() {
 	os.Exit(0)
 }
 
-// order is what a child is started for.
+// order is what a child is started for. One field is set.
 type order struct {
 	Server *serverOrder `json:"server,omitempty"`
+	Flood  *floodOrder  `json:"flood,omitempty"`
 }
 
 // reply is what a child answers to a line: one line.
 type reply struct {
 	Address string        `json:"address,omitempty"`
 	CPU     time.Duration `json:"cpu"` // of the process since it was started
-	Error   string        `json:"error,omitempty"`
+	// Answers are how many requests of a flood had each status, 0 for none.
+	Answers map[int]int `json:"answers,omitempty"`
+	Error   string      `json:"error,omitempty"`
 }
 
 // The lines that a child takes after its order. It ends with its input, so that it does
@@ -47,9 +50,11 @@ type reply struct {
 const (
 	askUsage = "usage"
 	askRenew = "renew" // the server starts over, with nothing in memory
+	askStart = "start" // the flood begins
+	askStop  = "stop"  // the flood ends
 )
 
-// worker is a server in a child.
+// worker is a server or a flood in a child.
 type worker interface {
 	ask(what string) reply
 	close()
@@ -64,7 +69,11 @@ func child(in io.Reader, out io.Writer) error {
 	var w worker
 	var first reply
 	var err error
-	w, first.Address, err = newServer(*o.Server)
+	if o.Flood != nil {
+		w, err = newFlood(*o.Flood)
+	} else {
+		w, first.Address, err = newServer(*o.Server)
+	}
 	if err != nil {
 		return errors.Join(err, answers.Encode(reply{Error: err.Error()}))
 	}

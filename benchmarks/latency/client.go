@@ -30,9 +30,9 @@ const (
 // Protocols are all protocols.
 var Protocols = []string{HTTP1, HTTP2, GRPC}
 
-// connections is how many connections requests share if a connection can have several
-// under way.
-const connections = 4
+// connections returns how many connections the requests of workers share if a connection
+// can have several under way.
+func connections(workers int) int { return max(4, workers/100) }
 
 // client sends requests over connections of its own.
 type client interface {
@@ -45,7 +45,7 @@ type client interface {
 // newClient returns a client of a server of this program. workers call it at once.
 func newClient(protocol, address string, workers int) (client, error) {
 	if protocol == GRPC {
-		return newGRPCClient(address)
+		return newGRPCClient(address, connections(workers))
 	}
 	return newHTTPClient(protocol, "http://"+address+"/orders/17", nil, workers)
 }
@@ -68,7 +68,7 @@ func newHTTPClient(protocol, target string, header http.Header, workers int) (*h
 	c := &httpClient{template: &http.Request{Method: http.MethodGet, URL: at, Host: at.Host, Header: header}}
 	count := 1
 	if protocol == HTTP2 {
-		count = connections
+		count = connections(workers)
 	}
 	for range count {
 		t := &http.Transport{
@@ -109,9 +109,9 @@ func (c *httpClient) close() {
 // grpcClient is a client over gRPC.
 type grpcClient []*grpc.ClientConn
 
-func newGRPCClient(address string) (grpcClient, error) {
+func newGRPCClient(address string, count int) (grpcClient, error) {
 	var c grpcClient
-	for range connections {
+	for range count {
 		connection, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 		if err != nil {
 			c.close()

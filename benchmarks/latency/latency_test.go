@@ -128,7 +128,9 @@ func TestAllServers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts many processes")
 	}
-	report := measured(t, tiny(Protocols...))
+	o := tiny(Protocols...)
+	o.Windows = 1
+	report := measured(t, o)
 	for _, protocol := range Protocols {
 		for _, kind := range []string{trafficJWT, trafficOpaque, trafficMix} {
 			for _, c := range contenders(protocol, kind) {

@@ -31,6 +31,8 @@ type Options struct {
 	// Delay is how long each middleware sleeps before each request. It is for tests of
 	// budgets.
 	Delay time.Duration `json:"delay,omitempty"`
+	// Flood is how many requests a second a flood has at most; see RunFaults.
+	Flood float64 `json:"flood,omitempty"`
 	// Servers are two running servers that are compared instead of ours.
 	Servers  *Servers `json:"servers,omitempty"`
 	Progress Progress `json:"-"`
@@ -49,6 +51,13 @@ type Progress interface {
 	Plan(steps int)
 	// Step says what begins now. The step before has ended.
 	Step(what string)
+}
+
+// UnderFaults returns o for [Measurement.RunFaults]: the load is 10 %, so that a flood finds
+// room on one processor.
+func (o Options) UnderFaults() Options {
+	o.Loads, o.Flood = []int{10}, 10_000
+	return o
 }
 
 // Thorough returns the options of a full run.
@@ -82,6 +91,9 @@ type contender struct {
 	seen bool
 }
 
+// sallyport is the name of our middleware and interceptor.
+const sallyport = "Sallyport"
+
 // Names of rows of Sallyport.
 const (
 	RepeatName    = "Sallyport, repeat"
@@ -97,13 +109,13 @@ func contenders(protocol, kind string) []contender {
 	all := []contender{{name: noAuth, door: noAuth}}
 	switch kind {
 	case trafficOpaque:
-		return append(all, contender{opaqueName, true, "Sallyport", true})
+		return append(all, contender{opaqueName, true, sallyport, true})
 	case trafficMix:
-		return append(all, contender{mixName, true, "Sallyport", true})
+		return append(all, contender{mixName, true, sallyport, true})
 	case trafficOwn:
 		return append(all, contender{name: GuardedName, ours: true})
 	}
-	all = append(all, contender{RepeatName, true, "Sallyport", true}, contender{firstSeenName, true, "Sallyport", false})
+	all = append(all, contender{RepeatName, true, sallyport, true}, contender{firstSeenName, true, sallyport, false})
 	if protocol == GRPC {
 		for _, d := range benchmarks.Doors[1:] {
 			all = append(all, contender{d.Name, false, d.Name, true})
@@ -408,6 +420,7 @@ type subject struct {
 
 	client  client
 	process *process // nil if the server is not ours
+	address string
 }
 
 // subject starts a server and connects to it.
@@ -442,7 +455,7 @@ func newSubject(ctx context.Context, c contender, o serverOrder, workers int) (*
 		p.close()
 		return nil, err
 	}
-	return &subject{c, client, p}, nil
+	return &subject{c, client, p, first.Address}, nil
 }
 
 // sending returns a call that sends the requests of t.

@@ -31,6 +31,7 @@ var (
 	paper = color.RGBA{1, 0, 0, 255}
 	ink   = color.RGBA{1, 1, 0, 255}
 	faint = color.RGBA{1, 2, 0, 255}
+	shade = color.RGBA{1, 3, 0, 255}
 )
 
 // hue returns the i-th colour of lines.
@@ -39,9 +40,9 @@ func hue(i uint8) color.RGBA { return color.RGBA{2, i % hues, 0, 255} }
 const hues = 9
 
 // Theme is the CSS of the colours, for light and for dark.
-const Theme = `:root{color-scheme:light dark;--paper:#ffffff;--ink:#1f2328;--faint:#d8dde3;` +
+const Theme = `:root{color-scheme:light dark;--paper:#ffffff;--ink:#1f2328;--faint:#d8dde3;--shade:#fbe3dc;` +
 	`--h0:#6e7781;--h1:#0072b2;--h2:#d55e00;--h3:#009e73;--h4:#cc3377;--h5:#8250df;--h6:#b58900;--h7:#1b9aaa;--h8:#7a4a2b}` +
-	`@media (prefers-color-scheme:dark){:root{--paper:#0d1117;--ink:#e6edf3;--faint:#30363d;` +
+	`@media (prefers-color-scheme:dark){:root{--paper:#0d1117;--ink:#e6edf3;--faint:#30363d;--shade:#3b1f1a;` +
 	`--h0:#9aa4af;--h1:#58a6ff;--h2:#ff9552;--h3:#3fcf9f;--h4:#ff7eb6;--h5:#bc8cff;--h6:#e3c04b;--h7:#56d4dd;--h8:#d0a07a}}`
 
 var sentinel = regexp.MustCompile(`#(0[12])(0[0-9])00`)
@@ -74,7 +75,7 @@ func themed(svg string) string {
 		if c[2] == '2' {
 			return fmt.Sprintf("var(--h%d)", n)
 		}
-		return "var(--" + []string{"paper", "ink", "faint"}[n%3] + ")"
+		return "var(--" + []string{"paper", "ink", "faint", "shade"}[n%4] + ")"
 	})
 }
 
@@ -113,15 +114,18 @@ func (r *Report) plots() []figure {
 		loads := r.loads(protocol)
 		lines := (len(loads) + 1) / 2
 		all = append(all, figure{
-			file:  "p95-" + slug(protocol) + ".svg",
+			file:  loadsFile(protocol),
 			title: "Latency over " + protocol,
 			about: "How long requests took: each line is one server, and a point says below which time that share of the requests was.",
 			width: plotWidth, height: vg.Length(lines)*panelHeight + 0.9*vg.Inch,
 			draw: func(canvas draw.Canvas) error { return r.drawLoads(canvas, protocol, loads) },
 		})
 	}
-	return all
+	return append(all, r.Faults.plots()...)
 }
+
+// loadsFile is the file of the plot of a protocol.
+func loadsFile(protocol string) string { return "p95-" + slug(protocol) + ".svg" }
 
 func slug(name string) string {
 	return strings.Map(func(c rune) rune {

@@ -38,7 +38,7 @@ func (r *Report) Markdown() string {
 		fmt.Fprintf(&b, "\n## %s\n", protocol)
 		for _, load := range r.loads(protocol) {
 			rows := r.rows(protocol, load)
-			fmt.Fprintf(&b, "\n%s\n\n%s", r.loadTitle(rows[0]), r.loadTable(rows))
+			fmt.Fprintf(&b, "\n%s\n\n%s", r.loadTitle(rows[0]), r.loadTable(rows).markdown())
 		}
 	}
 	if losses := r.Losses(); len(losses) > 0 {
@@ -47,6 +47,7 @@ func (r *Report) Markdown() string {
 			b.WriteString("- " + loss + "\n")
 		}
 	}
+	b.WriteString(r.Faults.markdown())
 	return b.String()
 }
 
@@ -103,7 +104,7 @@ func (r *Report) loadTitle(row Row) string {
 }
 
 // loadTable returns a table of rows of one protocol and load.
-func (r *Report) loadTable(rows []Row) string {
+func (r *Report) loadTable(rows []Row) table {
 	heading := []string{"", "p50 ms", "p95 ms", "p99 ms", "p99.9 ms", "added p50 ms", "added p95 ms", "p95 over no auth", "CPU s / 1 000"}
 	var cells [][]string
 	for _, row := range rows {
@@ -139,13 +140,19 @@ func (r *Report) loadTable(rows []Row) string {
 		}
 		cells = append(cells, append(line, spread(p50.Added, 1e3, "%.3f"), spread(p95.Added, 1e3, "%.3f"), ratio, cpu))
 	}
-	return markdownTable(heading, cells)
+	return table{heading, cells}
 }
 
-func markdownTable(heading []string, cells [][]string) string {
+// table is cells under a heading. A cell may have Markdown's ** around its text.
+type table struct {
+	Heading []string
+	Cells   [][]string
+}
+
+func (t table) markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "| %s |\n|%s\n", strings.Join(heading, " | "), strings.Repeat("---|", len(heading)))
-	for _, line := range cells {
+	fmt.Fprintf(&b, "| %s |\n|%s\n", strings.Join(t.Heading, " | "), strings.Repeat("---|", len(t.Heading)))
+	for _, line := range t.Cells {
 		fmt.Fprintf(&b, "| %s |\n", strings.Join(line, " | "))
 	}
 	return b.String()
@@ -209,6 +216,7 @@ func (r *Report) Text() string {
 			}
 		}
 	}
+	b.WriteString(r.Faults.text())
 	return b.String()
 }
 

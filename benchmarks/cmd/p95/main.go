@@ -3,22 +3,16 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
-	"net/http"
+	"io/fs"
 	"os"
 	"os/signal"
-	"regexp"
 	"runtime/debug"
-	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/sallyport-auth/sallyport/benchmarks/latency"
-	"github.com/sallyport-auth/sallyport/jose"
 )
 
 const usage = `Usage: p95 [flags]
@@ -29,6 +23,7 @@ processes. Requests are due at a constant rate, and their latency counts from wh
 were due. Servers with a middleware and one without run in alternating windows.
 
   go run ./benchmarks/cmd/p95                     hours; writes p95.json, p95.md and plots
+  go run ./benchmarks/cmd/p95 -faults .           more than an hour; adds faults to the same files
   go run ./benchmarks/cmd/p95 -quick -loads 70    minutes; prints only
   go run ./benchmarks/cmd/p95 -quick -protocols HTTP/1.1 -only repeat -loads 70 -budget p95=1.10
 
@@ -43,6 +38,9 @@ With a budget, the exit status is 1 if a row exceeds it each time that it is mea
 
 // results is where a full run writes, from the root of the repository.
 const results = "benchmarks/results"
+
+// docs is the page whose tables a full run renews.
+const docs = "docs/performance.md"
 
 func main() {
 	latency.Child()
@@ -59,17 +57,6 @@ func main() {
 	}
 }
 
-// settings are the flags.
-type settings struct {
-	options latency.Options
-	budgets []string
-	retries int
-	out     string
-	render  bool
-	quick   bool
-	sure    bool
-}
-
 func run(ctx context.Context, args []string) error {
 	s, err := parse(args)
 	if err != nil {
@@ -80,7 +67,10 @@ func run(ctx context.Context, args []string) error {
 		if err != nil {
 			return err
 		}
-		return report.WritePages(s.out)
+		if err := report.WritePages(s.out); err != nil {
+			return err
+		}
+		return writeDocs(report, s.out)
 	}
 	subject := latency.RepeatName
 	if s.options.Servers != nil {
@@ -99,7 +89,12 @@ func run(ctx context.Context, args []string) error {
 	s.options.Progress = bar
 	m := latency.NewMeasurement(s.options)
 	defer m.Close()
-	if err := m.Run(ctx); err != nil {
+	if s.faults {
+		err = m.RunFaults(ctx)
+	} else {
+		err = m.Run(ctx)
+	}
+	if err != nil {
 		return err
 	}
 	excesses, err := insist(ctx, m, budgets, s.retries)
@@ -111,10 +106,8 @@ func run(ctx context.Context, args []string) error {
 	for _, loss := range m.Report.Losses() {
 		fmt.Println("-", loss)
 	}
-	if s.out != "" {
-		if err := m.Report.WriteFiles(s.out); err != nil {
-			return err
-		}
+	if err := write(&m.Report, s); err != nil {
+		return err
 	}
 	for _, excess := range excesses {
 		fmt.Println("BUDGET:", excess.What)
@@ -123,6 +116,41 @@ func run(ctx context.Context, args []string) error {
 		return fmt.Errorf("%d rows above their budgets in %d further measurements; see the lines above, and whether the machine is busy", len(excesses), s.retries)
 	}
 	return nil
+}
+
+// write writes the files, with what an earlier run measured and this one did not. It
+// writes nothing without a folder.
+func write(report *latency.Report, s settings) error {
+	if s.out == "" {
+		return nil
+	}
+	old, err := latency.ReadReport(s.out)
+	switch {
+	case err == nil:
+		report.Keep(old, s.add)
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	if err := report.WriteFiles(s.out); err != nil {
+		return err
+	}
+	return writeDocs(report, s.out)
+}
+
+// writeDocs renews the tables of the documentation if dir is the default.
+func writeDocs(report *latency.Report, dir string) error {
+	if dir != results {
+		return nil
+	}
+	old, err := os.ReadFile(docs)
+	if err != nil {
+		return fmt.Errorf("run it in the root of the repository, or give -out: %w", err)
+	}
+	text, err := report.Refresh(string(old))
+	if err != nil {
+		return fmt.Errorf("%s: %w", docs, err)
+	}
+	return os.WriteFile(docs, []byte(text), 0o644)
 }
 
 // insist measures the rows above their budgets again, and returns those that still are.
@@ -145,127 +173,4 @@ func insist(ctx context.Context, m *latency.Measurement, budgets []latency.Budge
 		}
 	}
 	return excesses, err
-}
-
-// list is a flag that may be given several times.
-type list []string
-
-func (l *list) String() string { return strings.Join(*l, ", ") }
-
-func (l *list) Set(value string) error {
-	*l = append(*l, value)
-	return nil
-}
-
-func parse(args []string) (settings, error) {
-	var s settings
-	flags := flag.NewFlagSet("p95", flag.ContinueOnError)
-	flags.Usage = func() {
-		fmt.Fprint(flags.Output(), usage)
-		flags.PrintDefaults()
-	}
-	full := latency.Thorough()
-	flags.BoolVar(&s.quick, "quick", false, "few short windows; writes no files unless -out is given")
-	flags.StringVar(&s.out, "out", "", "`folder` for the files (default "+results+", none with -quick, -only and -base)")
-	flags.BoolVar(&s.render, "render", false, "measure nothing, and write the pages and plots from p95.json")
-	flags.IntVar(&s.retries, "retries", 2, "how often a row above its budget is measured again")
-	flags.BoolVar(&s.sure, "sure", false, "a budget fails only if three quarters of the rounds exceed it, for machines that others use too")
-	protocols := flags.String("protocols", strings.Join(full.Protocols, ","), "`list` of protocols")
-	loads := flags.String("loads", "10,50,70,90", "`list` of loads, in percent of the saturation of the server without auth")
-	rate := flags.Float64("rate", 0, "requests a second, instead of -loads")
-	window := flags.Duration("window", 0, "length of a window, instead of the default")
-	windows := flags.Int("windows", 0, "windows of each server at each load, instead of the default")
-	only := flags.String("only", "", "measure the servers whose names match `regexp`, such as 'Sallyport, repeat|go-oidc'")
-	algorithm := flags.String("alg", full.Algorithm, "`algorithm` of JWTs: RS256, PS256, ES256 or EdDSA")
-	base := flags.String("base", "", "`URL` of a server without auth that runs already; needs -guarded")
-	guarded := flags.String("guarded", "", "`URL` of the same handler behind the middleware")
-	delay := flags.Duration("delay", 0, "let each middleware sleep before each request, to see a budget fail")
-	var headers, budgets list
-	flags.Var(&headers, "header", "field of the requests to -base and -guarded, as `Name: value`; may be repeated")
-	flags.Var(&budgets, "budget", "fail above this ratio to no auth: p95=1.10, p95=1.10@70 for one load, 'NAME: p99=2' for the server NAME; may be repeated")
-	if err := flags.Parse(args); err != nil {
-		return s, err
-	}
-	if flags.NArg() > 0 {
-		return s, fmt.Errorf("unexpected argument %q; -help lists the flags", flags.Arg(0))
-	}
-	s.budgets = budgets
-	s.options = full
-	if s.quick {
-		s.options = latency.Quick()
-	}
-	if s.render || !s.quick && *only == "" && *base == "" {
-		s.out = cmp.Or(s.out, results)
-	}
-	s.options.Delay, s.options.Rate = *delay, *rate
-	s.options.Window, s.options.Windows = cmp.Or(*window, s.options.Window), cmp.Or(*windows, s.options.Windows)
-	if *rate < 0 || s.options.Windows < 1 || s.options.Window <= 0 || *delay < 0 || s.retries < 0 {
-		return s, errors.New("-rate, -window, -windows, -delay and -retries cannot be negative")
-	}
-	a, err := jose.ParseAlgorithm(*algorithm)
-	if err != nil {
-		return s, fmt.Errorf("-alg: %w", err)
-	}
-	s.options.Algorithm = a.String()
-	if *only != "" {
-		if s.options.Only, err = regexp.Compile(*only); err != nil {
-			return s, fmt.Errorf("-only: %w", err)
-		}
-	}
-	if s.options.Protocols, err = protocolList(*protocols, *base != ""); err != nil {
-		return s, err
-	}
-	if s.options.Loads, err = loadList(*loads); err != nil {
-		return s, err
-	}
-	s.options.Servers, err = serverPair(*base, *guarded, headers)
-	return s, err
-}
-
-func protocolList(text string, own bool) ([]string, error) {
-	var all []string
-	for name := range strings.SplitSeq(text, ",") {
-		i := slices.IndexFunc(latency.Protocols, func(p string) bool { return strings.EqualFold(p, strings.TrimSpace(name)) })
-		if i < 0 {
-			return nil, fmt.Errorf("-protocols: %q is none of %s", name, strings.Join(latency.Protocols, ", "))
-		}
-		if latency.Protocols[i] == latency.GRPC && own {
-			continue // -base is a URL
-		}
-		all = append(all, latency.Protocols[i])
-	}
-	return all, nil
-}
-
-func loadList(text string) ([]int, error) {
-	var all []int
-	for word := range strings.SplitSeq(text, ",") {
-		load, err := strconv.Atoi(strings.TrimSpace(word))
-		if err != nil || load < 1 || load > 1000 {
-			return nil, fmt.Errorf("-loads: %q is not a load in percent", word)
-		}
-		all = append(all, load)
-	}
-	return all, nil
-}
-
-func serverPair(base, guarded string, fields []string) (*latency.Servers, error) {
-	if base == "" && guarded == "" {
-		if len(fields) > 0 {
-			return nil, errors.New("-header is for -base and -guarded")
-		}
-		return nil, nil //nolint:nilnil // nil means our servers
-	}
-	if base == "" || guarded == "" {
-		return nil, errors.New("-base and -guarded need each other")
-	}
-	servers := &latency.Servers{Base: base, Guarded: guarded, Header: make(http.Header)}
-	for _, field := range fields {
-		name, value, ok := strings.Cut(field, ":")
-		if !ok || strings.TrimSpace(name) == "" {
-			return nil, errors.New("-header: a field is written as Name: value")
-		}
-		servers.Header.Add(strings.TrimSpace(name), strings.TrimSpace(value))
-	}
-	return servers, nil
 }
