@@ -7,7 +7,7 @@ import "time"
 // fault of the configuration.
 //
 // These are fixed: no redirect is followed; a response has at most 64 KiB of
-// header fields, must say that it is JSON, and is never decompressed; the keys
+// header fields and is never decompressed, and its Content-Type does not matter; the keys
 // that may be tried for one token cost four checks under ES256 together (see
 // [jose.Set.Find]); at most 1 024 kids are remembered as missing;
 // bad signatures cause one fetch in 30 seconds, and tokens without kid another;

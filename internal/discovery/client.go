@@ -125,13 +125,14 @@ func (c *Client) locations(issuer string) ([]string, error) {
 // document at the MetadataURL may also name issuer as access_token_issuer ([MS-OIDCE]
 // §2.2.3.2): AD FS has two issuers, and that one is of its access tokens.
 func (c *Client) get(ctx context.Context, issuer, location string) (*document, error) {
-	fetched, err := c.fetcher.Get(ctx, fetch.Request{URL: location, Accept: fetch.JSON, MediaTypes: []string{fetch.JSON, fetch.StructuredJSON}})
+	fetched, err := c.fetcher.Get(ctx, fetch.Request{URL: location, Accept: fetch.JSON, MediaTypes: []string{fetch.AnyMediaType}})
 	if err != nil {
 		return nil, err
 	}
-	members, err := strictjson.ParseObject(string(fetched.Body), metadataLimits, nil)
+	text := strings.TrimPrefix(string(fetched.Body), "\ufeff") // RFC 8259 §8.1
+	members, err := strictjson.ParseObject(text, metadataLimits, nil)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w; found %s (%d bytes)", ErrDocument, err, strictjson.Describe(string(fetched.Body), metadataLimits), len(fetched.Body))
+		return nil, fmt.Errorf("%w: %w; it is %s; found %s (%d bytes)", ErrDocument, err, fetched.Type(), strictjson.Describe(text, metadataLimits), len(fetched.Body))
 	}
 	var d document // of copies, because a substring would keep the document in memory
 	var accessTokenIssuer string

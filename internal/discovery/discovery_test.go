@@ -239,3 +239,35 @@ func TestIllTypedMembers(t *testing.T) {
 		}
 	}
 }
+
+// TestMediaTypes covers R-DI-05: what is the issuer's metadata is used, whatever its
+// Content-Type, and what is none is told with its type.
+func TestMediaTypes(t *testing.T) {
+	for _, mediaType := range []string{"application/json", "application/json; charset=utf-8", "text/plain", "text/html", "application/octet-stream", "", "/;;"} {
+		for text, want := range map[string]string{
+			`{"issuer":"ISSUER","jwks_uri":"https://keys.example"}`:           "",
+			"\ufeff{\"issuer\":\"ISSUER\",\"jwks_uri\":\"https://a.test\"}\n": "",
+			`<html>`:                "HTML or XML",
+			"\ufeff\ufeff{}":        "a byte order mark",
+			`{"issuer":"ISSUER"} x`: "text after the end",
+		} {
+			var s *httptest.Server
+			s = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header()["Content-Type"] = []string{mediaType}
+				_, _ = w.Write([]byte(strings.ReplaceAll(text, "ISSUER", s.URL)))
+			}))
+			metadata, err := discovery.New(discovery.Config{}).Discover(t.Context(), s.URL, discovery.Keys)
+			s.Close()
+			shown, _, _ := strings.Cut(mediaType, ";")
+			if len(shown) < 2 {
+				shown = "of no readable media type"
+			}
+			switch {
+			case want == "" && (err != nil || metadata.JWKSURI == ""):
+				t.Errorf("%q, %s: %v", mediaType, text, err)
+			case want != "" && (!errors.Is(err, discovery.ErrDocument) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "it is "+shown)):
+				t.Errorf("%q, %s: %v", mediaType, text, err)
+			}
+		}
+	}
+}

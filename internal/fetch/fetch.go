@@ -74,7 +74,7 @@ type Request struct {
 	Accept string // the Accept field
 	// MediaTypes are the media types that the answer may have, in lower case and
 	// without parameters. A * stands for one character or more, as in
-	// [StructuredJSON]. None accepts no answer.
+	// [StructuredJSON]. None accepts no answer, and [AnyMediaType] every one.
 	MediaTypes []string
 	// Header holds further fields, such as Authorization. It is not modified.
 	// If it has any, errors quote nothing of the request and the answer, as those
@@ -102,6 +102,9 @@ type Unpooled interface {
 	WithoutPool() http.RoundTripper
 }
 
+// Type describes the media type of d for an error text.
+func (d *Document) Type() string { return orUnknown(d.MediaType, "of no readable media type") }
+
 // Body is the body of a POST request.
 type Body struct {
 	MediaType string // the Content-Type field
@@ -118,7 +121,7 @@ type Document struct {
 	Status    int
 	Body      []byte // cut to ErrorBytes, and never of a redirect, if the status is not 200
 	Cut       bool   // Body is not all of the answer's body
-	MediaType string // in lower case, without parameters
+	MediaType string // in lower case, without parameters; "" if it cannot be read
 	Header    http.Header
 	// NotModified means that the answer to an IfNoneMatch has status 304: Body is
 	// empty, and the caller's document is still current.

@@ -11,10 +11,13 @@ import (
 	"time"
 )
 
-// Media types of JSON for [Request.MediaTypes].
+// Media types for [Request.MediaTypes].
 const (
 	JSON           = "application/json"
 	StructuredJSON = "application/*+json" // RFC 6839 §3.1
+	// AnyMediaType stands for every media type, and for none: the caller finds out by
+	// reading what the document is.
+	AnyMediaType = "*/*"
 )
 
 const (
@@ -50,11 +53,11 @@ func validTag(tag string) bool {
 	return true
 }
 
-// checkFields returns the media type of a document. It must be an accepted one,
-// and the document must not be encoded.
+// checkFields returns the media type of a document, or "" if it cannot be read. It must be
+// an accepted one, and the document must not be encoded.
 func (c call) checkFields(header http.Header) (string, error) {
 	found, accepted := mediaType(header), c.request.MediaTypes
-	if !isAccepted(found, accepted) {
+	if !slices.Contains(accepted, AnyMediaType) && !isAccepted(found, accepted) {
 		return "", fmt.Errorf("%w: it is %s; serve the document as %s",
 			ErrMediaType, orUnknown(c.nameable(found), "absent, unreadable or given twice"), strings.Join(accepted, " or "))
 	}

@@ -86,6 +86,9 @@ func TestMediaTypes(t *testing.T) {
 		{[]string{"text*"}, "text", false},
 		{[]string{"*"}, "text/html", true},
 		{[]string{"*"}, "", false},
+		{[]string{AnyMediaType}, "text/html", true},
+		{[]string{AnyMediaType}, "", true},
+		{[]string{AnyMediaType}, "application/json", true},
 		{[]string{""}, "", false},
 		{nil, "application/json", false},
 	} {

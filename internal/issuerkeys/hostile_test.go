@@ -110,11 +110,9 @@ func failures(set []byte) map[string]hostile {
 		"status 206":          {behaviour: testissuer.Behaviour{Status: 206}, want: fetch.ErrStatus},
 		"304 to no condition": {behaviour: testissuer.Behaviour{Status: 304}, want: fetch.ErrStatus},
 
-		"an HTML page":          {behaviour: testissuer.Behaviour{Body: []byte("<html>"), Header: typed("text/html")}, want: fetch.ErrMediaType},
-		"HTML said to be JSON":  said("<html><body>We are sorry</body></html>"),
-		"the set as plain text": {behaviour: testissuer.Behaviour{Header: typed("text/plain")}, want: fetch.ErrMediaType},
-		"the set as HTML":       {behaviour: testissuer.Behaviour{Header: typed("text/html; charset=utf-8")}, want: fetch.ErrMediaType},
-		"no type":               {behaviour: testissuer.Behaviour{Header: http.Header{"Content-Type": nil}}, want: fetch.ErrMediaType},
+		"an HTML page":         {behaviour: testissuer.Behaviour{Body: []byte("<html>"), Header: typed("text/html")}, want: jose.ErrNotJWKS},
+		"HTML said to be JSON": said("<html><body>We are sorry</body></html>"),
+		"text without a type":  {behaviour: testissuer.Behaviour{Body: []byte("no keys today"), Header: http.Header{"Content-Type": nil}}, want: jose.ErrNotJWKS},
 
 		"nothing":           said(""),
 		"truncated":         said(string(set[:len(set)/2])),

@@ -33,7 +33,7 @@ var outcomes = []struct {
 	{jwkscache.Unreachable, isNetwork},
 	{jwkscache.NoLocation, hasNoLocation},
 	{jwkscache.RequestRefused, isOneOf(fetch.ErrStatus, fetch.ErrRedirect, fetch.ErrAddress, fetch.ErrURL)},
-	{jwkscache.NotKeys, isOneOf(fetch.ErrTooLarge, fetch.ErrMediaType, fetch.ErrEncoding, jose.ErrNotJWKS, errEmpty, errUnreadable, errNotFile)},
+	{jwkscache.NotKeys, isOneOf(fetch.ErrTooLarge, fetch.ErrEncoding, jose.ErrNotJWKS, errEmpty, errUnreadable, errNotFile)},
 }
 
 // outcomeOf returns the outcome of a fetch. same says that the document is the one in
@@ -110,5 +110,5 @@ func isNetwork(err error) bool {
 // hasNoLocation reports whether metadata was had, or the server answered that there is none.
 func hasNoLocation(err error) bool {
 	return isOneOf(discovery.ErrDocument, discovery.ErrMissing, discovery.ErrDisagree)(err) ||
-		errors.Is(err, discovery.ErrNoMetadata) && isOneOf(fetch.ErrStatus, fetch.ErrRedirect, fetch.ErrMediaType, fetch.ErrTooLarge)(err)
+		errors.Is(err, discovery.ErrNoMetadata) && isOneOf(fetch.ErrStatus, fetch.ErrRedirect, fetch.ErrTooLarge, fetch.ErrEncoding)(err)
 }

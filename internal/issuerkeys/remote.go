@@ -51,7 +51,7 @@ func isGone(err error) bool {
 
 // get fetches the document from location, unless it is still that of have.
 func (r *remote) get(ctx context.Context, location string, have *version) (answer, error) {
-	request := fetch.Request{URL: location, Accept: accept, MediaTypes: []string{fetch.JSON, fetch.StructuredJSON}}
+	request := fetch.Request{URL: location, Accept: accept, MediaTypes: []string{fetch.AnyMediaType}}
 	if have != nil && have.location == location {
 		request.IfNoneMatch = have.etag
 	}
@@ -67,6 +67,7 @@ func (r *remote) get(ctx context.Context, location string, have *version) (answe
 		location:  location,
 		unchanged: document.NotModified,
 		document:  string(document.Body),
+		mediaType: document.Type(),
 		etag:      document.Header.Get("ETag"),
 	}
 	stored := lifetime{}

@@ -38,8 +38,6 @@ func DescribeShallow(doc string) string {
 		return kindOf(doc) + ", not an object"
 	case errors.Is(err, ErrDuplicate):
 		return "a member name that occurs twice"
-	case strings.HasPrefix(strings.TrimLeft(doc, " \t\r\n\ufeff"), "<"):
-		return "HTML or XML"
 	default:
 		return describeSyntax(doc, nil)
 	}
@@ -50,6 +48,8 @@ func describeSyntax(doc string, known []string) string {
 	switch {
 	case strings.TrimSpace(doc) == "":
 		return "an empty document"
+	case strings.HasPrefix(strings.TrimLeft(doc, " \t\r\n\ufeff"), "<"):
+		return "HTML or XML"
 	case strings.HasPrefix(doc, "\ufeff"):
 		return "a byte order mark"
 	}
