@@ -56,9 +56,9 @@ type Issuer struct {
 	// [Validator.ForbidKey].
 	ForbiddenKeys []jwkscache.KeyName
 	// HTTPClient replaces the transport of fetches, for TLS roots, a client
-	// certificate or a proxy; redirects stay off and the bounds stay on. nil
-	// means one without environment proxy that refuses link-local and cloud
-	// metadata addresses.
+	// certificate or a proxy; redirects stay off and the bounds stay on. Start with
+	// [NewTransport], which nil means: it has no environment proxy, and refuses
+	// link-local and cloud metadata addresses.
 	HTTPClient *http.Client
 	// InsecureAllowHTTP permits plain http to hosts other than loopback, for
 	// URL and for the keys. Anyone on the path can then substitute their own

@@ -62,6 +62,7 @@ var keyMends = []struct {
 	{is(discovery.ErrDisagree), "let all documents name the same URL, or set Issuer.Keys to jwkscache.URL"},
 	{is(discovery.ErrMissing), "if the issuer has no metadata with jwks_uri, set Issuer.Keys to jwkscache.URL; if they are elsewhere, name them in Issuer.MetadataURL"},
 	{isAs[x509.UnknownAuthorityError], "set Issuer.HTTPClient to a client that trusts the private authority (tls.Config.RootCAs)"},
+	{isRemoteError, "the server refused the handshake: if it wants a client certificate, give it one by Issuer.HTTPClient (tls.Config.Certificates)"},
 	{isAs[*fetch.TLSError], "check that the URL names the host of the certificate, and the clock of this machine"},
 	{is(fetch.ErrAddress), "name a host with an address that may be used: link-local and cloud metadata addresses are refused"},
 	{isAs[*net.DNSError], "check the host in the URL, and whether this machine can resolve it"},
@@ -86,6 +87,12 @@ func is(target error) func(error) bool {
 func isAs[E error](err error) bool {
 	_, ok := errors.AsType[E](err)
 	return ok
+}
+
+// isRemoteError reports whether an error is a TLS alert that the server sent.
+func isRemoteError(err error) bool {
+	network, ok := errors.AsType[*net.OpError](err)
+	return ok && network.Op == "remote error" && isAs[*fetch.TLSError](err)
 }
 
 // hasStatus returns a function that reports whether an error is an answer with one of these

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -70,7 +71,7 @@ func (is *tlsIssuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/jwks":
 		_, _ = w.Write(*is.keys.Load())
 	case "/introspect":
-		_, _ = io.WriteString(w, `{"active":true,`+baseClaims.with("iss", `"`+is.url+`"`).with("exp", "4102444800").with("iat", "1699999940").text()[1:])
+		_, _ = io.WriteString(w, `{"active":true,"token_type":"Bearer",`+baseClaims.with("iss", `"`+is.url+`"`).with("exp", "4102444800").with("iat", "1699999940").text()[1:])
 	case "/hang":
 		w.WriteHeader(http.StatusOK)
 		_ = http.NewResponseController(w).Flush()
@@ -118,6 +119,38 @@ func (is *tlsIssuer) through(t *testing.T, transport http.RoundTripper, change f
 	return issuertest.Validator(t, validator.Config{Issuers: []validator.Issuer{config}})
 }
 
+// lineChannel passes on what is written to it.
+type lineChannel chan string
+
+func (c lineChannel) Write(line []byte) (int, error) {
+	c <- string(line)
+	return len(line), nil
+}
+
+// logOf returns the line that the log has about keys which cannot be fetched through
+// transport.
+func (is *tlsIssuer) logOf(t *testing.T, transport http.RoundTripper) string {
+	t.Helper()
+	lines := make(lineChannel, 100)
+	v := issuertest.Validator(t, validator.Config{
+		Issuers: []validator.Issuer{{URL: is.url, Audiences: []string{testAudience}, HTTPClient: &http.Client{Transport: transport}}},
+		Logger:  slog.New(slog.NewTextHandler(lines, nil)),
+	})
+	if err := v.Warm(t.Context()); err == nil {
+		t.Error("Warm reports nothing")
+	}
+	for {
+		select {
+		case line := <-lines:
+			if strings.Contains(line, "cannot be fetched") {
+				return line
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("there is no line")
+		}
+	}
+}
+
 // opaqueAt is a change: the tokens are opaque, and the metadata name the endpoint.
 func opaqueAt(c *validator.Issuer) {
 	c.Opaque = &introspect.Client{ID: "api", Authentication: introspect.ClientSecretBasic{Secret: introspect.SecretText("s")}}
@@ -163,6 +196,9 @@ func TestPrivateAuthority(t *testing.T) {
 		}
 		if _, err := v.Validate(t.Context(), is.token(testKey)); validator.ReasonOf(err) != validator.Unavailable {
 			t.Errorf("HTTP/2 %t: %v", http2, err)
+		}
+		if lines := is.logOf(t, distrusting); !strings.Contains(lines, "a client that trusts the private authority (tls.Config.RootCAs)") {
+			t.Errorf("HTTP/2 %t: %s", http2, lines)
 		}
 	}
 }
@@ -212,6 +248,9 @@ func TestClientCertificateOfIssuers(t *testing.T) {
 			err := is.through(t, without, nil).Warm(t.Context())
 			if err == nil || !strings.Contains(err.Error(), "the TLS handshake failed: the server refused it: ") {
 				t.Errorf("HTTP/2 %t, TLS %x: %v", http2, version, err)
+			}
+			if lines := is.logOf(t, without); !strings.Contains(lines, "a client certificate, give it one by Issuer.HTTPClient (tls.Config.Certificates)") {
+				t.Errorf("HTTP/2 %t, TLS %x: %s", http2, version, lines)
 			}
 		}
 	}

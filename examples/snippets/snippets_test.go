@@ -2,6 +2,8 @@ package snippets
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"log"
 	"log/slog"
@@ -124,6 +126,38 @@ var all = []snippet{
 		}
 		return ordersBehind(middleware.New(middleware.Config{Validator: v}))
 	}},
+	{name: "docs/transport.md, a transport", url: placeholder, api: func(_ *testing.T, is *testissuer.Issuer) http.Handler {
+		middleware, roots, own := guards{is}, x509.NewCertPool(), tls.Certificate{}
+		// snippet
+		transport := validator.NewTransport()
+		transport.TLSClientConfig.RootCAs = roots                       // a private authority
+		transport.TLSClientConfig.Certificates = []tls.Certificate{own} // a client certificate
+		transport.Proxy = http.ProxyFromEnvironment                     // or http.ProxyURL(proxy)
+		guard, err := middleware.For(validator.Issuer{
+			URL:        "https://login.example.com",
+			Audiences:  []string{"https://api.example.com"},
+			HTTPClient: &http.Client{Transport: transport},
+		})
+		// end of snippet
+		return ordersBehind(guard, err)
+	}},
+	{
+		name: "docs/transport.md, metadata elsewhere", url: "https://sts.example.com/adfs", claims: map[string]any{"iss": "http://sts.example.com/adfs/services/trust"},
+		api: func(_ *testing.T, is *testissuer.Issuer) http.Handler {
+			is.Metadata(testissuer.OpenIDMetadata, func(members map[string]any) {
+				members["access_token_issuer"] = "http://sts.example.com/adfs/services/trust"
+			})
+			middleware := guards{is}
+			// snippet
+			guard, err := middleware.For(validator.Issuer{
+				URL:         "http://sts.example.com/adfs/services/trust", // iss, byte for byte
+				Audiences:   []string{"https://api.example.com"},
+				MetadataURL: "https://sts.example.com/adfs/.well-known/openid-configuration",
+			})
+			// end of snippet
+			return ordersBehind(guard, err)
+		},
+	},
 	{name: "docs/http.md, bodies of refusals", api: func(t *testing.T, issuer *testissuer.Issuer) http.Handler {
 		v := validatorOf(t, issuer)
 		// snippet
