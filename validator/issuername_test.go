@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -230,11 +231,7 @@ func TestMetadataURLs(t *testing.T) {
 		t.Run(row.what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				is := issuertest.At(t, "https://issuer.test")
-				is.Metadata(testissuer.OpenIDMetadata, func(members map[string]any) {
-					for name, value := range row.members {
-						members[name] = value
-					}
-				})
+				is.Metadata(testissuer.OpenIDMetadata, func(members map[string]any) { maps.Copy(members, row.members) })
 				for _, opaque := range []bool{false, true} {
 					transport := &rerouted{is: is, at: row.at}
 					config, present := is.Config(is.Fetched), func(c issuertest.Claims) validator.Presentation { return is.Bearer(c) }

@@ -127,7 +127,7 @@ func (o *opaqueIssuer) locate(ctx context.Context) {
 		if o.asker.Warm(ctx) == nil {
 			return
 		}
-		timer := time.NewTimer(pause/2 + rand.N(pause/2))
+		timer := time.NewTimer(pause - rand.N(pause/2)) //nolint:gosec // jitter
 		select {
 		case <-timer.C:
 		case <-ctx.Done():

@@ -444,6 +444,7 @@ type hidden struct{ http.RoundTripper }
 // default transport and by one of the program, also while that has a stream of its own on the
 // same connection.
 func TestForgottenConnection(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name         string
 		own, wrapped bool
@@ -478,7 +479,7 @@ func TestForgottenConnection(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					defer response.Body.Close() //nolint:errcheck // it was not read
+					defer response.Body.Close()
 				}
 				before := box.connections()
 				box.forget()
