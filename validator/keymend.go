@@ -70,6 +70,7 @@ var keyMends = []struct {
 	{is(fetch.ErrRedirect), "redirects are not followed: name the URL itself, of the keys in Issuer.Keys (jwkscache.URL), of the metadata in Issuer.MetadataURL"},
 	{is(fetch.ErrTooLarge), "if that is the key set, raise Issuer.KeyLimits.DocumentBytes; otherwise name the right URL in Issuer.Keys"},
 	{is(fetch.ErrEncoding), "let the issuer answer without Content-Encoding, as it is asked to"},
+	{is(fetch.ErrNotJSON), "that is no JSON, perhaps a page for people: check Issuer.URL and Issuer.MetadataURL, or set Issuer.Keys to jwkscache.URL"},
 	{is(jose.ErrNotJWKS), "what is there is no JWK Set (RFC 7517 §5): name the URL of the key set in Issuer.Keys, which is jwks_uri of the metadata"},
 	{hasStatus(http.StatusNotFound, http.StatusGone), "nothing is there: check Issuer.URL, or name the URL of the metadata in Issuer.MetadataURL, or that of the key set in Issuer.Keys (jwkscache.URL)"},
 	{hasStatus(http.StatusUnauthorized, http.StatusForbidden), "metadata and keys are read without credentials: let the issuer, or what is in front of it, permit that"},

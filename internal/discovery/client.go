@@ -132,7 +132,7 @@ func (c *Client) get(ctx context.Context, issuer, location string) (*document, e
 	text := strings.TrimPrefix(string(fetched.Body), "\ufeff") // RFC 8259 §8.1
 	members, err := strictjson.ParseObject(text, metadataLimits, nil)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w; it is %s; found %s (%d bytes)", ErrDocument, err, fetched.Type(), strictjson.Describe(text, metadataLimits), len(fetched.Body))
+		return nil, fetched.Misread(fmt.Errorf("%w: %w; found %s (%d bytes)", ErrDocument, err, strictjson.Describe(text, metadataLimits), len(fetched.Body)))
 	}
 	var d document // of copies, because a substring would keep the document in memory
 	var accessTokenIssuer string

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/sallyport-auth/sallyport/internal/discovery"
+	"github.com/sallyport-auth/sallyport/internal/fetch"
 )
 
 // TestLocations covers R-DI-01 and R-DI-02.
@@ -259,13 +260,16 @@ func TestMediaTypes(t *testing.T) {
 			metadata, err := discovery.New(discovery.Config{}).Discover(t.Context(), s.URL, discovery.Keys)
 			s.Close()
 			shown, _, _ := strings.Cut(mediaType, ";")
-			if len(shown) < 2 {
-				shown = "of no readable media type"
+			if shown = "Content-Type is not JSON but " + shown; len(mediaType) < 4 {
+				shown = "Content-Type is not JSON but absent or unreadable"
+			}
+			if strings.HasPrefix(mediaType, "application/json") {
+				shown = ""
 			}
 			switch {
 			case want == "" && (err != nil || metadata.JWKSURI == ""):
 				t.Errorf("%q, %s: %v", mediaType, text, err)
-			case want != "" && (!errors.Is(err, discovery.ErrDocument) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "it is "+shown)):
+			case want != "" && (!errors.Is(err, discovery.ErrDocument) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), shown) || shown == "" && errors.Is(err, fetch.ErrNotJSON)):
 				t.Errorf("%q, %s: %v", mediaType, text, err)
 			}
 		}

@@ -18,6 +18,7 @@ var (
 	ErrRedirect  = errors.New("fetch: redirects are not followed")
 	ErrAddress   = errors.New("fetch: address is not allowed")
 	ErrMediaType = errors.New("fetch: Content-Type is not an accepted media type")
+	ErrNotJSON   = errors.New("Content-Type is not JSON") // of a document that cannot be read; see [Document.Misread]
 	ErrStale     = errors.New("fetch: a connection that had been used before ended without an answer")
 	ErrUnsent    = errors.New("fetch: there was no connection, so that nothing was sent")
 	ErrEncoding  = errors.New("fetch: Content-Encoding was not asked for; serve the document as it is where the request has Accept-Encoding: identity")

@@ -102,8 +102,14 @@ type Unpooled interface {
 	WithoutPool() http.RoundTripper
 }
 
-// Type describes the media type of d for an error text.
-func (d *Document) Type() string { return orUnknown(d.MediaType, "of no readable media type") }
+// Misread returns err, which says why d cannot be read. If d is not said to be JSON, it
+// names the media type, and the result is [ErrNotJSON] as well.
+func (d *Document) Misread(err error) error {
+	if isAccepted(d.MediaType, []string{JSON, StructuredJSON}) {
+		return err
+	}
+	return fmt.Errorf("%w but %s: %w", ErrNotJSON, orUnknown(d.MediaType, "absent or unreadable"), err)
+}
 
 // Body is the body of a POST request.
 type Body struct {

@@ -121,7 +121,10 @@ func (r *refresher) fetch(ctx context.Context, f *flight) (fetchResult, error) {
 	if same {
 		v.document, v.published = have.document, have.published
 	} else if v.published, err = r.parse(a.document); err != nil {
-		return fetchResult{location: a.location}, fmt.Errorf("%s: %w", a.place(), err)
+		if a.misread != nil {
+			err = a.misread(err)
+		}
+		return fetchResult{location: a.location}, fmt.Errorf("%s: %w", a.location, err)
 	}
 	r.plan(v, f.cause, a.fresh, before.freshAt(now))
 	if isEmpty(v.published) {

@@ -67,7 +67,7 @@ func (r *remote) get(ctx context.Context, location string, have *version) (answe
 		location:  location,
 		unchanged: document.NotModified,
 		document:  string(document.Body),
-		mediaType: document.Type(),
+		misread:   document.Misread,
 		etag:      document.Header.Get("ETag"),
 	}
 	stored := lifetime{}

@@ -2,8 +2,6 @@ package issuerkeys
 
 import (
 	"context"
-	"fmt"
-	"strings"
 	"time"
 )
 
@@ -27,7 +25,7 @@ type answer struct {
 	location  string
 	unchanged bool // the document is still that of inquiry.have
 	document  string
-	mediaType string // of the document, as a text; "" if it came from a file
+	misread   func(error) error // adds to the error of a document that cannot be read; nil for none
 	etag      string
 	fresh     time.Duration
 	lifetime  lifetime
@@ -36,12 +34,4 @@ type answer struct {
 // repeats reports whether a has the same document as have.
 func (a *answer) repeats(have *version) bool {
 	return have != nil && (a.unchanged || a.document == have.document)
-}
-
-// place says where the document is, and its media type if that is not the usual one.
-func (a *answer) place() string {
-	if a.mediaType == "" || strings.HasSuffix(a.mediaType, "json") {
-		return a.location
-	}
-	return fmt.Sprintf("%s, which is %s", a.location, a.mediaType)
 }
