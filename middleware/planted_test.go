@@ -220,8 +220,12 @@ var plantedInMemory = []planted{
 		is.Use(is.AddKey(testissuer.Key{ID: "rsa", Algorithm: jose.RS256, Members: map[string]any{"alg": nil}}))
 	}, token: sign(testissuer.Token{Algorithm: jose.PS256}), want: []string{"algorithm_not_allowed", `"PS256"`, "put PS256 first in Issuer.Algorithms"}},
 	{
-		name: "two keys, no kid", plant: func(is *issuertest.Issuer, _ *validator.Issuer) { is.AddKey(testissuer.Key{}) },
-		token: sign(testissuer.Token{Header: map[string]any{"kid": nil}}), want: []string{"unknown_key", "no kid", "2 keys", "let the issuer write kid"},
+		name: "six keys, no kid", plant: func(is *issuertest.Issuer, _ *validator.Issuer) {
+			for range 5 {
+				is.AddKey(testissuer.Key{})
+			}
+		},
+		token: sign(testissuer.Token{Header: map[string]any{"kid": nil}}), want: []string{"unknown_key", "no kid", "6 keys", "let the issuer write kid"},
 	},
 	{name: "key of another environment", token: sign(testissuer.Token{Forgery: testissuer.ForeignKey}), want: []string{"bad_signature", `"key-1"`, "another key signed it"}},
 	{name: "Run not called", want: []string{"neither Warm nor Run", "go Run(ctx)"}},
