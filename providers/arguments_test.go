@@ -219,3 +219,28 @@ func TestNew(t *testing.T) {
 		t.Errorf("%v, want %v", got, names)
 	}
 }
+
+// TestKeys shows where presets look for keys. Those that are not here discover them.
+func TestKeys(t *testing.T) {
+	urls := map[string]string{
+		"adfs":        "https://adfs.example.com/adfs/discovery/keys",
+		"cognito":     "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_Ab1Cd2Ef3/.well-known/jwks.json",
+		"entra-id-v1": "https://login.microsoftonline.com/" + tenant + "/discovery/keys",
+		"firebase":    "https://www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com",
+		"fusionauth":  "https://login.example.com/.well-known/jwks.json", // its argument
+		"supabase":    "https://abcdefghijklmnopqrst.supabase.co/auth/v1/.well-known/jwks.json",
+		"zitadel":     "https://acme.zitadel.cloud/oauth/v2/keys",
+	}
+	for _, p := range all() {
+		var want jwkscache.Source
+		switch url, found := urls[p.name]; {
+		case found:
+			want = jwkscache.URL(url)
+		case p.name == "kubernetes":
+			want = p.parameters.Keys
+		}
+		if !reflect.DeepEqual(p.issuer.Keys, want) {
+			t.Errorf("%s: %v, want %v", p.name, p.issuer.Keys, want)
+		}
+	}
+}
