@@ -283,7 +283,26 @@ func (c *tokenClaims) seenDerived() cause.Details {
 	if c.roles != "" {
 		d.Found += fmt.Sprintf(", %d roles", strings.Count(c.roles, string(roleSeparator))+1)
 	}
+	if c.acr != "" {
+		d.Found += ", acr " + cause.Quote(c.acr)
+	}
+	if c.multiFactor {
+		d.Found += ", several factors"
+	}
+	d.Found += ", " + c.caller.described()
 	return d
+}
+
+// described says for whom a token was issued, for people.
+func (c caller) described() string {
+	switch c {
+	case callerUser:
+		return "of a user"
+	case callerClient:
+		return "of a client without a user"
+	default:
+		return "of a user or a client, which is not known"
+	}
 }
 
 // seen says what a route demands.

@@ -69,7 +69,8 @@ func yamlBlocks(t *testing.T, file string) []string {
 	return blocks
 }
 
-// TestDocumentedPresets checks that the issuers with a preset in docs have no fault.
+// TestDocumentedPresets checks that the issuers with a preset in docs have no fault, and those
+// that are the elements of a list alone.
 func TestDocumentedPresets(t *testing.T) {
 	files, err := filepath.Glob("../../docs/*.md")
 	if err != nil {
@@ -79,7 +80,7 @@ func TestDocumentedPresets(t *testing.T) {
 	found := 0
 	for _, file := range files {
 		for _, block := range yamlBlocks(t, file) {
-			if !strings.Contains(block, "preset:") {
+			if !strings.Contains(block, "preset:") && !strings.HasPrefix(block, "- ") {
 				continue
 			}
 			found++
@@ -87,7 +88,7 @@ func TestDocumentedPresets(t *testing.T) {
 				block = "issuers:\n" + block
 			}
 			config := path.ReplaceAllString(block, "{file: jwks.json}")
-			dir := folder(t, map[string]string{"sallyport.yaml": config, "jwks.json": read(t, samples+"/jwks.json")})
+			dir := folder(t, map[string]string{"sallyport.yaml": config, "jwks.json": read(t, samples+"/jwks.json"), "secret.txt": canary})
 			if _, err := load(filepath.Join(dir, "sallyport.yaml"), ""); err != nil {
 				t.Errorf("%s: %v\n%s", file, err, config)
 			}

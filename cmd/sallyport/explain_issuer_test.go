@@ -45,6 +45,12 @@ func TestExplainIssuers(t *testing.T) {
 		{what: "mapped value that is no scope", config: legacy + "mappings: [{claim: groups, to: scope}]\n", claims: `"scope":"read","groups":["a b"]`, checks: "mapped claims"},
 		{what: "scopes that no mapping reads", config: legacy, claims: `"scp":["read"]`, checks: "mapped claims policy"},
 		{what: "scopes that the issuer may not grant", config: legacy + "grants: []\n", claims: `"scope":"read"`, checks: "mapped claims policy"},
+		{what: "user", config: legacy + "user: {name: uid}\n", claims: `"scope":"read","uid":"1"`, checks: "mapped claims"},
+		{what: "no user", config: legacy + "client_only: {name: gty, equals: client-credentials}\n", claims: `"scope":"read","gty":"client-credentials"`, checks: "mapped claims"},
+		{what: "a user or none", config: legacy + "user: {name: uid}\n", claims: `"scope":"read"`, checks: "mapped claims"},
+		{what: "step-up", config: legacy + "acrs: [gold]\nmulti_factor: [mfa]\n", claims: `"scope":"read","acr":"gold","amr":["pwd","mfa"]`, checks: "mapped claims"},
+		{what: "step-up that does not count", config: legacy + "acrs: [gold]\nmulti_factor: [mfa]\n", claims: `"scope":"read","acr":"silver","amr":["pwd"]`, checks: "mapped claims"},
+		{what: "roles", config: legacy + "mappings: [{claim: groups, to: role}]\nroles: [a, b]\n", claims: `"scope":"read","groups":["a","b","c"]`, checks: "mapped claims"},
 		{what: "client claim of another type", config: legacy + "client_claim: cid\n", claims: `"scope":"read","cid":1`, checks: "claims required claims mapped claims"},
 	} {
 		config := "issuers:\n  - url: https://issuer.example\n    audiences: [https://api.example]\n    keys: {file: jwks.json}\n    " +

@@ -219,7 +219,16 @@ func hydraShapes() serverShapes {
 			shapeRow{what: "read route" + marker, token: "token-cc", config: ofAPI + by.config, route: "GET /read"},
 		)
 	}
+	const preset = "preset: hydra\n"
 	rows = append(rows,
+		shapeRow{token: "token-cc", config: preset + ofAPI, route: "GET /read"},
+		shapeRow{token: "token-code", config: preset + ofAPI, route: "GET /read"},
+		shapeRow{token: "token-cc-default-scope-claim", config: preset + ofAPI, route: "GET /write"},
+		shapeRow{token: "token-cc-noaud", config: preset + ofAPI, want: "wrong_audience"},
+		shapeRow{token: "token-cc-other", config: preset + ofAPI, want: "wrong_audience"},
+		shapeRow{token: "token-id", config: preset + ofClient, want: "wrong_type"},
+		shapeRow{token: "token-refresh", config: preset + ofAPI, want: "malformed_token"},
+		shapeRow{token: "backchannel-logout", config: preset + ofClient, want: "wrong_type"},
 		shapeRow{what: "id, legacy, audience = client", token: "token-id", config: ofClient + byClient, want: "wrong_type"},
 		shapeRow{what: "logout token, legacy, audience = client", token: "backchannel-logout", config: ofClient + byClient, want: "wrong_type"},
 		shapeRow{token: "token-cc-default-scope-claim", config: ofAPI + byClient, route: "GET /read", want: "insufficient_scope"},
