@@ -42,13 +42,18 @@ func (c *Issuer) checkRules(f fault.List) {
 	}
 	callers := []placedRule{{c.ClientOnly, f.At("ClientOnly")}, {c.User, f.At("User")}}
 	callers = slices.DeleteFunc(callers, func(p placedRule) bool { return p.rule.isZero() })
-	for _, p := range slices.Concat(marker, claims, callers) {
+	legacy, lists := c.Profile == ProfileLegacy, c.ScopeLists || c.Answers.ScopeLists
+	for _, p := range marker { // of JWTs only
 		p.rule.check(p.at)
-		c.checkLeaves(p, c.Profile == ProfileLegacy)
+		c.checkLeaves(p, legacy, c.ScopeLists)
+	}
+	for _, p := range slices.Concat(claims, callers) {
+		p.rule.check(p.at)
+		c.checkLeaves(p, legacy, lists)
 	}
 	for _, p := range answers {
 		p.rule.check(p.at)
-		c.checkLeaves(p, true)
+		c.checkLeaves(p, true, lists)
 		c.checkAnswerLeaves(p)
 	}
 	for i := range c.OtherTokens {
@@ -67,12 +72,13 @@ func (c *Issuer) checkRules(f fault.List) {
 }
 
 // checkLeaves adds the faults of a rule, or of its alternatives, that no accepted token
-// matches. byClaims says that the tokens are told from others by their claims.
-func (c *Issuer) checkLeaves(p placedRule, byClaims bool) {
+// matches. byClaims says that the tokens are told from others by their claims, and lists
+// that scope may be an array.
+func (c *Issuer) checkLeaves(p placedRule, byClaims, lists bool) {
 	for _, leaf := range p.leaves() {
 		r, equals := leaf.rule, leaf.at.At("Equals")
 		switch {
-		case r.Name == "scope" && r.Type == ClaimStrings && !c.ScopeLists && !c.Answers.ScopeLists:
+		case r.Name == "scope" && r.Type == ClaimStrings && !lists:
 			leaf.at.At("Type").Add("asks for an array, and a scope that is an array is refused", "ask for a string, or set ScopeLists if the issuer sends arrays")
 		case r.Name == "iss" && r.Equals != "" && r.Equals != c.URL:
 			equals.Addf("remove the rule", "iss is %q in every token, and never %q", c.URL, r.Equals)

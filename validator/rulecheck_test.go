@@ -53,13 +53,18 @@ func TestRulesThatNeverHold(t *testing.T) {
 				config := legacyConfig()
 				issuer := &config.Issuers[0]
 				issuer.Marker = rules{{Name: "marker", Equals: "x"}}
-				issuer.Opaque = &introspect.Client{ID: "api", Authentication: introspect.ClientSecretBasic{Secret: introspect.SecretText("secret")}, Endpoint: "https://as.example.com/introspect"}
+				askAbout(issuer)
 				issuer.OtherTokens = rules{{Name: "kind", Equals: "other"}, {AnyOf: rules{{Name: "tv"}, {Name: "device"}}}}
 				set(issuer, rule)
 				wantFault(t, row.name, config, "Issuers[0]."+place+nested+row.path, row.want)
 			}
 		}
 	}
+}
+
+// askAbout lets the issuer be asked about tokens.
+func askAbout(c *validator.Issuer) {
+	c.Opaque = &introspect.Client{ID: "api", Authentication: introspect.ClientSecretBasic{Secret: introspect.SecretText("secret")}, Endpoint: "https://as.example.com/introspect"}
 }
 
 // wantFault checks that New finds that fault.
@@ -77,9 +82,6 @@ func wantFault(t *testing.T, name string, config validator.Config, path, problem
 // TestRulesBesideEachOther: rules that contradict each other or the rest of the
 // configuration are faults.
 func TestRulesBesideEachOther(t *testing.T) {
-	opaque := func(c *validator.Issuer) {
-		c.Opaque = &introspect.Client{ID: "api", Authentication: introspect.ClientSecretBasic{Secret: introspect.SecretText("secret")}, Endpoint: "https://as.example.com/introspect"}
-	}
 	const together, every = "cannot hold together with another rule", "refuses every token"
 	for _, row := range []struct {
 		name    string
@@ -99,7 +101,7 @@ func TestRulesBesideEachOther(t *testing.T) {
 			c.Claims, c.Marker = rules{{Name: "x", Equals: "a"}}, rules{{Name: "x", Equals: "b"}}
 		}, "Marker[0]", together},
 		{"values of Claims and Answers.Marker", true, func(c *validator.Issuer) {
-			opaque(c)
+			askAbout(c)
 			c.Claims, c.Answers.Marker = rules{{Name: "x", Equals: "a"}}, rules{{Name: "x", Equals: "b"}}
 		}, "Answers.Marker[0]", together},
 		{"each alternative", false, func(c *validator.Issuer) {
@@ -117,7 +119,7 @@ func TestRulesBesideEachOther(t *testing.T) {
 		{"client_id", true, func(c *validator.Issuer) { c.OtherTokens = rules{{Name: "client_id"}} }, "OtherTokens[0]", every},
 		{"iat", true, func(c *validator.Issuer) { c.OtherTokens = rules{{Name: "iat"}} }, "OtherTokens[0]", every},
 		{"jti", true, func(c *validator.Issuer) { c.OtherTokens = rules{{Name: "jti"}} }, "OtherTokens[0]", every},
-		{"active", true, func(c *validator.Issuer) { opaque(c); c.OtherTokens = rules{{Name: "active"}} }, "OtherTokens[0]", every},
+		{"active", true, func(c *validator.Issuer) { askAbout(c); c.OtherTokens = rules{{Name: "active"}} }, "OtherTokens[0]", every},
 		{"a value of a number", true, func(c *validator.Issuer) { c.OtherTokens = rules{{Name: "iat", Equals: "1"}} }, "OtherTokens[0].Equals", `"iat" is a number in every token`},
 		{"no value of a boolean", true, func(c *validator.Issuer) { c.OtherTokens = rules{{Name: "is_anonymous", Equals: "x"}} }, "OtherTokens[0].Equals", "a boolean in every token"},
 		{"a rule without name", true, func(c *validator.Issuer) { c.OtherTokens = rules{{}} }, "OtherTokens[0].Name", "is empty"},
@@ -129,11 +131,15 @@ func TestRulesBesideEachOther(t *testing.T) {
 			c.User, c.ClientOnly = validator.ClaimRule{AnyOf: rules{{Name: "x"}, {Name: "y"}}}, validator.ClaimRule{AnyOf: rules{{Name: "y"}, {Name: "x"}, {Name: "z"}}}
 		}, "User", "matches only tokens that ClientOnly matches"},
 
+		{"a list of scopes in answers only", false, func(c *validator.Issuer) {
+			askAbout(c)
+			c.Marker, c.Answers.ScopeLists = rules{{Name: "scope", Type: stringsType}}, true
+		}, "Marker[0].Type", "a scope that is an array is refused"},
 		{"active marks nothing", true, func(c *validator.Issuer) {
-			opaque(c)
+			askAbout(c)
 			c.Answers.Marker = rules{{Name: "active", Type: booleanType, Equals: "true"}}
 		}, "Answers.Marker[0]", "is in every answer"},
-		{"a token_type that is refused", true, func(c *validator.Issuer) { opaque(c); c.Answers.Marker = rules{{Name: "token_type", Equals: "mac"}} }, "Answers.Marker[0].Equals", `token_type "mac" is refused`},
+		{"a token_type that is refused", true, func(c *validator.Issuer) { askAbout(c); c.Answers.Marker = rules{{Name: "token_type", Equals: "mac"}} }, "Answers.Marker[0].Equals", `token_type "mac" is refused`},
 		{"a tenant in an object", true, func(c *validator.Issuer) {
 			c.Tenant = validator.TenantRule{Claim: "realm_access", Owned: []string{"a"}}
 		}, "Tenant.Claim", `"realm_access" is an object in every token`},
@@ -167,6 +173,20 @@ func TestRulesAccepted(t *testing.T) {
 		}},
 		{"realm_access of Keycloak", func(c *validator.Issuer) { c.Claims = rules{{Name: "realm_access", Type: objectType, Equals: "roles"}} }},
 		{"scope of Duende IdentityServer", func(c *validator.Issuer) { c.ScopeLists, c.Marker = true, rules{{Name: "scope", Type: stringsType}} }},
+		{"scope of answers", func(c *validator.Issuer) {
+			askAbout(c)
+			c.Answers.ScopeLists, c.Answers.Marker, c.Claims = true, rules{{Name: "scope", Type: stringsType}}, rules{{Name: "scope", Type: stringsType, Equals: "a"}}
+		}},
+		{"scope of answers, as of JWTs", func(c *validator.Issuer) {
+			askAbout(c)
+			c.ScopeLists, c.Answers.Marker = true, rules{{Name: "scope", Type: stringsType}}
+		}},
+		{"iss in answers only", func(c *validator.Issuer) { // RFC 7662 does not require it
+			askAbout(c)
+			c.Keys, c.OtherTokens = nil, rules{{Name: "iss"}, {Name: "exp"}, {Name: "aud"}, {Name: "sub"}}
+		}},
+		{"aud of other tokens, where clients tell", func(c *validator.Issuer) { c.ClientIDs, c.OtherTokens = []string{"web"}, rules{{Name: "aud"}} }},
+		{"sub of other tokens, where it is optional", func(c *validator.Issuer) { c.SubjectOptional, c.OtherTokens = true, rules{{Name: "sub"}} }},
 		{"iss of AD FS", func(c *validator.Issuer) { c.Marker = rules{{Name: "iss", Equals: testIssuer}} }},
 		{"an audience of several", func(c *validator.Issuer) {
 			c.Claims = rules{{Name: "aud", Type: stringsType, Equals: "https://other.example"}}
