@@ -128,7 +128,7 @@ func (is *checkedIssuer) narrow(ctx context.Context, jwt *facts, a *introspectio
 			return nil, refused
 		}
 	}
-	if hasClaim(a.Members, "scope") {
+	if hasClaim(a.Members, claimScope) {
 		if refused := is.narrowScope(c, jwt.payload, said.scope); refused != nil {
 			return nil, refused
 		}
@@ -165,13 +165,13 @@ func (is *checkedIssuer) narrowScope(c *tokenClaims, payload, said string) *Erro
 	if err != nil {
 		return errPayload // it was parsed before
 	}
-	text := scopeText(jwtclaims.Lookup(members, "scope"))
+	text := scopeText(jwtclaims.Lookup(members, claimScope))
 	left, err := strictjson.ParseObject(`{"scope":"`+commonScopes(text, said)+`"}`, strictjson.Checked, nil) // scopes have no character that JSON escapes
 	if err != nil {
 		return errScopeSyntax
 	}
 	for i := range members {
-		if members[i].Name == "scope" {
+		if members[i].Name == claimScope {
 			members[i].Value = left[0].Value
 		}
 	}

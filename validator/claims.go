@@ -10,6 +10,12 @@ import (
 	"github.com/sallyport-auth/sallyport/jose"
 )
 
+// Claims that several files read.
+const (
+	claimScope    = "scope"
+	claimAuthTime = "auth_time"
+)
+
 // tokenClaims are the claims of a verified payload that have a meaning here, each
 // of the JSON type that it must have. Absent strings are empty and absent times
 // zero: a token with an empty identifier is refused, and no NumericDate is the
@@ -60,7 +66,7 @@ func (is *checkedIssuer) readMembers(c *tokenClaims, members []strictjson.Member
 		m := &members[i]
 		var refused *Error
 		switch {
-		case m.Name == "scope" && m.Value.Kind() == strictjson.Array:
+		case m.Name == claimScope && m.Value.Kind() == strictjson.Array:
 			refused = is.readScopeList(c, m.Value, ofAnswer)
 		case is.SubjectOptional && m.Name == "sub" && m.Value.Raw() == `""`: // as if it were absent
 		default:
@@ -95,13 +101,13 @@ func (c *tokenClaims) read(m *strictjson.Member) *Error {
 		return readDate(&c.issuedAt, m.Name, m.Value)
 	case "nbf":
 		return readDate(&c.notBefore, m.Name, m.Value)
-	case "auth_time":
+	case claimAuthTime:
 		return c.readAuthTime(m.Value)
 	case "aud":
 		return c.readAudience(m.Value)
 	case "amr":
 		c.readMethods(m.Value)
-	case "scope":
+	case claimScope:
 		return c.readScope(m.Value)
 	case "act":
 		return c.readActor(m.Value)
@@ -167,7 +173,7 @@ func (c *tokenClaims) readAudience(v strictjson.Value) *Error {
 func (c *tokenClaims) readScope(v strictjson.Value) *Error {
 	text, err := jwtclaims.Scope(v)
 	if err != nil {
-		return claimRefused(err, "scope", v)
+		return claimRefused(err, claimScope, v)
 	}
 	c.scope = text
 	return nil

@@ -246,7 +246,7 @@ func (c *tokenClaims) seenStart(now time.Time, leeway Leeway) cause.Details {
 	for _, claim := range [...]struct {
 		name    string
 		instant time.Time
-	}{{"iat", c.issuedAt}, {"nbf", c.notBefore}, {"auth_time", c.authTime}} {
+	}{{"iat", c.issuedAt}, {"nbf", c.notBefore}, {claimAuthTime, c.authTime}} {
 		if claim.instant.IsZero() {
 			continue
 		}

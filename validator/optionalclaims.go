@@ -31,14 +31,14 @@ func (c *tokenClaims) readAuthTime(v strictjson.Value) *Error {
 	if v.Kind() != strictjson.Number || strings.HasPrefix(v.Raw(), "-") {
 		return nil
 	}
-	return readDate(&c.authTime, "auth_time", v)
+	return readDate(&c.authTime, claimAuthTime, v)
 }
 
 // readSession reads sid.
 func (c *tokenClaims) readSession(v strictjson.Value) { c.sessionID, _ = jwtclaims.Text(v) }
 
 // optionalClaims are the claims that are read so.
-var optionalClaims = []string{"acr", "amr", "auth_time", "sid"}
+var optionalClaims = []string{"acr", "amr", claimAuthTime, "sid"}
 
 // Unreadable returns what a token has in place of acr, amr, auth_time or sid, such as
 // "auth_time, which is a string". Such a claim counts as absent. It returns "" if the
@@ -59,7 +59,7 @@ func unreadable(claim string, v strictjson.Value) string {
 		if err = jwtclaims.CheckTexts(v); v.Kind() == strictjson.String {
 			return "amr, which is a string"
 		}
-	case "auth_time":
+	case claimAuthTime:
 		_, err = jwtclaims.Date(v)
 	}
 	if err == nil {

@@ -56,7 +56,7 @@ var checkOrder = []string{
 
 // claimsOf are the claims that a check compares. It cannot be made if one cannot be read.
 var claimsOf = map[string][]string{
-	checkKind: {"aud", claimClientID, "azp"}, checkRequired: {"exp", "sub", claimClientID, "iat", "jti"}, checkExpiry: {"exp"}, checkStart: {"nbf", "iat", "auth_time"},
+	checkKind: {"aud", claimClientID, "azp"}, checkRequired: {"exp", "sub", claimClientID, "iat", "jti"}, checkExpiry: {"exp"}, checkStart: {"nbf", "iat", claimAuthTime},
 	checkAudience: {"aud"}, checkDerived: {claimClientID, "acr", "scope"}, checkRoute: {"aud", "exp", "iat"},
 }
 

@@ -78,7 +78,7 @@ func (c *Issuer) checkLeaves(p placedRule, byClaims, lists bool) {
 	for _, leaf := range p.leaves() {
 		r, equals := leaf.rule, leaf.at.At("Equals")
 		switch {
-		case r.Name == "scope" && r.Type == ClaimStrings && !lists:
+		case r.Name == claimScope && r.Type == ClaimStrings && !lists:
 			leaf.at.At("Type").Add("asks for an array, and a scope that is an array is refused", "ask for a string, or set ScopeLists if the issuer sends arrays")
 		case r.Name == "iss" && r.Equals != "" && r.Equals != c.URL:
 			equals.Addf("remove the rule", "iss is %q in every token, and never %q", c.URL, r.Equals)

@@ -21,7 +21,7 @@ func (is *checkedIssuer) readScopeList(c *tokenClaims, v strictjson.Value, ofAns
 	}
 	for element := range v.Elements() {
 		if scope, _ := element.Text(); !jwtclaims.IsScopeToken(scope) {
-			return claimRefused(jwtclaims.ErrScope, "scope", v)
+			return claimRefused(jwtclaims.ErrScope, claimScope, v)
 		}
 	}
 	c.scope = scopeText(v)

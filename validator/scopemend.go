@@ -29,7 +29,7 @@ func (t *Token) ScopeMend(wanted []string) string {
 			return fmt.Sprintf("the token has %s, and no Mapping of the issuer reads it: add one to Issuer.Mappings, or take a preset of package providers", claim)
 		}
 	}
-	asked := scopeText(jwtclaims.Lookup(members, "scope"))
+	asked := scopeText(jwtclaims.Lookup(members, claimScope))
 	for _, scope := range wanted {
 		if slices.Contains(strings.Fields(asked), scope) && !f.terms.grants.has(scope) {
 			return fmt.Sprintf("the token has scope %s, and Issuer.Grants does not: add it there if the issuer may grant it", cause.Quote(scope))

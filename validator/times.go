@@ -40,7 +40,7 @@ func (c *tokenClaims) checkStart(now time.Time, leeway Leeway) *Error {
 		return refuseTime(errIssuedAt, now, c.issuedAt, "iat", leeway)
 	}
 	if c.authTime.After(latest) {
-		return refuseTime(errAuthTime, now, c.authTime, "auth_time", leeway)
+		return refuseTime(errAuthTime, now, c.authTime, claimAuthTime, leeway)
 	}
 	return nil
 }
