@@ -45,7 +45,7 @@ var jsonTypesOf = namesOf(map[jsonTypes]string{
 	anArray:  "cognito:groups",
 	aNumber:  "exp nbf iat",
 	aBoolean: "active is_anonymous",
-	anObject: "act may_act cnf events sub_jwk _claim_names _claim_sources " +
+	anObject: "act may_act cnf address events sub_jwk _claim_names _claim_sources " +
 		"realm_access resource_access app_metadata user_metadata kubernetes.io firebase",
 	someObjects:                     "authorization_details",
 	aString | anArray:               "aud scope scp gty permissions",

@@ -23,9 +23,7 @@ func (c *Issuer) check(sole bool, f fault.List) {
 	c.checkKeyIssuers(f.At("KeyIssuers"))
 	c.checkProfile(f)
 	c.checkRules(f)
-	for i := range c.Mappings {
-		c.Mappings[i].check(f.At("Mappings").Atf("[%d]", i))
-	}
+	c.checkMappings(f.At("Mappings"))
 	c.Tenant.check(f.At("Tenant"))
 	checkClientClaim(c.ClientClaim, c.Profile, f.At("ClientClaim"))
 	c.checkMultiFactor(f.At("MultiFactor"))

@@ -11,6 +11,7 @@ import (
 
 var (
 	errMappedType  = refusal(BadClaims, "a mapped claim is neither a string nor an array of strings, or what leads to it is no object")
+	errMappedNames = refusal(BadClaims, "a mapped claim is neither an object nor an array of objects, or has a member that is no object")
 	errMappedValue = refusal(BadClaims, "a value of a mapped claim is no scope token (RFC 6749 §3.3), or no role")
 )
 
@@ -25,10 +26,12 @@ func (into *mappedNames) read(m *Mapping, members []strictjson.Member) *Error {
 	if refused != nil {
 		return refused
 	}
-	switch v.Kind() {
-	case strictjson.Absent:
+	switch {
+	case v.Kind() == strictjson.Absent:
 		return nil
-	case strictjson.String:
+	case m.MemberNames:
+		return into.readNames(m, v)
+	case v.Kind() == strictjson.String:
 		text, _ := v.Text()
 		if text == "" { // an empty list
 			return nil
@@ -39,11 +42,11 @@ func (into *mappedNames) read(m *Mapping, members []strictjson.Member) *Error {
 			}
 		}
 		return nil
-	case strictjson.Array:
+	case v.Kind() == strictjson.Array:
 		for element := range v.Elements() {
 			value, ok := element.Text()
 			if !ok {
-				return m.refuseType(v)
+				return m.refuseType(m.Claim, v)
 			}
 			if refused := into.add(m, value); refused != nil {
 				return refused
@@ -51,8 +54,58 @@ func (into *mappedNames) read(m *Mapping, members []strictjson.Member) *Error {
 		}
 		return nil
 	default:
-		return m.refuseType(v)
+		return m.refuseType(m.Claim, v)
 	}
+}
+
+// readNames adds the scopes or roles that the names of the members of v count as, which is
+// an object or an array of objects.
+func (into *mappedNames) readNames(m *Mapping, v strictjson.Value) *Error {
+	if v.Kind() != strictjson.Array {
+		return into.readMemberNames(m, v)
+	}
+	for element := range v.Elements() {
+		if refused := into.readMemberNames(m, element); refused != nil {
+			return refused
+		}
+	}
+	return nil
+}
+
+// readMemberNames is readNames for an object.
+func (into *mappedNames) readMemberNames(m *Mapping, v strictjson.Value) *Error {
+	members, err := jwtclaims.Object(v, nil)
+	if err != nil {
+		return m.refuseNames(v)
+	}
+	for _, member := range members {
+		inner, err := jwtclaims.Object(member.Value, nil)
+		if err != nil {
+			return m.refuseNames(v)
+		}
+		if len(inner) == 0 {
+			continue
+		}
+		if refused := into.add(m, member.Name); refused != nil {
+			return refused
+		}
+	}
+	return nil
+}
+
+// refuseNames returns the refusal of a token whose claim has no such members.
+func (m *Mapping) refuseNames(v strictjson.Value) *Error {
+	path := strings.Join(m.Claim, ".")
+	return errMappedNames.because(func() cause.Details {
+		d := cause.Details{
+			Found: describedType(path, v), Wanted: "an object, or an array of objects, whose members are objects",
+			Mend: "if the values are strings in the claim, leave Mapping.MemberNames out",
+		}
+		if v.Kind() == strictjson.Object {
+			d.Found, d.Mend = path+", an object with a member that is no object", "let the issuer write an object for each value"
+		}
+		return d
+	})
 }
 
 // add adds the scopes or roles that a value of the claim counts as.
@@ -72,13 +125,20 @@ func (into *mappedNames) add(m *Mapping, value string) *Error {
 	return nil
 }
 
-// refuseType returns the refusal of a token whose claim, or what leads to it, is v.
-func (m *Mapping) refuseType(v strictjson.Value) *Error {
-	path := strings.Join(m.Claim, ".")
+// refuseType returns the refusal of a token whose claim, or what leads to it, is v. names
+// lead to v.
+func (m *Mapping) refuseType(names []string, v strictjson.Value) *Error {
+	path, isInner := strings.Join(names, "."), len(names) < len(m.Claim)
 	return errMappedType.because(func() cause.Details {
-		d := cause.Details{Found: describedType(path, v), Wanted: "a string or an array of strings"}
-		if v.Kind() == strictjson.Array {
+		d := cause.Details{Found: describedType(path, v), Wanted: "a string or an array of strings", Mend: "name another claim in Mapping.Claim, or let the issuer write this one so"}
+		switch {
+		case isInner:
+			d.Wanted = "an object"
+		case v.Kind() == strictjson.Array:
 			d.Found = path + ", an array with something else than strings"
+			d.Mend = "let the issuer write strings only; if the names of members are the values, set Mapping.MemberNames"
+		case v.Kind() == strictjson.Object:
+			d.Mend = "name the member that has the values in Mapping.Claim, or set Mapping.MemberNames if the names of its members are the values"
 		}
 		return d
 	})
@@ -100,13 +160,13 @@ func (m *Mapping) refuseValue(value string) *Error {
 // find returns the claim of m, or an absent value.
 func (m *Mapping) find(members []strictjson.Member) (strictjson.Value, *Error) {
 	v := jwtclaims.Lookup(members, m.Claim[0])
-	for _, name := range m.Claim[1:] {
+	for i, name := range m.Claim[1:] {
 		if v.Kind() == strictjson.Absent {
 			return v, nil
 		}
 		inner, err := strictjson.ParseObject(v.Raw(), strictjson.Checked, nil)
 		if err != nil {
-			return v, m.refuseType(v)
+			return v, m.refuseType(m.Claim[:i+1], v)
 		}
 		v = jwtclaims.Lookup(inner, name)
 	}

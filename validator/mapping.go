@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	jwtclaims "github.com/sallyport-auth/sallyport/internal/claims"
-	"github.com/sallyport-auth/sallyport/internal/fault"
 )
 
 // Attribute is what the values of a mapped claim count as.
@@ -21,9 +20,15 @@ const (
 // groups, permissions and entitlements grant nothing without a Mapping, because each
 // issuer means something else by them (RFC 9068 §2.2.3.1).
 //
-// The claim is a string, a list separated by single spaces, or an array of strings. A
-// token that has the claim with another JSON type is refused with [BadClaims]. A token
-// without the claim gets nothing from the Mapping. Values are compared byte for byte.
+// The claim is a string, a list separated by single spaces, or an array of strings, unless
+// MemberNames is set. A token that has the claim with another JSON type is refused with
+// [BadClaims]. A token without the claim gets nothing from the Mapping. Values are
+// compared byte for byte.
+//
+// A Mapping that changes nothing is a fault: one of scope to scopes as they are, one that
+// another Mapping makes superfluous, and one whose scopes or roles Issuer.Grants or
+// Issuer.Roles leave out. So is one that can never match, because its path leads to a
+// claim that has another JSON type in every token, or through one that is no object.
 type Mapping struct {
 	// Claim is the path of member names to the claim: {"scp"}, or
 	// {"realm_access", "roles"} for roles inside realm_access. A token is refused if a
@@ -39,6 +44,12 @@ type Mapping struct {
 	// and with ResolveIssuer, a Mapping to roles without Values needs Issuer.Roles. An
 	// empty map is refused.
 	Values map[string][]string
+	// MemberNames says that the claim is an object, or an array of objects, and that the
+	// names of its members are the values, as in {"admin":{"2301":"acme.example"}} of
+	// Zitadel. The value of each member must be an object. A member with an empty object
+	// counts as nothing. What else is in the object does not matter: at Zitadel it names
+	// the organizations for which the role was granted.
+	MemberNames bool
 }
 
 func (m *Mapping) clone() Mapping {
@@ -49,32 +60,6 @@ func (m *Mapping) clone() Mapping {
 		clone.Values[value] = slices.Clone(meanings)
 	}
 	return clone
-}
-
-// check adds the faults of m.
-func (m *Mapping) check(f fault.List) {
-	if len(m.Claim) == 0 || slices.Contains(m.Claim, "") {
-		f.At("Claim").Add("is empty or has an empty name", "give the names that lead to the claim")
-	}
-	if m.To != ToScope && m.To != ToRole {
-		f.At("To").Addf("take ToScope or ToRole", "%d is neither ToScope nor ToRole", m.To)
-		return
-	}
-	values := f.At("Values")
-	if m.Values != nil && len(m.Values) == 0 {
-		values.Add("is empty, which maps nothing", "leave it nil for the values as they are")
-	}
-	for _, value := range slices.Sorted(maps.Keys(m.Values)) {
-		at := values.Atf("[%q]", value)
-		if value == "" || len(m.Values[value]) == 0 {
-			at.Add("maps an empty value, or maps to nothing", "remove it")
-		}
-		for i, meaning := range m.Values[value] {
-			if !m.To.admits(meaning) {
-				at.Atf("[%d]", i).Addf("correct or remove it", "%q is not %s", meaning, m.To.kind())
-			}
-		}
-	}
 }
 
 // kind returns what the values count as, for the operator.

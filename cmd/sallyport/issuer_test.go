@@ -117,6 +117,7 @@ const everyKey = `issuers:
     mappings:
       - {claim: scp, to: scope}
       - {claim: [realm_access, roles], to: role, values: {admin: [a, b], 'x y': [c]}}
+      - {claim: 'urn:zitadel:iam:org:project:roles', to: role, values: {admin: [a]}, member_names: true}
     roles: [a]
     acrs: [gold]
     tenant: {fixed: f, claim: g, owned: [h]}
@@ -187,6 +188,7 @@ func TestEveryKey(t *testing.T) {
 		Mappings: []validator.Mapping{
 			{Claim: []string{"scp"}, To: validator.ToScope},
 			{Claim: []string{"realm_access", "roles"}, To: validator.ToRole, Values: map[string][]string{"admin": {"a", "b"}, "x y": {"c"}}},
+			{Claim: []string{"urn:zitadel:iam:org:project:roles"}, To: validator.ToRole, Values: map[string][]string{"admin": {"a"}}, MemberNames: true},
 		},
 		Roles:           []string{"a"},
 		ACRs:            []string{"gold"},
@@ -226,9 +228,9 @@ func TestIssuerFaults(t *testing.T) {
 			"5:18: issuers[0].key_limits.min_fresh: is 1h0m0s and exceeds max_fresh, which is 1m0s; raise max_fresh or lower min_fresh",
 		}},
 		{"number that is too large", minimal + "    key_limits: {keys: 99999999999999999999}\n", []string{"5:18: issuers[0].key_limits.keys: is the number 99999999999999999999; give a whole number"}},
-		{"mappings", minimal + "    mappings:\n      - {claim: [], to: scope}\n      - {claim: scp}\n      - {claim: scp, to: group}\n      - {claim: {a: b}, to: role}\n", []string{
+		{"mappings", minimal + "    mappings:\n      - {claim: [], to: scope}\n      - {claim: scp}\n      - {claim: groups, to: group}\n      - {claim: {a: b}, to: role}\n", []string{
 			"6:10: issuers[0].mappings[0].claim: is empty or has an empty name", "7:9: issuers[0].mappings[1].to: is missing; give scope or role",
-			`8:22: issuers[0].mappings[2].to: is "group"; give scope or role`, "9:10: issuers[0].mappings[3].claim: is a mapping; give the name of a claim, or a list of the names that lead to it",
+			`8:25: issuers[0].mappings[2].to: is "group"; give scope or role`, "9:10: issuers[0].mappings[3].claim: is a mapping; give the name of a claim, or a list of the names that lead to it",
 		}},
 		{"roles that are no list", minimal + "    roles: admin\n", []string{`5:5: issuers[0].roles: is the string "admin"; give a list, or the words all roles`}},
 		{"all roles and another", minimal + "    roles: [\"all roles\\n\", a]\n", []string{`5:13: issuers[0].roles[0]: "all roles" is listed beside others`}},

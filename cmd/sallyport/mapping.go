@@ -4,9 +4,10 @@ import "github.com/sallyport-auth/sallyport/validator"
 
 // mappingFile says which claim has scopes or roles.
 type mappingFile struct {
-	Claim  claimPath           `yaml:"claim"`
-	To     string              `yaml:"to"`
-	Values map[string][]string `yaml:"values"`
+	Claim       claimPath           `yaml:"claim"`
+	To          string              `yaml:"to"`
+	Values      map[string][]string `yaml:"values"`
+	MemberNames bool                `yaml:"member_names"`
 }
 
 // claimPath is the names that lead to a claim. A file has a list of them, or the one name
@@ -40,7 +41,7 @@ func (c converter) mappings(files []mappingFile) []validator.Mapping {
 		if !known {
 			to = validator.ToScope // so that the library finds no second fault
 		}
-		all = append(all, validator.Mapping{Claim: file.Claim, To: to, Values: file.Values})
+		all = append(all, validator.Mapping{Claim: file.Claim, To: to, Values: file.Values, MemberNames: file.MemberNames})
 	}
 	return all
 }

@@ -109,8 +109,12 @@ var constants = map[string]string{
 	"AllRoles":       "all of them (roles: " + allRoles + ")",
 	"EachRequest":    eachRequest,
 	"AnyOf":          "any_of",
+	"MemberNames":    "member_names",
 	"Mapping":        "mapping",
 	"Mapping.Values": "the key values of the mapping",
+
+	"Mapping.Claim":       "the key claim of the mapping",
+	"Mapping.MemberNames": "member_names of the mapping",
 }
 
 // phrases replaces texts of the library that name what a file does not have.
