@@ -8,40 +8,42 @@ import (
 // issuerFile is an issuer as people write it, with a key for each field of
 // [validator.Issuer], and for each parameter of the presets.
 type issuerFile struct {
-	Preset            string        `yaml:"preset"`
-	URL               string        `yaml:"url"`
-	TenantID          string        `yaml:"tenant_id"`
-	Audiences         []string      `yaml:"audiences"`
-	ClientIDs         []string      `yaml:"client_ids"`
-	Accounts          []string      `yaml:"accounts"`
-	Repositories      []string      `yaml:"repositories"`
-	Owners            []string      `yaml:"owners"`
-	Projects          []string      `yaml:"projects"`
-	Algorithms        []string      `yaml:"algorithms"`
-	Keys              *keysFile     `yaml:"keys"`
-	MetadataURL       string        `yaml:"metadata_url"`
-	KeyIssuers        []string      `yaml:"key_issuers"`
-	KeyLimits         keyLimitsFile `yaml:"key_limits"`
-	ForbiddenKeys     []keyNameFile `yaml:"forbidden_keys"`
-	CAFile            string        `yaml:"ca_file"`
-	InsecureAllowHTTP bool          `yaml:"insecure_allow_http"`
-	Profile           string        `yaml:"profile"`
-	Marker            []ruleFile    `yaml:"marker"`
-	OtherTokens       []ruleFile    `yaml:"other_tokens"`
-	Claims            []ruleFile    `yaml:"claims"`
-	Grants            []string      `yaml:"grants"`
-	ScopeLists        bool          `yaml:"scope_lists"`
-	Mappings          []mappingFile `yaml:"mappings"`
-	Roles             roleNames     `yaml:"roles"`
-	ACRs              []string      `yaml:"acrs"`
-	Tenant            *tenantFile   `yaml:"tenant"`
-	ClientClaim       string        `yaml:"client_claim"`
-	ClientOnly        *ruleFile     `yaml:"client_only"`
-	User              *ruleFile     `yaml:"user"`
-	SubjectOptional   bool          `yaml:"subject_optional"`
-	MultiFactor       []string      `yaml:"multi_factor"`
-	Opaque            *opaqueFile   `yaml:"opaque"`
-	ActiveWithin      string        `yaml:"active_within"`
+	Preset            string           `yaml:"preset"`
+	URL               string           `yaml:"url"`
+	TenantID          string           `yaml:"tenant_id"`
+	Audiences         []string         `yaml:"audiences"`
+	ClientIDs         []string         `yaml:"client_ids"`
+	Accounts          []string         `yaml:"accounts"`
+	Repositories      []string         `yaml:"repositories"`
+	Owners            []string         `yaml:"owners"`
+	Projects          []string         `yaml:"projects"`
+	Algorithms        []string         `yaml:"algorithms"`
+	Keys              *keysFile        `yaml:"keys"`
+	MetadataURL       string           `yaml:"metadata_url"`
+	KeyIssuers        []string         `yaml:"key_issuers"`
+	KeyLimits         keyLimitsFile    `yaml:"key_limits"`
+	ForbiddenKeys     []keyNameFile    `yaml:"forbidden_keys"`
+	CAFile            string           `yaml:"ca_file"`
+	Proxy             string           `yaml:"proxy"`
+	ClientCertificate *certificateFile `yaml:"client_certificate"`
+	InsecureAllowHTTP bool             `yaml:"insecure_allow_http"`
+	Profile           string           `yaml:"profile"`
+	Marker            []ruleFile       `yaml:"marker"`
+	OtherTokens       []ruleFile       `yaml:"other_tokens"`
+	Claims            []ruleFile       `yaml:"claims"`
+	Grants            []string         `yaml:"grants"`
+	ScopeLists        bool             `yaml:"scope_lists"`
+	Mappings          []mappingFile    `yaml:"mappings"`
+	Roles             roleNames        `yaml:"roles"`
+	ACRs              []string         `yaml:"acrs"`
+	Tenant            *tenantFile      `yaml:"tenant"`
+	ClientClaim       string           `yaml:"client_claim"`
+	ClientOnly        *ruleFile        `yaml:"client_only"`
+	User              *ruleFile        `yaml:"user"`
+	SubjectOptional   bool             `yaml:"subject_optional"`
+	MultiFactor       []string         `yaml:"multi_factor"`
+	Opaque            *opaqueFile      `yaml:"opaque"`
+	ActiveWithin      string           `yaml:"active_within"`
 }
 
 type keyNameFile struct {
@@ -95,7 +97,7 @@ func (c converter) ownIssuer(file *issuerFile) validator.Issuer {
 		KeyIssuers:        file.KeyIssuers,
 		KeyLimits:         limits[jwkscache.Limits](c.at("key_limits"), file.KeyLimits),
 		ForbiddenKeys:     keyNames(file.ForbiddenKeys),
-		HTTPClient:        c.at("ca_file").httpClient(file.CAFile),
+		HTTPClient:        c.httpClient(file),
 		InsecureAllowHTTP: file.InsecureAllowHTTP,
 		Profile:           c.at("profile").profile(file.Profile),
 		Marker:            c.at("marker").rules(file.Marker),

@@ -36,7 +36,7 @@ var (
 	// besidePreset are the keys that replace what the preset says or leaves open. The
 	// rules in claims and mappings are added to those of the preset.
 	besidePreset = []string{
-		"algorithms", "metadata_url", "key_limits", "forbidden_keys", "ca_file", "insecure_allow_http", "claims", "grants", "mappings", "roles", "acrs",
+		"algorithms", "metadata_url", "key_limits", "forbidden_keys", "ca_file", "proxy", "client_certificate", "insecure_allow_http", "claims", "grants", "mappings", "roles", "acrs",
 		"tenant", "multi_factor", "opaque", "active_within",
 	}
 )
@@ -67,6 +67,9 @@ func (c converter) presetIssuer(index int, file *issuerFile, has func(key string
 			value = reflect.AppendSlice(to, value)
 		}
 		to.Set(value)
+	}
+	if own.HTTPClient != nil {
+		made.HTTPClient = own.HTTPClient
 	}
 	if made.Opaque != nil && made.Keys == nil {
 		made.Keys = jwkscache.Discovered() // the preset is for JWTs

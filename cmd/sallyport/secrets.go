@@ -8,14 +8,12 @@ import (
 	"encoding/pem"
 	"errors"
 	"io/fs"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 
 	"github.com/sallyport-auth/sallyport/internal/boundedfile"
-	"github.com/sallyport-auth/sallyport/internal/fetch"
 	"github.com/sallyport-auth/sallyport/introspect"
 )
 
@@ -150,22 +148,31 @@ func parsesAsKey(block *pem.Block) bool {
 
 // certificate returns the client certificate of the TLS methods.
 func (c converter) certificate(client *clientFile) introspect.Authentication {
-	ofCertificate, ofKey := c.at("certificate_file"), c.at("key_file")
-	certificate, ok := ofCertificate.readSecret(client.CertificateFile)
-	ok = ok && ofCertificate.checkCertificates(client.CertificateFile, certificate)
-	key, okKey := ofKey.readSecret(client.KeyFile)
-	okKey = okKey && ofKey.checkKey(client.KeyFile, key)
-	if !ok || !okKey {
-		return faultyAuthentication
-	}
-	if _, err := tls.X509KeyPair(certificate, key); err != nil {
-		ofKey.faults.Add("does not name the key of the first certificate in certificate_file", "give the two that belong together")
+	if !c.checkPair(client.CertificateFile, client.KeyFile) {
 		return faultyAuthentication
 	}
 	return introspect.TLSClientAuth{
 		Certificate: introspect.SecretFile(c.file(client.CertificateFile)),
 		Key:         introspect.SecretFile(c.file(client.KeyFile)),
 	}
+}
+
+// checkPair checks that two files have a certificate and its private key in PEM, and
+// reports whether they have. Their keys are certificate_file and key_file.
+func (c converter) checkPair(certificateFile, keyFile string) (ok bool) {
+	ofCertificate, ofKey := c.at("certificate_file"), c.at("key_file")
+	certificate, ok := ofCertificate.readSecret(certificateFile)
+	ok = ok && ofCertificate.checkCertificates(certificateFile, certificate)
+	key, okKey := ofKey.readSecret(keyFile)
+	okKey = okKey && ofKey.checkKey(keyFile, key)
+	if !ok || !okKey {
+		return false
+	}
+	if _, err := tls.X509KeyPair(certificate, key); err != nil {
+		ofKey.faults.Add("does not name the key of the first certificate in certificate_file", "give the two that belong together")
+		return false
+	}
+	return true
 }
 
 // checkCertificates checks that the text of a file has certificates in PEM, and reports
@@ -187,20 +194,4 @@ func (c converter) checkCertificates(name string, text []byte) (ok bool) {
 		c.faults.Addf(mend, "names the file %s, which has no certificate in PEM", c.file(name))
 	}
 	return count > 0
-}
-
-// httpClient returns a client that trusts the certificate authorities in a file, and no
-// others, when it connects to the issuer. It returns nil for no file.
-func (c converter) httpClient(name string) *http.Client {
-	if name == "" {
-		return nil
-	}
-	text, ok := c.readText(name)
-	if !ok || !c.checkCertificates(name, text) {
-		return nil
-	}
-	transport := fetch.NewTransport()
-	transport.TLSClientConfig.RootCAs = x509.NewCertPool()
-	transport.TLSClientConfig.RootCAs.AppendCertsFromPEM(text)
-	return &http.Client{Transport: transport}
 }
