@@ -206,7 +206,7 @@ func TestEveryKey(t *testing.T) {
 	}
 }
 
-// TestIssuerFaults checks the places and the words of faults of the keys of an issuer.
+// TestIssuerFaults covers R-OP-01 for the keys of an issuer: it checks the places and the words of faults of the keys of an issuer.
 func TestIssuerFaults(t *testing.T) {
 	for _, test := range []struct {
 		name, config string

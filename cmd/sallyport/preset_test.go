@@ -226,7 +226,7 @@ func TestBesidePreset(t *testing.T) {
 	}
 }
 
-// TestPresetFaults checks the faults of presets: their places, and what to do.
+// TestPresetFaults covers R-OP-01 for presets: it checks the places of faults, and what to do.
 func TestPresetFaults(t *testing.T) {
 	const at = "issuers[0]."
 	okta := withPreset("okta", presetConfigs["okta"])

@@ -330,7 +330,7 @@ func (s *serverShapes) judge(t *testing.T, row *shapeRow) string {
 	return verdict.Reason
 }
 
-// TestShapes judges recorded tokens of six real servers by a configuration for each, and
+// TestShapes (R-AT-01, R-AT-03, R-AT-04) judges recorded tokens of six real servers by a configuration for each, and
 // compares with the verdicts that were recorded with them. The tokens are signed again.
 func TestShapes(t *testing.T) {
 	for _, server := range shapesOfServers() {
