@@ -126,7 +126,7 @@ func (c *Issuer) checkEffect(i int, f fault.List) {
 	if m.To == ToRole {
 		bound, field = roleList(c.Roles).set(), "Roles"
 	}
-	if bound != nil && m.isOutside(bound) {
+	if len(bound) > 0 && m.isOutside(bound) { // an empty list takes everything from a preset on purpose
 		f.Addf(fmt.Sprintf("list in %s what it may make, or remove it", field), "makes nothing that %s lists, so that it changes nothing", field)
 	}
 }
@@ -159,10 +159,10 @@ func (m *Mapping) includes(other *Mapping) bool {
 	return true
 }
 
-// isOutside reports whether nothing that m can make is in bound.
+// isOutside reports whether nothing that m can make is in bound, which is not empty.
 func (m *Mapping) isOutside(bound nameSet) bool {
 	if m.Values == nil {
-		return len(bound) == 0
+		return false
 	}
 	for _, meanings := range m.Values {
 		if slices.ContainsFunc(meanings, bound.has) {
