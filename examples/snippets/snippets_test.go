@@ -287,16 +287,16 @@ var all = []snippet{
 		},
 	},
 	{
-		name: "docs/policy.md, the client's claim", url: "https://example.okta.com/oauth2/default", audience: "api://default",
-		claims: map[string]any{"cid": "0oa1", "uid": "00u1"}, api: func(_ *testing.T, is *testissuer.Issuer) http.Handler {
+		name: "docs/policy.md, the client's claim", url: "https://login.example.com", audience: "https://api.example.com",
+		claims: map[string]any{"app": "web", "token_kind": "access"}, api: func(_ *testing.T, is *testissuer.Issuer) http.Handler {
 			// snippet
 			issuer := validator.Issuer{
-				URL:         "https://example.okta.com/oauth2/default",
-				Audiences:   []string{"api://default"},
+				URL:         "https://login.example.com",
+				Audiences:   []string{"https://api.example.com"},
 				Profile:     validator.ProfileLegacy,
-				Marker:      []validator.ClaimRule{{Name: "cid"}},
-				ClientClaim: "cid",
-				Mappings:    []validator.Mapping{{Claim: []string{"scp"}, To: validator.ToScope}},
+				Marker:      []validator.ClaimRule{{Name: "token_kind", Equals: "access"}},
+				ClientClaim: "app",
+				Mappings:    []validator.Mapping{{Claim: []string{"rights"}, To: validator.ToScope}},
 			}
 			// end of snippet
 			return ordersBehind(guards{is}.For(issuer))
