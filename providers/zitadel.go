@@ -17,8 +17,8 @@ import (
 // set Opaque, and ActiveWithin for JWTs.
 //
 // Token.ClientID is client_id or azp. The JWT has no scopes, so policies that demand a
-// scope refuse it. The claims of roles are objects, which no Mapping reads. Tokens of
-// service users look like those of users, so Token.HasUser and Token.ClientOnly are both
+// scope refuse it. The claims of roles are objects: a Mapping with MemberNames reads
+// them, for all organizations alike. Tokens of service users look like those of users, so Token.HasUser and Token.ClientOnly are both
 // false, unless sub is the client. Token.HasUser is true for tokens with the claim human,
 // equal to true, which no token has until an Action of yours adds it for users.
 //

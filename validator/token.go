@@ -158,7 +158,9 @@ func (t *Token) Confirmation(member string) (string, bool) {
 }
 
 // Expiry returns exp, without leeway. It is zero if the issuer named none for an opaque
-// token: such a token has to be asked about again, as [Validator.Recheck] tells.
+// token: such a token has to be asked about again, as [Validator.Recheck] tells. It may be
+// after the year 9999. Package encoding/json does not marshal such a time, so write
+// Expiry().Unix().
 func (t *Token) Expiry() time.Time { return t.read().expiry }
 
 // IssuedAt returns iat. It is zero if a [ProfileLegacy] token or an opaque token has none.
@@ -244,7 +246,9 @@ func (t *Token) Actor() (Party, bool) {
 
 // Claims decodes all claims into dst, a pointer to the caller's struct or map,
 // by the rules of encoding/json/v2: names match byte for byte, unknown claims
-// are ignored, types are not converted. The claims of an opaque token are the answer of
+// are ignored, types are not converted. Numbers keep all of their digits in int64, uint64,
+// *big.Int and json.Number of the standard library. In an any, a number of at most 15
+// significant digits is a float64, and one of more a json.Number. The claims of an opaque token are the answer of
 // its issuer (RFC 7662 §2.2). Those of a JWT that was asked about are its own. Unlike the strings that the other methods
 // return, strings decoded this way may have control characters.
 func (t *Token) Claims(dst any) error {
@@ -265,15 +269,29 @@ func (t *Token) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, t.redacte
 // MarshalText returns the redacted form, also for JSON.
 func (t *Token) MarshalText() ([]byte, error) { return []byte(t.redacted()), nil }
 
-// LogValue returns the issuer, client, id and expiry.
+// LogValue returns the issuer, client, id and expiry. An expiry after the year 9999 is in
+// seconds since 1970, since handlers write no such time.
 func (t *Token) LogValue() slog.Value {
 	c := t.read()
 	return slog.GroupValue(
 		slog.String("iss", c.issuer),
 		slog.String("client_id", c.clientID),
 		slog.String("jti", c.id),
-		slog.Time("exp", c.expiry),
+		expiryAttr(c.expiry),
 	)
+}
+
+// maxYear is the last year that RFC 3339 can express, and that slog and encoding/json
+// write.
+const maxYear = 9999
+
+// expiryAttr returns exp for a log, as a time, or in seconds since 1970 if it is after
+// maxYear.
+func expiryAttr(expiry time.Time) slog.Attr {
+	if expiry.Year() > maxYear {
+		return slog.Int64("exp", expiry.Unix())
+	}
+	return slog.Time("exp", expiry)
 }
 
 var errNotMinted = refusal(NoCredentials, "no token was validated")

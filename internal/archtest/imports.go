@@ -35,6 +35,7 @@ var Rooms = []Room{
 		Dir: "internal/strictjson", Leaf: true,
 		Why:      "the one JSON decoder for what comes from outside",
 		External: []string{"github.com/go-json-experiment/json"},
+		Std:      []string{"encoding/json"}, // for the type Number
 	},
 	{
 		Dir: "internal/clock", Leaf: true,

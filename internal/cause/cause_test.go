@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"log/slog"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -128,7 +129,7 @@ func TestQuotes(t *testing.T) {
 
 // TestSeconds rounds up.
 func TestSeconds(t *testing.T) {
-	for want, d := range map[string]time.Duration{"0 s": 0, "1 s": time.Millisecond, "65 s": 65 * time.Second, "66 s": 65*time.Second + 1} {
+	for want, d := range map[string]time.Duration{"0 s": 0, "1 s": time.Millisecond, "65 s": 65 * time.Second, "66 s": 65*time.Second + 1, "more than 292 years": math.MaxInt64} {
 		if got := cause.Seconds(d); got != want {
 			t.Errorf("%v: %s, want %s", d, got, want)
 		}

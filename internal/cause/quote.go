@@ -3,6 +3,7 @@ package cause
 import (
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -84,6 +85,9 @@ func OneOf(texts []string) string {
 
 // Seconds returns d in whole seconds, such as "65 s". A part of a second counts as one.
 func Seconds(d time.Duration) string {
+	if d == math.MaxInt64 { // the difference of two times that is longer
+		return "more than 292 years"
+	}
 	seconds := d / time.Second
 	if d%time.Second > 0 {
 		seconds++

@@ -3,6 +3,7 @@ package claims
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -106,7 +107,7 @@ func (l Leeway) Passed(now, expiry time.Time) cause.Details {
 // ago says how long ago something was, or how far ahead it lies.
 func ago(d time.Duration) string {
 	if d < 0 {
-		return cause.Seconds(-d) + " ahead"
+		return cause.Seconds(-max(d, -math.MaxInt64)) + " ahead"
 	}
 	return cause.Seconds(d) + " ago"
 }

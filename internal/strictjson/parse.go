@@ -142,9 +142,11 @@ func nameOf(doc string, end int, quoted []byte) string {
 }
 
 // Unmarshal decodes doc into dst. Names match byte for byte, and unknown members
-// are ignored. The error may quote doc, so it must not be sent to a client.
+// are ignored. In an any, a number of more than 15 significant digits is a json.Number of
+// the standard library, and any other a float64. The error may quote doc, so it must not
+// be sent to a client.
 func Unmarshal(doc string, dst any) error {
-	if err := json.Unmarshal([]byte(doc), dst); err != nil {
+	if err := json.Unmarshal([]byte(doc), dst, exactNumbers); err != nil {
 		return fmt.Errorf("strictjson: %w", err)
 	}
 	return nil
