@@ -87,6 +87,9 @@ func (is *checkedIssuer) algorithmNames() string {
 	return jwtclaims.DescribeAlgorithms(algorithms)
 }
 
+// mendProfile is what an operator can do about access tokens that do not follow RFC 9068.
+const mendProfile = "take the preset of the provider (package providers); for a provider without one, set Issuer.Profile to ProfileLegacy with a Marker"
+
 // seenType says what checkType compared typ with.
 func (is *checkedIssuer) seenType(h jose.Header) cause.Details {
 	d := cause.Details{Found: jwtclaims.DescribeType(h), Wanted: "at+jwt"}
@@ -95,7 +98,7 @@ func (is *checkedIssuer) seenType(h jose.Header) cause.Details {
 		return d
 	}
 	if !h.HasType() || jwtclaims.IsType(h, "JWT") {
-		d.Mend = "let the client send its access token; if this is one, its issuer does not follow RFC 9068: set Issuer.Profile to ProfileLegacy with a Marker, which is what only access tokens have"
+		d.Mend = "let the client send its access token; if this is one, " + mendProfile + ", which is what only access tokens have"
 	}
 	return d
 }
@@ -164,9 +167,10 @@ func (is *checkedIssuer) seenRequired(c *tokenClaims) cause.Details {
 	}
 	switch {
 	case len(missing) == 1 && missing[0] == "sub":
-		d.Mend = "for an issuer whose tokens for clients without a user have no sub, set Issuer.SubjectOptional"
+		d.Mend = "let the issuer put sub into its tokens (Keycloak: give the client the scope basic); " +
+			"set Issuer.SubjectOptional only if tokens of clients without a user never have sub"
 	case strict && missing != nil && !c.expiry.IsZero() && (c.subject != "" || is.SubjectOptional):
-		d.Mend = "for an issuer that does not follow RFC 9068, set Issuer.Profile to ProfileLegacy with a Marker"
+		d.Mend = "if this is an access token, " + mendProfile
 	}
 	return d
 }

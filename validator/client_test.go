@@ -322,7 +322,7 @@ func TestClientClaimFaults(t *testing.T) {
 		// An ID token stays one, whatever names the client.
 		for _, own := range []string{"client_id", "azp", claim} {
 			idToken := legacyClaims.with("aud", `"`+testAudience+`"`).with(own, `"`+testAudience+`"`)
-			expect(t, v, bearer(testKey.untyped(idToken.without("token_use"))), 0, validator.WrongType, "aud is only the client itself")
+			expect(t, v, bearer(testKey.untyped(idToken.without("token_use"))), 0, validator.WrongType, "found aud names only the client itself, \""+testAudience+"\"; wanted an access token; let the client send its access token")
 		}
 	}
 	strict := baseConfig()

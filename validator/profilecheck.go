@@ -76,9 +76,19 @@ func (is *checkedIssuer) checkKind(h jose.Header, c *tokenClaims, members []stri
 		return refused
 	}
 	if sole, ok := c.soleAudience(); ok && !outweighed && (sole == c.clientID || sole == c.authorizedParty || sole == textOf(members, is.ClientClaim)) {
-		return refuseAudience(errOwnClient, c, is.Audiences)
+		return refuseOwnClient(sole)
 	}
 	return unmarked
+}
+
+// refuseOwnClient returns the refusal of a token whose only audience is its client.
+func refuseOwnClient(client string) *Error {
+	return errOwnClient.because(func() cause.Details {
+		return cause.Details{
+			Found: "aud names only the client itself, " + cause.Quote(client), Wanted: "an access token",
+			Mend: "let the client send its access token and not its ID token; if this is an access token, take the preset of the provider (package providers), or a Marker with Equals",
+		}
+	})
 }
 
 var (

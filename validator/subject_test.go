@@ -51,7 +51,8 @@ func TestSubjectOptional(t *testing.T) {
 		validator.BadClaims, "names no client")
 	expect(t, issuertest.Validator(t, strict), bearer(testKey.token(baseClaims.without("sub", "jti"))), 0, validator.BadClaims, "found no jti; wanted exp, client_id, iat, jti; ")
 
-	const mend = "for an issuer whose tokens for clients without a user have no sub, set Issuer.SubjectOptional"
+	const mend = "let the issuer put sub into its tokens (Keycloak: give the client the scope basic); " +
+		"set Issuer.SubjectOptional only if tokens of clients without a user never have sub"
 	expect(t, issuertest.Validator(t, baseConfig()), bearer(testKey.token(baseClaims.without("sub"))), 0, validator.BadClaims, "found no sub; wanted exp, sub, client_id, iat, jti; "+mend)
 	expect(t, issuertest.Validator(t, legacyConfig()), bearer(testKey.token(legacyClaims.without("sub"))), 0, validator.BadClaims, mend)
 	expect(t, issuertest.Validator(t, baseConfig()), bearer(testKey.token(baseClaims.with("sub", `""`))), 0, validator.BadClaims, "found sub, which is empty")

@@ -127,6 +127,8 @@ var phrases = strings.NewReplacer(
 	"such as with jwkscache.URL", "such as keys: {url: …}",
 	" or ResolveIssuer", "",
 	"set Issuer.Profile to ProfileLegacy with a Marker", "set profile to legacy and give a marker",
+	"take the preset of the provider (package providers)", "set preset to that of the provider",
+	"a Marker with Equals", "give a marker with equals",
 	"no Mapping of the issuer reads it: add one to Issuer.Mappings, or take a preset of package providers",
 	"none of the mappings of the issuer reads it: add one to mappings, such as {claim: scp, to: scope}",
 	", or list it in Hierarchy under one of the token's that includes it", ", or list it in hierarchy under one of the token's that includes it",
