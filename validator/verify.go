@@ -121,22 +121,7 @@ func (is *checkedIssuer) readClaims(ctx context.Context, c *tokenClaims, header 
 	if refused := r.judge(checkDeclared, is.checkDeclared(members)); refused != nil {
 		return refused
 	}
-	return r.judge(checkDerived, is.deriveJWT(c, members))
-}
-
-var errNoParty = refusal(BadClaims, "the token has no sub and names no client, so that it is nobody's").
-	with(cause.Details{Found: "no sub, and no client that is known", Wanted: "one of both", Mend: "name the claim that has the client in Issuer.ClientClaim"})
-
-// deriveJWT is derive for a JWT, which must name a subject or a client. Two tokens that
-// name neither would look like those of one caller.
-func (is *checkedIssuer) deriveJWT(c *tokenClaims, members []strictjson.Member) *Error {
-	if refused := is.derive(c, members); refused != nil {
-		return refused
-	}
-	if c.subject == "" && c.clientID == "" {
-		return errNoParty
-	}
-	return nil
+	return r.judge(checkDerived, is.derive(c, members))
 }
 
 // checkReplicated returns the refusal of a token whose header repeats a claim with another
