@@ -1,6 +1,8 @@
 package providers
 
 import (
+	"strings"
+
 	"github.com/sallyport-auth/sallyport/jose"
 	"github.com/sallyport-auth/sallyport/validator"
 )
@@ -31,8 +33,11 @@ import (
 func Auth0(domain string, audiences ...string) validator.Issuer {
 	f := faultsOf()
 	host, ok := hostOf(domain)
-	if !ok {
+	switch {
+	case !ok || strings.HasPrefix(strings.ToLower(domain), "http://"):
 		f.At("URL").Addf("give the domain, such as acme.eu.auth0.com", "%q is neither a domain nor an https URL without path", domain)
+	case !strings.Contains(host, "."):
+		f.At("URL").Addf("give the whole domain, such as acme.eu.auth0.com", "%q is no domain", domain)
 	}
 	checkAudiences(audiences, f)
 	for i, audience := range audiences {

@@ -37,7 +37,11 @@ func Cognito(pool string, clientIDs ...string) validator.Issuer {
 		region, _, _ := strings.Cut(pool, "_")
 		url = "https://cognito-idp." + region + ".amazonaws.com/" + pool
 	}
-	if !isUserPool(url) {
+	switch trimmed := strings.TrimSuffix(url, "/"); {
+	case isUserPool(url):
+	case isUserPool(trimmed):
+		f.At("URL").Addf("give it without a slash at its end", "%q is no user pool", pool)
+	default:
 		f.At("URL").Addf("give the id of a user pool, such as eu-central-1_Ab1Cd2Ef3, or its issuer URL", "%q is no user pool", pool)
 	}
 	checkList(clientIDs, "list the ids of the app clients whose tokens are for this API", f.At("Clients"))

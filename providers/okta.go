@@ -33,8 +33,10 @@ func Okta(issuer string, audiences ...string) validator.Issuer {
 	switch {
 	case !ok:
 		f.At("URL").Addf(mend, "%q is no https URL", issuer)
-	case strings.Trim(path, "/") == "":
+	case isOktaOrg(path):
 		f.At("URL").Addf(mend, "%q is the org authorization server, whose access tokens are for Okta alone", issuer)
+	case custom && strings.Trim(id, "/")+"/" == id:
+		f.At("URL").Addf("give it without a slash at its end", "%q is not the issuer of a custom authorization server", issuer)
 	case !custom || id == "" || strings.Contains(id, "/"):
 		f.At("URL").Addf(mend, "%q is not the issuer of a custom authorization server", issuer)
 	}
@@ -50,4 +52,11 @@ func Okta(issuer string, audiences ...string) validator.Issuer {
 		User:        has("uid"),
 		Err:         f.Err(),
 	}
+}
+
+// isOktaOrg reports whether path is that of the org authorization server, or of one of its
+// endpoints, such as /oauth2/v1/token.
+func isOktaOrg(path string) bool {
+	path = strings.Trim(path, "/")
+	return path == "" || strings.HasPrefix(path+"/", "oauth2/v1/")
 }

@@ -8,9 +8,9 @@
 //
 //	PRESET=okta ISSUER=https://dev-1.okta.com/oauth2/default AUDIENCE=api://orders go run ./examples/nethttp
 //
-// Some presets have other parameters: TENANT_ID, CLIENT_IDS, ACCOUNTS, REPOSITORIES, OWNERS
-// and PROJECTS, which are lists that commas separate, and KEYS_FILE, a file with the
-// issuer's keys.
+// Some presets have other parameters: TENANT_ID; the lists CLIENT_IDS, ACCOUNTS,
+// REPOSITORIES, OWNERS and PROJECTS, separated by commas (AUDIENCE too, with a preset); and
+// KEYS_FILE, a file with the issuer's keys.
 package main
 
 import (
@@ -68,6 +68,9 @@ func main() {
 func issuerFrom(getenv func(name string) string) (validator.Issuer, error) {
 	preset := getenv("PRESET")
 	if preset == "" {
+		if getenv("ISSUER") == "" || getenv("AUDIENCE") == "" {
+			return validator.Issuer{}, errors.New("set ISSUER and AUDIENCE, or PRESET")
+		}
 		return validator.Issuer{URL: getenv("ISSUER"), Audiences: []string{getenv("AUDIENCE")}}, nil
 	}
 	list := func(name string) []string {

@@ -65,6 +65,17 @@ func TestPresetParameters(t *testing.T) {
 			t.Errorf("%v: %v", environment, err)
 		}
 	}
+	for _, name := range []string{"", "ISSUER", "AUDIENCE"} {
+		_, err := issuerFrom(func(asked string) string {
+			if asked == name {
+				return "https://login.example.com"
+			}
+			return ""
+		})
+		if err == nil || err.Error() != "set ISSUER and AUDIENCE, or PRESET" {
+			t.Errorf("%s alone: %v", name, err)
+		}
+	}
 	if _, err := issuerFrom(func(string) string { return "octa" }); err == nil {
 		t.Error("a preset that does not exist is taken")
 	}
