@@ -165,6 +165,9 @@ func TestNewFaults(t *testing.T) {
 		path, text string
 	}{
 		{"octa", providers.Parameters{}, "", `there is no preset "octa"; take one of adfs, auth0,`},
+		{"entra", providers.Parameters{}, "", `there is no preset "entra"; did you mean entra-id? take one of adfs,`},
+		{"EntraID_v1", providers.Parameters{}, "", "did you mean entra-id-v1?"},
+		{"", providers.Parameters{}, "", `there is no preset ""; take one of`},
 		{"okta", of(func(p *providers.Parameters) { p.URL = "https://a.test" }), "URL", "for Okta alone"},
 		{"okta", of(func(p *providers.Parameters) { p.Tenant = "a" }), "Tenant", "is set; remove it; the preset okta does not take it"},
 		{"okta", of(func(p *providers.Parameters) { p.Clients = []string{"a"} }), "Clients", "is set"},

@@ -132,8 +132,22 @@ func New(name string, p Parameters) (validator.Issuer, error) {
 		is.Err = f.Err()
 		return is, is.Err
 	}
-	f.Addf("take one of "+strings.Join(Names(), ", "), "there is no preset %q", name)
+	f.Addf(near(name)+"take one of "+strings.Join(Names(), ", "), "there is no preset %q", name)
 	return validator.Issuer{Err: f.Err()}, f.Err()
+}
+
+// near returns a question about the first preset whose name begins with name, in any case
+// and with any separators, or "".
+func near(name string) string {
+	letters := func(text string) string {
+		return strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(text))
+	}
+	for _, known := range Names() {
+		if letters(name) != "" && strings.HasPrefix(letters(known), letters(name)) {
+			return "did you mean " + known + "? "
+		}
+	}
+	return ""
 }
 
 // checkTaken adds a fault for each parameter that is set and that the preset does not

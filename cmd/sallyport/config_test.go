@@ -67,9 +67,9 @@ func TestConfigFaults(t *testing.T) {
 		{"key that is null", minimal + "routes: {~: {scopes: {all: [a]}}}\n", []string{`5:10: routes[""]: is a key without a name; write one`}},
 		// Types.
 		{"list of issuers", "issuers: 7\n", []string{"1:1: issuers: is the number 7; give a list"}},
-		{"whole file", "- a\n", []string{"1:1: is a list; give a mapping"}},
+		{"whole file", "- a\n", []string{"1:1: is a list; give a mapping; if this is a list of issuers, put it under issuers:"}},
 		{"types", "issuers:\n  - url: {a: b}\n    audiences: x\n    grants: [[]]\n    claims: [a]\nlimits: {token: 16k}\nroutes: []\n", []string{
-			"2:5: issuers[0].url: is a mapping; give a string", `3:5: issuers[0].audiences: is the string "x"; give a list`,
+			"2:5: issuers[0].url: is a mapping; give a string", `3:5: issuers[0].audiences: is the string "x"; give a list; write [x]`,
 			"4:14: issuers[0].grants[0]: is a list; give a string", `5:14: issuers[0].claims[0]: is the string "a"; give a mapping`,
 			`6:10: limits.token: is the string "16k"; give a whole number`, "7:1: routes: is a list; give a mapping",
 		}},

@@ -249,6 +249,8 @@ func TestPresetFaults(t *testing.T) {
 			"8:5: " + at + "client_claim: is what", "9:5: " + at + "client_only: is what", "10:5: " + at + "user: is what", "11:5: " + at + "scope_lists: is what",
 			"12:5: " + at + "subject_optional: is what", "13:5: " + at + "key_issuers: is what",
 		}},
+		{"tenant in place of tenant_id", withPreset("entra-id", presetConfigs["entra-id"]) + "    tenant: 11111111-1111-4111-8111-111111111111\n", []string{"5:5: " + at + `tenant: is the string "11111111-1111-4111-8111-111111111111"; give a mapping; with a preset, did you mean tenant_id?`}},
+		{"issuer in place of url", okta + "    issuer: a\n    domain: b\n    pool: c\n", []string{"5:5: " + at + "issuer: is not a known key; did you mean url?", "6:5: " + at + "domain: is not a known key; did you mean url?", "7:5: " + at + "pool: is not a known key; did you mean url?"}},
 		{"tenant of the preset", withPreset("entra-id", presetConfigs["entra-id"]) + "    tenant: {fixed: acme}\n", []string{"5:5: " + at + "tenant: is what the preset entra-id says; leave out preset or this key"}},
 		{"faults beside it", okta + "    grants: ['a b']\n    mappings: [{claim: a, to: b}]\n    roles: ['']\n", []string{
 			`5:14: ` + at + `grants[0]: "a b" is not a scope token`, `6:27: ` + at + `mappings[0].to: is "b"; give scope or role`, "7:13: " + at + "roles[0]: ",

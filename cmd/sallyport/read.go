@@ -91,7 +91,14 @@ func (r *reader) readValue(node *yaml.Node, path string, into reflect.Value) {
 // readMapping reads a mapping into a struct or a map.
 func (r *reader) readMapping(node *yaml.Node, path string, into reflect.Value) {
 	if node.Kind != yaml.MappingNode || node.ShortTag() != "!!map" {
-		r.mistyped(node, path, "a mapping")
+		want := "a mapping"
+		switch {
+		case path == "" && node.Kind == yaml.SequenceNode:
+			want += "; if this is a list of issuers, put it under issuers:"
+		case strings.HasPrefix(path, "issuers[") && strings.HasSuffix(path, "].tenant") && node.Kind == yaml.ScalarNode:
+			want += "; with a preset, did you mean tenant_id?"
+		}
+		r.mistyped(node, path, want)
 		return
 	}
 	if into.Kind() == reflect.Map {
@@ -110,10 +117,18 @@ func (r *reader) readMapping(node *yaml.Node, path string, into reflect.Value) {
 		} else if i := slices.Index(keysOf(into.Type()), m.name); i >= 0 {
 			r.read(m.value, below, into.Field(i))
 		} else {
-			r.faults.At(below).Add("is not a known key", suggestion(m.name, keysOf(into.Type())))
+			known := keysOf(into.Type())
+			if slices.Contains(known, "preset") && slices.Contains(otherURLs, m.name) {
+				r.faults.At(below).Add("is not a known key", "did you mean url? known here: "+strings.Join(known, ", "))
+				continue
+			}
+			r.faults.At(below).Add("is not a known key", suggestion(m.name, known))
 		}
 	}
 }
+
+// otherURLs are words of providers for what an issuer has as url.
+var otherURLs = []string{"issuer", "domain", "pool"}
 
 // keysOf returns the keys that a struct is read from, in the order of its fields.
 func keysOf(t reflect.Type) []string {
@@ -247,7 +262,11 @@ func (r *reader) readList(node *yaml.Node, path string, into reflect.Value) {
 		return
 	}
 	if node.Kind != yaml.SequenceNode || node.ShortTag() != "!!seq" {
-		r.mistyped(node, path, "a list")
+		want := "a list"
+		if into.Type().Elem().Kind() == reflect.String && isPlainText(node) && !isPrivate(path) {
+			want += "; write [" + node.Value + "]"
+		}
+		r.mistyped(node, path, want)
 		return
 	}
 	into.Set(reflect.MakeSlice(into.Type(), len(node.Content), len(node.Content)))
@@ -259,6 +278,13 @@ func (r *reader) readList(node *yaml.Node, path string, into reflect.Value) {
 		r.places[below] = placeOf(element)
 		r.read(element, below, into.Index(i))
 	}
+}
+
+// isPlainText reports whether node is a short string that a list in brackets can hold as it is.
+func isPlainText(node *yaml.Node) bool {
+	text := node.Value
+	return node.Kind == yaml.ScalarNode && node.ShortTag() == "!!str" && text != "" && len(text) <= maxShown &&
+		!strings.ContainsAny(text, ",[]{}#&*!|>%@`'\"\\ \t\n") && !strings.HasSuffix(text, ":")
 }
 
 // readScalar reads a scalar into a string, an int or a bool.
