@@ -31,6 +31,7 @@ func TestArguments(t *testing.T) {
 		{"Entra ID, four groups", providers.EntraID("11111111-1111-4111-8111", apiID), "Tenant", "is no GUID"},
 		{"Entra ID, no audience", providers.EntraID(tenant), "Audiences", "is empty; list the identifiers"},
 		{"Entra ID, an App ID URI", providers.EntraID(tenant, "api://orders"), "Audiences[0]", "use EntraIDv1"},
+		{"Entra ID, personal accounts", providers.EntraID("9188040D-6c67-4c5b-b112-36a304b66dad", apiID), "Tenant", "anybody can make one"},
 		{"Entra ID version 1, common", providers.EntraIDv1("common", "api://orders"), "Tenant", "stands for every tenant"},
 		{"Entra ID version 1, no audience", providers.EntraIDv1(tenant), "Audiences", "is empty"},
 		{"Okta, the org server", providers.Okta("https://dev-1.okta.com", "a"), "URL", "are for Okta alone; give the Issuer URI"},
@@ -228,7 +229,8 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// TestKeys shows where presets look for keys. Those that are not here discover them.
+// TestKeys shows where presets look for keys. Those that are not here
+// discover them, and say so, so that JWTs are still validated when Opaque is added.
 func TestKeys(t *testing.T) {
 	urls := map[string]string{
 		"adfs":        "https://adfs.example.com/adfs/discovery/keys",
@@ -240,7 +242,7 @@ func TestKeys(t *testing.T) {
 		"zitadel":     "https://acme.zitadel.cloud/oauth/v2/keys",
 	}
 	for _, p := range all() {
-		var want jwkscache.Source
+		want := jwkscache.Discovered()
 		switch url, found := urls[p.name]; {
 		case found:
 			want = jwkscache.URL(url)

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/sallyport-auth/sallyport/jose"
+	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -47,6 +48,7 @@ func Auth0(domain string, audiences ...string) validator.Issuer {
 	}
 	return validator.Issuer{
 		URL:        "https://" + host + "/",
+		Keys:       jwkscache.Discovered(),
 		Audiences:  audiences,
 		Algorithms: []jose.Algorithm{jose.RS256},
 		Profile:    validator.ProfileLegacy,

@@ -1,6 +1,9 @@
 package providers
 
-import "github.com/sallyport-auth/sallyport/validator"
+import (
+	"github.com/sallyport-auth/sallyport/jwkscache"
+	"github.com/sallyport-auth/sallyport/validator"
+)
 
 // Duende returns the issuer of the access tokens of a Duende IdentityServer. issuer is
 // its origin, in lower case, or its IssuerUri, and audiences are the names of API
@@ -23,5 +26,5 @@ func Duende(issuer string, audiences ...string) validator.Issuer {
 	f := faultsOf()
 	checkURL(issuer, f)
 	checkAudiences(audiences, f)
-	return validator.Issuer{URL: issuer, Audiences: audiences, ScopeLists: true, SubjectOptional: true, Err: f.Err()}
+	return validator.Issuer{URL: issuer, Audiences: audiences, Keys: jwkscache.Discovered(), ScopeLists: true, SubjectOptional: true, Err: f.Err()}
 }

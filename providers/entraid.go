@@ -79,6 +79,7 @@ func EntraIDv1(tenant string, audiences ...string) validator.Issuer {
 // followed by acr is that of the claim of how it authenticated.
 func entra(tenant, client string, audiences []string) validator.Issuer {
 	return validator.Issuer{
+		Keys:        jwkscache.Discovered(),
 		Audiences:   audiences,
 		Algorithms:  []jose.Algorithm{jose.RS256},
 		KeyIssuers:  []string{entraAuthority + "{tenantid}/v2.0", entraAuthority + tenant + "/v2.0"},
@@ -100,7 +101,7 @@ func checkTenant(tenant string, f fault.List) string {
 	switch strings.ToLower(tenant) {
 	case "":
 		f.Add("is empty", mend)
-	case "common", "organizations", "consumers":
+	case "common", "organizations", "consumers", personalAccounts:
 		f.Addf(mend, "%q stands for every tenant, and anybody can make one", tenant)
 	default:
 		if !isGUID(tenant) {
@@ -109,3 +110,6 @@ func checkTenant(tenant string, f fault.List) string {
 	}
 	return strings.ToLower(tenant)
 }
+
+// personalAccounts is the tenant of personal Microsoft accounts.
+const personalAccounts = "9188040d-6c67-4c5b-b112-36a304b66dad"

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/sallyport-auth/sallyport/internal/fault"
+	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -50,6 +51,7 @@ func gitHub(audience string, repositories, owners []string, f fault.List) valida
 	checkIDs(owners, "owner", f.At("Owners"))
 	return validator.Issuer{
 		URL:        "https://token.actions.githubusercontent.com",
+		Keys:       jwkscache.Discovered(),
 		Audiences:  []string{audience},
 		Profile:    validator.ProfileLegacy,
 		Marker:     []validator.ClaimRule{has("repository_id"), has("run_id")},

@@ -2,6 +2,7 @@ package providers
 
 import (
 	"github.com/sallyport-auth/sallyport/jose"
+	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -30,6 +31,7 @@ func GitLabCI(instance, audience string, projects ...string) validator.Issuer {
 	checkIDs(projects, "project", at)
 	return validator.Issuer{
 		URL:        instance,
+		Keys:       jwkscache.Discovered(),
 		Audiences:  []string{audience},
 		Algorithms: []jose.Algorithm{jose.RS256},
 		Profile:    validator.ProfileLegacy,

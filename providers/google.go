@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/sallyport-auth/sallyport/jose"
+	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -44,6 +45,7 @@ func Google(audience string, accounts ...string) validator.Issuer {
 	}
 	return validator.Issuer{
 		URL:        "https://accounts.google.com",
+		Keys:       jwkscache.Discovered(),
 		Audiences:  []string{audience},
 		Algorithms: []jose.Algorithm{jose.RS256},
 		Profile:    validator.ProfileLegacy,

@@ -1,6 +1,9 @@
 package providers
 
-import "github.com/sallyport-auth/sallyport/validator"
+import (
+	"github.com/sallyport-auth/sallyport/jwkscache"
+	"github.com/sallyport-auth/sallyport/validator"
+)
 
 // Hydra returns the issuer of the JWT access tokens of Ory Hydra and the Ory Network.
 // issuer is the public URL as it is configured, often with a slash at its end, and
@@ -22,6 +25,7 @@ func Hydra(issuer string, audiences ...string) validator.Issuer {
 	checkAudiences(audiences, f)
 	return validator.Issuer{
 		URL:         issuer,
+		Keys:        jwkscache.Discovered(),
 		Audiences:   audiences,
 		Profile:     validator.ProfileLegacy,
 		Marker:      []validator.ClaimRule{has("client_id"), anyOf(hasList("scp"), has("scope"))},

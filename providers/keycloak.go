@@ -3,6 +3,7 @@ package providers
 import (
 	"strings"
 
+	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -49,12 +50,13 @@ func Keycloak(issuer string, audiences ...string) validator.Issuer {
 	}
 	return validator.Issuer{
 		URL:         issuer,
+		Keys:        jwkscache.Discovered(),
 		Audiences:   audiences,
 		Profile:     validator.ProfileLegacy,
 		Marker:      []validator.ClaimRule{equals("typ", "Bearer")},
 		Mappings:    mappings,
 		ClientClaim: "azp",
-		ClientOnly:  has("client_id"),
+		ClientOnly:  anyOf(has("client_id"), has("clientId"), has("clientHost")),
 		User:        has("sid"),
 		Err:         f.Err(),
 	}

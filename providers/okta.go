@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/sallyport-auth/sallyport/jose"
+	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -43,6 +44,7 @@ func Okta(issuer string, audiences ...string) validator.Issuer {
 	checkAudiences(audiences, f)
 	return validator.Issuer{
 		URL:         issuer,
+		Keys:        jwkscache.Discovered(),
 		Audiences:   audiences,
 		Algorithms:  []jose.Algorithm{jose.RS256},
 		Profile:     validator.ProfileLegacy,

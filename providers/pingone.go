@@ -2,6 +2,7 @@ package providers
 
 import (
 	"github.com/sallyport-auth/sallyport/jose"
+	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/validator"
 )
 
@@ -25,6 +26,7 @@ func PingOne(issuer string, audiences ...string) validator.Issuer {
 	checkAudiences(audiences, f)
 	return validator.Issuer{
 		URL:        issuer,
+		Keys:       jwkscache.Discovered(),
 		Audiences:  audiences,
 		Algorithms: []jose.Algorithm{jose.RS256},
 		Profile:    validator.ProfileLegacy,

@@ -16,7 +16,7 @@ func (is *checkedIssuer) derive(c *tokenClaims, members []strictjson.Member) *Er
 	}
 	if c.subject == "" { // nothing but the client is known: no user has the name of a client
 		c.caller = callerUnknown
-		if c.clientID != "" {
+		if c.clientID != "" && (is.User.isZero() || !is.User.holds(members)) {
 			c.caller = callerClient
 		}
 	}

@@ -138,10 +138,10 @@ type Issuer struct {
 	User ClaimRule
 	// SubjectOptional admits tokens without sub, or with an empty one, as Duende
 	// IdentityServer sends them to clients without a user. Such a token counts as one
-	// that the client got for itself, whatever ClientOnly and User say, and
-	// [Token.Subject] is empty. If it names no client either, which [ProfileLegacy]
-	// allows, nothing is known about its caller: it has scopes and roles, and policies
-	// that ask for users or clients refuse it. A sub that is null, or of another type, is
+	// that the client got for itself, whatever ClientOnly says, and [Token.Subject] is
+	// empty. If it names no client either, which [ProfileLegacy] allows, or if User
+	// matches, nothing is known about its caller: it has scopes and roles, and policies
+	// that ask for users or for tokens without a user refuse it. A sub that is null, or of another type, is
 	// refused all the same.
 	SubjectOptional bool
 	// Opaque says how the issuer is asked about tokens (RFC 7662). nil means that it is

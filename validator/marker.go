@@ -52,6 +52,10 @@ func (r ClaimRule) evidence(members []strictjson.Member) evidence {
 	return found
 }
 
+// partyClaims name the client, an organization or what the client may do. Some issuers
+// write them into ID tokens as well, with the same value.
+var partyClaims = []string{claimClientID, claimOktaClient, claimApplication, "org_id", "org_name", "scp"}
+
 // namesValue reports whether r asks for a value that tells access tokens from others. A
 // member of an object does not, nor does a value of a claim that ID tokens share, nor the
 // token_type that some servers give of every token.
@@ -62,7 +66,7 @@ func (r ClaimRule) namesValue() bool {
 	case r.Name == "token_type":
 		return !strings.EqualFold(r.Equals, typeBearer) && !strings.EqualFold(r.Equals, typeDPoP)
 	default:
-		return slices.Contains(kindClaims[:], r.Name) || !slices.Contains(sharedClaims, r.Name)
+		return slices.Contains(kindClaims[:], r.Name) || !slices.Contains(sharedClaims, r.Name) && !slices.Contains(partyClaims, r.Name)
 	}
 }
 

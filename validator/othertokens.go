@@ -85,6 +85,7 @@ func (r ClaimRule) refuseOther(members []strictjson.Member) *Error {
 // token_type, token_use (Hydra, Cognito) or typ (Keycloak), in lower case.
 var otherTokenTypes = []string{
 	"refresh_token", "refresh", "offline", "id_token", "id", "serialized-id", "logout", "initial_access_token", "registrationaccesstoken", "authorization_code", "code",
+	"refresh-token", "refresh+jwt", "logout+jwt", "urn:ietf:params:oauth:token-type:refresh_token", "urn:ietf:params:oauth:token-type:id_token",
 }
 
 // isOtherType reports whether value is one of otherTokenTypes, without regard to case.

@@ -197,7 +197,7 @@ func TestLegacyClaims(t *testing.T) {
 func TestOutweighed(t *testing.T) {
 	const strings, boolean, nested = validator.ClaimStrings, validator.ClaimBoolean, validator.ClaimObject
 	claims := baseClaims.with("aud", `"client-1"`).with("azp", `"client-1"`).with("nonce", `"n"`).with("typ", `"Bearer"`).with("kinds", `["access","x"]`).
-		with("is_access", `true`).with("ext", `{"access":1}`).with("gty", `"code"`).with("sub_jwk", `{"kty":"EC"}`)
+		with("is_access", `true`).with("ext", `{"access":1}`).with("gty", `"code"`).with("org_id", `"org-1"`).with("sub_jwk", `{"kty":"EC"}`)
 	for _, row := range []struct {
 		name   string
 		marker rules
@@ -217,6 +217,8 @@ func TestOutweighed(t *testing.T) {
 		{"the alternative that holds is presence", rules{{AnyOf: rules{{Name: "gty", Equals: "password"}, {Name: "scope"}}}}, validator.WrongType},
 		{"a value that ID tokens share", rules{{Name: "azp", Equals: "client-1"}}, validator.WrongType},
 		{"an aud that ID tokens share", rules{{Name: "aud", Equals: "client-1"}}, validator.WrongType},
+		{"a client that ID tokens may name", rules{{Name: "client_id", Equals: "client-1"}}, validator.WrongType},
+		{"an organization", rules{{Name: "scope"}, {Name: "org_id", Equals: "org-1"}}, validator.WrongType},
 		{"a value that does not hold", rules{{Name: "typ", Equals: "DPoP"}}, validator.WrongType},
 		{"a value that holds and one that does not", rules{{Name: "typ", Equals: "Bearer"}, {Name: "gty", Equals: "x"}}, validator.WrongType},
 		{"a value that holds and a claim that is missing", rules{{Name: "typ", Equals: "Bearer"}, {Name: "permissions"}}, validator.WrongType},

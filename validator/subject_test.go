@@ -22,7 +22,7 @@ func TestSubjectOptional(t *testing.T) {
 		claims object
 	}{
 		"RFC 9068": {strict, baseClaims}, "legacy": {legacy, legacyClaims.with("client_id", `"client-1"`)},
-		"markers": {markers, legacyClaims.with("client_id", `"client-1"`).with("uid", `"u1"`)},
+		"markers": {markers, legacyClaims.with("client_id", `"client-1"`)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := issuertest.Validator(t, row.config)
@@ -42,6 +42,10 @@ func TestSubjectOptional(t *testing.T) {
 				expect(t, v, bearer(testKey.token(row.claims.with("sub", raw))), 0, validator.BadClaims, "")
 			}
 		})
+	}
+	of := legacyClaims.without("sub").with("client_id", `"client-1"`).with("uid", `"u1"`)
+	if token := expect(t, issuertest.Validator(t, markers), bearer(testKey.token(of)), 0, "", ""); token.ClientOnly() || token.HasUser() {
+		t.Error("a token with the mark of users and without sub is its client's own, or a user's")
 	}
 	for name, claims := range map[string]object{
 		"no client": legacyClaims.without("sub", "client_id", "azp"), "two clients": legacyClaims.without("sub", "client_id").with("azp", `"a"`).with("cid", `"b"`),

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/sallyport-auth/sallyport/internal/fault"
-	"github.com/sallyport-auth/sallyport/jwkscache"
 	"github.com/sallyport-auth/sallyport/providers"
 	"github.com/sallyport-auth/sallyport/validator"
 )
@@ -70,9 +69,6 @@ func (c converter) presetIssuer(index int, file *issuerFile, has func(key string
 	}
 	if own.HTTPClient != nil {
 		made.HTTPClient = own.HTTPClient
-	}
-	if made.Opaque != nil && made.Keys == nil {
-		made.Keys = jwkscache.Discovered() // the preset is for JWTs
 	}
 	return made
 }
