@@ -126,7 +126,7 @@ var phrases = strings.NewReplacer(
 	"such as with jwkscache.File", "such as keys: {file: cluster.json}",
 	"such as with jwkscache.URL", "such as keys: {url: …}",
 	" or ResolveIssuer", "",
-	"correct Issuer.OtherTokens", "correct other_tokens, or if it has a preset, configure the issuer without one",
+	"correct Issuer.OtherTokens", "correct other_tokens; beside a preset, which has its own, report it",
 	"add it to Issuer.Tenant.Owned", "add it to tenant.owned, or if the issuer has a preset, correct tenant_id",
 	"set Issuer.Profile to ProfileLegacy with a Marker", "set profile to legacy and give a marker",
 	"take the preset of the provider (package providers)", "set preset to that of the provider",
