@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -116,4 +117,27 @@ func sameSet(list string, names []string) bool {
 		}
 	}
 	return n == len(names)
+}
+
+// TestIssuersThatAreNoURLs: whatever the name of an issuer is, its series can be scraped and
+// have the name as their label.
+func TestIssuersThatAreNoURLs(t *testing.T) {
+	for _, name := range []string{"accounts.google.com", "http://sts.example.com/adfs/services/trust", "urn:example:issuer", `a "quoted" \name`, "Schlüsselamt", "{issuer}", "unknown"} {
+		trace, registry := switchOn(t)
+		is := issuertest.New(t)
+		guard := is.Guard(t, middleware.Config{Trace: trace}, func(c *validator.Issuer) { c.URL = name })
+		t.Cleanup(func() { _ = guard.Ready() }) // in use until then
+		route, err := guard.Route("x", scopes.Authenticated())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if denial := route.Check(t.Context(), is.Bearer(issuertest.Claims{"iss": name}), scopes.Operation{}).Denial(); denial != nil {
+			t.Errorf("%s: %v", name, denial.Cause())
+		}
+		page := scrape(t, registry)
+		label := "issuer=" + strconv.Quote(name)
+		if page.sum("sallyport_decisions_total", label, `outcome="allowed"`) != 1 || page.sum("sallyport_keys_in_use", label) != 1 {
+			t.Errorf("%s: %v decisions", name, page.sum("sallyport_decisions_total", label))
+		}
+	}
 }

@@ -71,6 +71,7 @@ var configFaults = []struct {
 	{"a URL that is too long", issuerURL("https://" + strings.Repeat("a", 505)), "Issuers[0].URL", `"https://`},
 	{"the name of resolved issuers in metrics", issuerName("resolved"), "Issuers[0].URL", `"resolved" is a label of metrics`},
 	{"the name of no issuer in metrics", issuerName("none"), "Issuers[0].URL", `"none" is a label of metrics`},
+	{"the name of other issuers in metrics", issuerName("other"), "Issuers[0].URL", `"other" is a label of metrics`},
 	{"no name, and MetadataURL", func(c *validator.Config) {
 		c.Issuers[0].URL, c.Issuers[0].Keys, c.Issuers[0].MetadataURL = "", nil, "https://as.example.com/metadata"
 	}, "Issuers[0].URL", "is empty"},

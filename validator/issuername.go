@@ -18,7 +18,7 @@ import (
 const maxIssuerBytes = 512
 
 // reservedNames are labels of metrics and records that are no issuers.
-var reservedNames = []string{resolvedLabel, "none"}
+var reservedNames = []string{resolvedLabel, "none", "other"}
 
 // isIssuerName reports whether an issuer can have that name. It need not be a URL.
 func isIssuerName(text string) bool {

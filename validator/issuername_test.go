@@ -348,3 +348,41 @@ func TestMetadataTimeoutOfEndpoints(t *testing.T) {
 		})
 	}
 }
+
+// TestAccessTokenIssuerWarning: the metadata of AD FS name another issuer for access tokens.
+// Whoever configures the issuer of the metadata is told so, since all tokens are refused.
+func TestAccessTokenIssuerWarning(t *testing.T) {
+	const trust = "http://issuer.test/adfs/services/trust"
+	for name, row := range map[string]struct {
+		member any
+		change func(*validator.Issuer)
+		warned bool
+	}{
+		"none":     {member: nil},
+		"null":     {member: map[string]any{}},
+		"the same": {member: "https://issuer.test"},
+		"another":  {member: trust, warned: true},
+		"another, and it is configured": {member: trust, change: func(c *validator.Issuer) {
+			c.URL, c.MetadataURL = trust, "https://issuer.test/.well-known/openid-configuration"
+		}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			is := issuertest.At(t, "https://issuer.test")
+			for _, e := range metadataDocuments {
+				is.Metadata(e, func(members map[string]any) { members["access_token_issuer"] = row.member })
+			}
+			changes := []func(*validator.Issuer){is.Fetched}
+			if row.change != nil {
+				changes = append(changes, row.change)
+			}
+			v := is.Validator(t, changes...)
+			if err := v.Warm(t.Context()); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			warnings := v.Warnings()
+			if (len(warnings) == 1) != row.warned || row.warned && (!strings.Contains(warnings[0], trust) || !strings.Contains(warnings[0], "MetadataURL")) {
+				t.Errorf("%s: %q", name, warnings)
+			}
+		})
+	}
+}

@@ -73,7 +73,7 @@ var keyMends = []struct {
 	{is(fetch.ErrNotJSON), "that is no JSON, perhaps a page for people: check Issuer.URL and Issuer.MetadataURL, or set Issuer.Keys to jwkscache.URL"},
 	{is(jose.ErrNotJWKS), "what is there is no JWK Set (RFC 7517 §5): name the URL of the key set in Issuer.Keys, which is jwks_uri of the metadata"},
 	{hasStatus(http.StatusNotFound, http.StatusGone), "nothing is there: check Issuer.URL, or name the URL of the metadata in Issuer.MetadataURL, or that of the key set in Issuer.Keys (jwkscache.URL)"},
-	{hasStatus(http.StatusUnauthorized, http.StatusForbidden), "metadata and keys are read without credentials: let the issuer, or what is in front of it, permit that"},
+	{hasStatus(http.StatusUnauthorized, http.StatusForbidden), "metadata and keys are read without credentials: let the issuer, or what is in front of it, permit that, or add them in the transport of Issuer.HTTPClient"},
 	{hasStatus(http.StatusTooManyRequests), "the issuer gets too many requests: it is asked again when it says so"},
 	{isTimeout, "the issuer is too slow or cannot be reached: check the network from here; HTTPS_PROXY is not used unless Issuer.HTTPClient does"},
 	{is(fetch.ErrStatus), "the issuer fails: it is asked again by itself; its own log says why"},

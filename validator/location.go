@@ -294,6 +294,7 @@ func (l *location) learn(metadata *discovery.Metadata, now time.Time) (moves []e
 		l.known.IntrospectionAuthMethods = metadata.IntrospectionAuthMethods
 		l.asked.found = now
 	}
+	l.known.AccessTokenIssuer = metadata.AccessTokenIssuer
 	l.known.ProtectedResources = nil
 	if metadata.ProtectedResources != nil && len(l.audiences) > 0 {
 		l.known.ProtectedResources = []string{}
@@ -337,4 +338,15 @@ func (l *location) listsAudience() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.known.ProtectedResources == nil || len(l.known.ProtectedResources) > 0
+}
+
+// issuerOfAccessTokens returns the issuer that access tokens name by the last known
+// metadata, if it is another one than that of the configuration, or "".
+func (l *location) issuerOfAccessTokens() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.known.AccessTokenIssuer == l.issuer {
+		return ""
+	}
+	return l.known.AccessTokenIssuer
 }

@@ -256,6 +256,46 @@ func TestClientCertificateOfIssuers(t *testing.T) {
 	}
 }
 
+// withToken is a transport that sends a token to one host, as Kubernetes wants it for its
+// metadata and keys.
+type withToken struct {
+	http.RoundTripper
+
+	host, token string
+}
+
+func (w withToken) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Host == w.host {
+		r = r.Clone(r.Context())
+		r.Header.Set("Authorization", "Bearer "+w.token)
+	}
+	return w.RoundTripper.RoundTrip(r)
+}
+
+// TestTokenForMetadata: a transport of the program can send a token to an issuer whose
+// metadata and keys are not public. Without one, the mend says so.
+func TestTokenForMetadata(t *testing.T) {
+	is := startTLS(t, true, nil)
+	serve := is.Config.Handler
+	is.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer canary" {
+			http.Error(w, "unauthorized", http.StatusUnauthorized)
+			return
+		}
+		serve.ServeHTTP(w, r)
+	})
+	transport := validator.NewTransport()
+	transport.TLSClientConfig.RootCAs = is.roots()
+	defer transport.CloseIdleConnections()
+	v := is.through(t, withToken{transport, is.Listener.Addr().String(), "canary"}, nil)
+	if _, err := v.Validate(t.Context(), is.token(testKey)); err != nil {
+		t.Error(causeOf(err))
+	}
+	if line := is.logOf(t, transport); !strings.Contains(line, "answered 401") || !strings.Contains(line, "add them in the transport of Issuer.HTTPClient") {
+		t.Error(line)
+	}
+}
+
 // connectProxy is a proxy on a loopback address. It connects all hosts to one server.
 type connectProxy struct {
 	*httptest.Server

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/sallyport-auth/sallyport/internal/cause"
 	"github.com/sallyport-auth/sallyport/internal/introspection"
 )
 
@@ -44,6 +45,10 @@ func (is *checkedIssuer) warnings() []string {
 	all = append(all, is.opaqueWarnings()...)
 	for _, key := range is.keys.Ignored() {
 		all = append(all, fmt.Sprintf("issuer %q: keys[%d] (kid %q) is not used: %v", is.URL, key.Index, key.KeyID, key.Reason))
+	}
+	if other := is.location.issuerOfAccessTokens(); other != "" {
+		all = append(all, fmt.Sprintf("issuer %q: its metadata say that access tokens name %s as their issuer (access_token_issuer), so that they are refused; "+
+			"set URL to that, and MetadataURL to the URL of the metadata", is.URL, cause.Quote(other)))
 	}
 	if !is.location.listsAudience() {
 		all = append(all, fmt.Sprintf("issuer %q: its metadata lists protected_resources, and none of Audiences is one (RFC 9728 §4); "+

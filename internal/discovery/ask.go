@@ -103,7 +103,7 @@ func decide(answers []answer, need Need) (*Metadata, error) {
 			found.IntrospectionAuthMethods = first.IntrospectionAuthMethods
 		}
 		if need&l.need != 0 && found.Issuer == "" {
-			found.Issuer, found.ProtectedResources = first.Issuer, first.ProtectedResources
+			found.Issuer, found.AccessTokenIssuer, found.ProtectedResources = first.Issuer, first.AccessTokenIssuer, first.ProtectedResources
 		}
 	}
 	return &found, nil

@@ -47,6 +47,9 @@ type Metadata struct {
 	// absent, is no array of strings, or has more than 4 KiB. The list of the token
 	// endpoint says nothing about the introspection endpoint (RFC 8414 §2).
 	IntrospectionAuthMethods []string
+	// AccessTokenIssuer is access_token_issuer, or "": at AD FS, the issuer that access
+	// tokens name ([MS-OIDCE] §2.2.3.2). Nothing but a warning depends on it.
+	AccessTokenIssuer string
 	// ProtectedResources are the identifiers of the resource servers of the
 	// issuer (protected_resources, RFC 9728 §4), or nil if the member is absent or is
 	// no array of strings. Nothing but a warning depends on them. They are not compared with anything here. They alias the document, which
@@ -135,13 +138,12 @@ func (c *Client) get(ctx context.Context, issuer, location string) (*document, e
 		return nil, fetched.Misread(fmt.Errorf("%w: %w; found %s (%d bytes)", ErrDocument, err, strictjson.Describe(text, metadataLimits), len(fetched.Body)))
 	}
 	var d document // of copies, because a substring would keep the document in memory
-	var accessTokenIssuer string
 	for _, member := range members {
 		switch member.Name {
 		case "issuer":
 			d.Issuer = copied(member.Value)
 		case "access_token_issuer":
-			accessTokenIssuer = copied(member.Value)
+			d.AccessTokenIssuer = copied(member.Value)
 		case "jwks_uri":
 			d.JWKSURI = d.link(member)
 		case "introspection_endpoint":
@@ -156,11 +158,11 @@ func (c *Client) get(ctx context.Context, issuer, location string) (*document, e
 			d.ProtectedResources = texts(member.Value)
 		}
 	}
-	if c.metadataURL != "" && accessTokenIssuer == issuer {
+	if c.metadataURL != "" && d.AccessTokenIssuer == issuer {
 		d.Issuer = issuer
 	}
 	if d.Issuer != issuer {
-		return nil, otherIssuer(d.Issuer, accessTokenIssuer, issuer)
+		return nil, otherIssuer(d.Issuer, d.AccessTokenIssuer, issuer)
 	}
 	d.checkLinks(c.insecure, isHTTP(location))
 	return &d, nil

@@ -16,9 +16,10 @@ import (
 func TestMetadataIsACopy(t *testing.T) {
 	const issuer = "https://issuer.test"
 	for member, need := range map[string]discovery.Need{
-		`"jwks_uri":"https://issuer.test/jwks"`:                     discovery.Keys,
-		`"introspection_endpoint":"https://issuer.test/introspect"`: discovery.Introspection,
-		`"token_endpoint":"https://issuer.test/token"`:              discovery.Token,
+		`"jwks_uri":"https://issuer.test/jwks"`:                                                                                         discovery.Keys,
+		`"introspection_endpoint":"https://issuer.test/introspect"`:                                                                     discovery.Introspection,
+		`"token_endpoint":"https://issuer.test/token"`:                                                                                  discovery.Token,
+		`"jwks_uri":"https://issuer.test/jwks","access_token_issuer":"urn:a"`:                                                           discovery.Keys,
 		`"introspection_endpoint":"https://issuer.test/introspect","introspection_endpoint_auth_methods_supported":["private_key_jwt"]`: discovery.Introspection,
 	} {
 		wantNotKept(t, issuer, member, need)
