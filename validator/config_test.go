@@ -82,6 +82,7 @@ var configFaults = []struct {
 	{"MetadataURL without scheme", metadataURL("as.example.com/a", nil), "Issuers[0].MetadataURL", `"as.example.com/a" is not an https URL with a host`},
 	{"MetadataURL with a user", metadataURL("https://a:b@as.example.com/a", nil), "Issuers[0].MetadataURL", "has user information"},
 	{"MetadataURL with a fragment", metadataURL("https://as.example.com/a#b", nil), "Issuers[0].MetadataURL", `"https://as.example.com/a#b" is not an https URL with a host`},
+	{"MetadataURL with a C1 control", metadataURL("https://as.example.com/\u0085", nil), "Issuers[0].MetadataURL", `"https://as.example.com/\u0085" is not an https URL with a host`},
 	{"MetadataURL with a line break", metadataURL("https://as.example.com/\n", nil), "Issuers[0].MetadataURL", `"https://as.example.com/\n" is not an https URL with a host`},
 	{
 		"URL twice", func(c *validator.Config) {
