@@ -91,7 +91,7 @@ func withoutKind(err error) error {
 
 // askMends are what an operator can do. Kinds whose error says it already have none.
 var askMends = map[introspect.Kind]string{
-	introspect.NoEndpoint:        "set Issuer.Opaque.Endpoint, or let the metadata name introspection_endpoint",
+	introspect.NoEndpoint:        "set Issuer.Opaque.Endpoint, or let the metadata name introspection_endpoint; if the metadata are elsewhere, name them in Issuer.MetadataURL",
 	introspect.NoCredentials:     "look at the secret or key in Issuer.Opaque.Authentication: it could not be read",
 	introspect.Unreachable:       "check the host and port of Issuer.Opaque.Endpoint, and whether it may be reached from here",
 	introspect.TimedOut:          "the issuer is too slow or cannot be reached; Client.Limits.Timeout is the bound",
