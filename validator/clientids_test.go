@@ -84,7 +84,7 @@ func TestClientIDs(t *testing.T) {
 			v := issuertest.Validator(t, config)
 			p := bearer(testKey.untyped(row.claims))
 			token := expect(t, v, p, 0, row.want, row.cause)
-			if row.want == "" && len(token.Audience()) > 0 != (strings.Contains(row.claims.text(), `"aud"`)) {
+			if row.want == "" && len(token.Audience()) > 0 != strings.Contains(row.claims.text(), `"aud"`) {
 				t.Errorf("Audience is %q", token.Audience())
 			}
 			judged := v.Explain(at(0), p, v.Inspect(at(0), p))

@@ -31,7 +31,7 @@ func TestNumbersInAny(t *testing.T) {
 			t.Errorf("%s: %v", literal, err)
 			continue
 		}
-		for _, got := range []any{dst.N, dst.List[0].([]any)[0], dst.Map["a"].(map[string]any)["b"]} { //nolint:forcetypeassert // as written above
+		for _, got := range []any{dst.N, dst.List[0].([]any)[0], dst.Map["a"].(map[string]any)["b"]} {
 			if got != want {
 				t.Errorf("%s is %T %v, want %T %v", literal, got, got, want, want)
 			}
@@ -71,7 +71,7 @@ func TestExactNumbers(t *testing.T) {
 		}
 	}
 	kept := struct{ N any }{new(int64)}
-	if err := strictjson.Unmarshal(`{"N":`+"9007199254740993"+`}`, &kept); err != nil || *kept.N.(*int64) != 9007199254740993 { //nolint:forcetypeassert // as written above
+	if err := strictjson.Unmarshal(`{"N":`+"9007199254740993"+`}`, &kept); err != nil || *kept.N.(*int64) != 9007199254740993 {
 		t.Errorf("%v, %v", kept.N, err)
 	}
 }
