@@ -65,10 +65,8 @@ func oracle(claims map[string]any) string {
 			return name + " is missing or no identifier"
 		}
 	}
-	for _, name := range []string{"acr", "azp"} {
-		if value, ok := claims[name]; ok && !identifier(value) {
-			return name + " is no identifier"
-		}
+	if value, ok := claims["azp"]; ok && !identifier(value) {
+		return "azp is no identifier"
 	}
 	if fault := oracleTimes(claims); fault != "" {
 		return fault
@@ -79,11 +77,6 @@ func oracle(claims map[string]any) string {
 	}
 	if !ok || !slices.Contains(audiences, audience) && !slices.Contains(audiences, "https://alias.example") {
 		return "aud is not ours"
-	}
-	if value, ok := claims["amr"]; ok {
-		if _, ok := texts(value); !ok {
-			return "amr is no list of strings"
-		}
 	}
 	if value, ok := claims["scope"]; ok {
 		if text, ok := value.(string); !ok || !scopeSyntax.MatchString(text) {
@@ -105,6 +98,22 @@ func oracle(claims map[string]any) string {
 		return "the token is bound to a sender"
 	}
 	return ""
+}
+
+// withoutUnreadable returns claims without acr, amr and auth_time where they have another
+// type: they count as absent.
+func withoutUnreadable(claims map[string]any) map[string]any {
+	rest := maps.Clone(claims)
+	if !identifier(claims["acr"]) {
+		delete(rest, "acr")
+	}
+	if _, ok := texts(claims["amr"]); !ok {
+		delete(rest, "amr")
+	}
+	if number, ok := claims["auth_time"].(json.Number); !ok || strings.HasPrefix(number.String(), "-") {
+		delete(rest, "auth_time")
+	}
+	return rest
 }
 
 func oracleTimes(claims map[string]any) string {
@@ -375,17 +384,48 @@ func confirmGolangJWT(t *testing.T, text string, token *validator.Token) {
 }
 
 // confirmClaims compares Token.Claims, which decodes the payload, with encoding/json.
-func confirmClaims(t *testing.T, payload string, token *validator.Token) {
+func confirmClaims(t *testing.T, claims map[string]any, token *validator.Token) {
 	t.Helper()
-	var want, got map[string]any
-	if err := json.Unmarshal([]byte(payload), &want); err != nil {
-		return // a number that is too large for a float64
-	}
+	var got map[string]any
 	if err := token.Claims(&got); err != nil {
 		t.Fatalf("Claims: %v", err)
 	}
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("Claims: %v, want %v", got, want)
+	if !isSame(got, claims) {
+		t.Errorf("Claims: %v, want %v", got, claims)
+	}
+}
+
+// isSame reports whether got, of Token.Claims, has the values of want, whose numbers are
+// literals. A number that is not the same literal is a float64 that keeps its digits.
+func isSame(got, want any) bool {
+	switch want := want.(type) {
+	case map[string]any:
+		object, ok := got.(map[string]any)
+		if !ok || len(object) != len(want) {
+			return false
+		}
+		for name, value := range want {
+			if member, ok := object[name]; !ok || !isSame(member, value) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		array, ok := got.([]any)
+		return ok && slices.EqualFunc(array, want, isSame)
+	case json.Number:
+		if number, ok := got.(float64); ok {
+			value, known := exactly(string(want))
+			short, _ := exactly(strconv.FormatFloat(number, 'e', -1, 64))
+			if !known || short == nil { // negative, or of a large exponent
+				near, err := strconv.ParseFloat(string(want), 64)
+				return err == nil && near == number
+			}
+			return short.Cmp(value) == 0
+		}
+		return got == any(want)
+	default:
+		return got == want
 	}
 }
 
@@ -398,7 +438,7 @@ func checkPayload(t *testing.T, v *validator.Validator, payload string) {
 	strict, strictErr := byGoJOSE(payload)
 	text, token, err := validate(t, v, payload)
 	if err != nil {
-		if strictErr == nil && plain(payload, strict) && oracle(normal(strict).(map[string]any)) == "" {
+		if strictErr == nil && plain(payload, strict) && oracle(withoutUnreadable(normal(strict).(map[string]any))) == "" {
 			t.Errorf("refused a good token: %v (%s)", err, payload)
 		}
 		return
@@ -413,12 +453,13 @@ func checkPayload(t *testing.T, v *validator.Validator, payload string) {
 	if !reflect.DeepEqual(normal(strict), any(claims)) {
 		t.Fatalf("go-jose's JSON reads %v, encoding/json %v", strict, claims)
 	}
-	if fault := oracle(claims); fault != "" {
+	read := withoutUnreadable(claims)
+	if fault := oracle(read); fault != "" {
 		t.Fatalf("accepted, but %s", fault)
 	}
-	confirmReading(t, token, claims)
+	confirmReading(t, token, read)
 	confirmGolangJWT(t, text, token)
-	confirmClaims(t, payload, token)
+	confirmClaims(t, claims, token)
 }
 
 // goodClaims returns claims, each as JSON text, that are accepted.
