@@ -153,9 +153,9 @@ func TestStoreLines(t *testing.T) {
 // the cause of an introspect.Error, and otherwise the error itself.
 func TestAskErrorLines(t *testing.T) {
 	for want, err := range map[string]error{
-		"error=below":          introspect.NewError(introspect.ServerError, errors.New("below"), 0),
-		"error=\"introspect: ": introspect.NewError(introspect.ServerError, nil, 0),
-		"error=other":          errors.New("other"),
+		"error=below":         introspect.NewError(introspect.ServerError, errors.New("below"), 0),
+		"error=\"introspect:": introspect.NewError(introspect.ServerError, nil, 0),
+		"error=other":         errors.New("other"),
 	} {
 		got := writtenBy(func(l *lines) {
 			a := &askLines{lines: l, issuer: configuredIssuer()}
