@@ -2,11 +2,13 @@ package validator
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/sallyport-auth/sallyport/internal/discovery"
+	"github.com/sallyport-auth/sallyport/jwkscache"
 )
 
 // TestLocationKeepsWhatIsNeeded shows that of a long list of protected resources
@@ -32,6 +34,18 @@ func TestLocationKeepsWhatIsNeeded(t *testing.T) {
 		}
 		if l.known.JWKSURI != "https://issuer.test/jwks" {
 			t.Errorf("%s: %+v", name, l.known)
+		}
+	}
+}
+
+// TestTransportOfSlowIssuers checks that connecting to an issuer may take as long as its
+// metadata and keys may.
+func TestTransportOfSlowIssuers(t *testing.T) {
+	for _, limits := range []jwkscache.Limits{{FetchTimeout: 20 * time.Second}, {MetadataTimeout: 20 * time.Second}} {
+		is := &checkedIssuer{Issuer: Issuer{URL: "https://issuer.test", KeyLimits: limits}}
+		is.openLocation(nil)
+		if transport, ok := is.client.Transport.(*http.Transport); !ok || transport.TLSHandshakeTimeout != 20*time.Second {
+			t.Errorf("%+v: %+v", limits, is.client.Transport)
 		}
 	}
 }

@@ -72,11 +72,20 @@ func TestSlowAnswers(t *testing.T) {
 // TestConnecting checks that connecting is bounded even if a document may take
 // longer.
 func TestConnecting(t *testing.T) {
-	if took := dialer(Timeout).Timeout; took != Timeout {
-		t.Errorf("connecting may take %v", took)
+	for given, want := range map[time.Duration]time.Duration{0: Timeout, time.Second: Timeout, 20 * time.Second: 20 * time.Second} {
+		testConnecting(t, given, want)
+	}
+}
+
+// testConnecting checks how long a transport for fetches that may take the given time waits
+// for a TLS handshake, and that its dialer waits as long.
+func testConnecting(t *testing.T, given, want time.Duration) {
+	t.Helper()
+	if took := dialer(want).Timeout; took != want {
+		t.Errorf("%v: connecting may take %v", given, took)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		transport := NewTransport()
+		transport := NewTransportWithin(given)
 		transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
 			near, far := net.Pipe()
 			go func() { _, _ = io.Copy(io.Discard, far) }()
@@ -84,8 +93,8 @@ func TestConnecting(t *testing.T) {
 		}
 		c := New(Config{HTTPClient: &http.Client{Transport: transport}, Timeout: time.Minute})
 		start := time.Now()
-		if _, err := get(c, "https://issuer.example"); err == nil || time.Since(start) != Timeout {
-			t.Errorf("%v after %v", err, time.Since(start))
+		if _, err := get(c, "https://issuer.example"); err == nil || time.Since(start) != want {
+			t.Errorf("%v: %v after %v", given, err, time.Since(start))
 		}
 	})
 }
