@@ -80,7 +80,7 @@ test: ## run the tests of every module
 .PHONY: race
 race: ## run the tests of every module under the race detector (needs a C compiler)
 	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT
-	tested() { go test -race "$$@" </dev/null 2>&1 | tee "$$log"; }
+	tested() { go test -race -timeout 25m "$$@" </dev/null 2>&1 | tee "$$log"; }
 	crashed() {
 		awk -F '\t' '
 			/^ok  \t/ { crash = 0 }
