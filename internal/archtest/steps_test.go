@@ -180,7 +180,7 @@ func TestContinuousIntegrationCanFail(t *testing.T) {
 	for call, want := range map[string]int{
 		"go mod download": 2, "go mod tidy -diff": 2, "go build -o /dev/null ./...": 2, "go vet ./...": 2, "golangci-lint-": 2,
 		"go list -m all": 1, "buf-": 1,
-		"sallyport verify ": 1, "sallyport-demo --once": 1, "gofmt -l": 1, "go test -race work": 1, "go test -count=1 -v -run Wycheproof|RFC work": 1,
+		"sallyport verify ": 1, "sallyport-demo --once": 1, "gofmt -l": 1, "go test -race -timeout 25m work": 1, "go test -count=1 -v -run Wycheproof|RFC work": 1,
 		"npm ci ": 1, "go test -count=1 -v ./interop": 1, "go test -count=1 -v ./internal/alertrules": 1,
 		"go test -run ^$ -fuzz ": 3, "go run ./benchmarks/cmd/compare -gate -quick": 1,
 		"go run ./benchmarks/cmd/p95 -quick -only Sallyport, repeat -loads 70 ": 1, "go test work": 1,
@@ -298,9 +298,9 @@ func TestFindingsAreFailures(t *testing.T) {
 func TestRaceOnceMore(t *testing.T) {
 	const crash = "ThreadSanitizer: CHECK failed: tsan_rtl.cpp:94\n"
 	text := crash + "FAIL\texample.com/m/a\t0.1s\nok  \texample.com/m/b\t0.1s\n" + crash + "exit status 66\nFAIL\texample.com/m/c\t0.1s\nFAIL"
-	status, output, calls := newWorkshop(t).run(plant{call: "go test -race work", text: text, status: 1}, "make", "race")
+	status, output, calls := newWorkshop(t).run(plant{call: "go test -race -timeout 25m work", text: text, status: 1}, "make", "race")
 	const again = "example.com/m/a example.com/m/c"
-	if want := []string{"go test -race work", "go test -race -cpu 1 " + again}; status != 0 || !slices.Equal(calls, want) {
+	if want := []string{"go test -race -timeout 25m work", "go test -race -timeout 25m -cpu 1 " + again}; status != 0 || !slices.Equal(calls, want) {
 		t.Errorf("exits with %d after the calls %q, want %q\n%s", status, calls, want, output)
 	}
 	if !strings.Contains(output, "once more, since the race detector crashed: "+again+"\n") {
