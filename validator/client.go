@@ -66,12 +66,17 @@ func (is *checkedIssuer) setCaller(c *tokenClaims, members []strictjson.Member) 
 		isKnown = isKnown || is.provesUser(client.claim, members)
 		c.clientID = client.id
 	}
+	ofUser := !is.User.isZero() && is.User.holds(members)
 	switch {
-	case c.clientID != "" && isOfClient(c), rule && is.ClientOnly.holds(members), legacy && isMachine(members):
+	case rule && is.ClientOnly.holds(members), legacy && isMachine(members):
 		c.caller = callerClient
+	case c.clientID != "" && isOfClient(c):
+		if !ofUser { // a user who can choose sub could look like the client
+			c.caller = callerClient
+		}
 	case namesServiceAccount(c, members):
 		c.caller = callerUnknown
-	case !is.User.isZero() && is.User.holds(members):
+	case ofUser:
 		c.caller = callerUser
 	case hasClaim(members, claimSubjectProfile) && textOf(members, claimSubjectProfile) != profileUser:
 		if textOf(members, claimSubjectProfile) != "" && !c.hasActor {

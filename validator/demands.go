@@ -103,7 +103,7 @@ func refuseRouteAudience(c *tokenClaims, demanded, own []string) *Error {
 
 // mendNoAudience is the mend for a token without aud, which Issuer.ClientIDs or
 // Answers.FiltersAudience admitted, on a route that demands an audience.
-const mendNoAudience = "a token without aud is for no audience that a route demands: let the issuer send aud, or leave the demand out"
+const mendNoAudience = "a route that demands an audience refuses tokens without aud: let the issuer send aud, or remove the demand"
 
 // refuseSoleAudience returns the refusal of a token that is also for someone else, or has
 // no aud.

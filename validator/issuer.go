@@ -126,15 +126,15 @@ type Issuer struct {
 	// ClientOnly is a marker of tokens that a client got for itself, without
 	// a user: such as gty equal to client-credentials of Auth0, or idtyp equal
 	// to app of Entra ID, where it has to be switched on. Tokens whose subject
-	// is the client itself are such tokens in any case. The zero ClaimRule
+	// is the client itself are such tokens as well, unless User matches. The zero ClaimRule
 	// adds no marker. With a rule and without User, every other token whose client is known
 	// counts as a user's. See [Token.ClientOnly].
 	ClientOnly ClaimRule
 	// User is a marker of tokens that were issued for a user, such as uid of Okta or
 	// session_id of Supabase. A token that matches counts as a user's, also if its client
-	// is not known, unless its subject is the client or its service account, or ClientOnly
-	// matches. With a rule, no other token counts as a user's. The zero ClaimRule adds no
-	// marker.
+	// is not known, unless ClientOnly matches. If its subject is the client or its service
+	// account, it counts neither as a user's nor as the client's own. With a rule, no other
+	// token counts as a user's. The zero ClaimRule adds no marker.
 	User ClaimRule
 	// SubjectOptional admits tokens without sub, or with an empty one, as Duende
 	// IdentityServer sends them to clients without a user. Such a token counts as one

@@ -38,6 +38,16 @@ func TestLocationKeepsWhatIsNeeded(t *testing.T) {
 	}
 }
 
+// TestLocationWithoutAudiences shows that an issuer without Audiences, which has ClientIDs,
+// lacks no audience in the list of protected resources.
+func TestLocationWithoutAudiences(t *testing.T) {
+	l := location{issuer: "https://issuer.test"}
+	l.learn(&discovery.Metadata{Issuer: l.issuer, ProtectedResources: []string{"https://api.test"}}, time.Now())
+	if !l.listsAudience() {
+		t.Error("an audience is missing")
+	}
+}
+
 // TestTransportOfSlowIssuers checks that connecting to an issuer may take as long as its
 // metadata and keys may.
 func TestTransportOfSlowIssuers(t *testing.T) {

@@ -170,7 +170,7 @@ func (r ClaimRule) checkMarkValue(f fault.List) {
 // checkOtherRule adds the fault of a rule of OtherTokens that refuses every token.
 func (c *Issuer) checkOtherRule(p placedRule) {
 	if r := p.rule; r.Equals == "" && c.isInEveryToken(r.Name) || r.Name == "iss" && r.Equals == c.URL {
-		p.at.Addf("name what only other tokens have", "refuses every token, since each one has that %s", r.Name)
+		p.at.Addf("name what only other tokens have", "refuses every token, because every accepted token has %s", r.Name)
 	}
 }
 

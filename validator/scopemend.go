@@ -35,6 +35,9 @@ func (t *Token) ScopeMend(wanted []string) string {
 			return fmt.Sprintf("the token has scope %s, and Issuer.Grants does not: add it there if the issuer may grant it", cause.Quote(scope))
 		}
 	}
+	if strings.TrimSpace(asked) == "" && f.claims.roles != "" {
+		return "the token has roles and no scope, as an application gets them at Entra ID: let the route permit scopes.Roles, or let the client ask the issuer for the scope"
+	}
 	if strings.TrimSpace(asked) == "" {
 		return "let the client ask the issuer for the scope"
 	}

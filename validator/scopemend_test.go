@@ -15,6 +15,9 @@ func TestScopeMend(t *testing.T) {
 	mapping := func(c *validator.Issuer) {
 		c.Mappings = []validator.Mapping{{Claim: []string{"scp"}, To: validator.ToScope}}
 	}
+	roles := func(c *validator.Issuer) {
+		c.Mappings = []validator.Mapping{{Claim: []string{"roles"}, To: validator.ToRole}}
+	}
 	none := func(*validator.Issuer) {}
 	for name, row := range map[string]struct {
 		change func(*validator.Issuer)
@@ -28,6 +31,8 @@ func TestScopeMend(t *testing.T) {
 		"a scope that is not granted":    {granting, issuertest.Claims{"scope": "read write"}, `the token has scope "write", and Issuer.Grants does not`, ""},
 		"a scope that it does not have":  {granting, issuertest.Claims{"scope": "read"}, "if another scope of the token includes it", "Issuer.Grants"},
 		"no scope":                       {none, issuertest.Claims{"scope": nil}, "let the client ask the issuer for the scope", "another scope"},
+		"roles and no scope":             {roles, issuertest.Claims{"scope": nil, "roles": []string{"Tasks.Read"}}, "let the route permit scopes.Roles", ""},
+		"roles and scopes":               {roles, issuertest.Claims{"scope": "read", "roles": []string{"Tasks.Read"}}, "if another scope", "scopes.Roles"},
 		"other scopes, and all are ours": {none, issuertest.Claims{"scope": "read"}, "if another scope of the token includes it", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
