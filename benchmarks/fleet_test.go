@@ -250,6 +250,7 @@ func TestFleetIsLikeKeys(t *testing.T) {
 		}
 		time.Sleep(12*f.TTL - time.Second)
 		cancel()
+		time.Sleep(f.Latency) // a fetch that is under way ends
 		synctest.Wait()
 		for _, window := range []struct {
 			name     string
