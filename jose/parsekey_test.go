@@ -163,6 +163,13 @@ func TestEmbeddedKeyQuotesNothing(t *testing.T) {
 			t.Errorf("in a set: %+v", ignored)
 		}
 	}
+	for _, text := range []string{"1", `"CANARY"`, `["CANARY"]`} {
+		_, err := embedded(t, "ES256", text).EmbeddedKey(all)
+		expect(t, err, jose.ErrUnusableKey, "")
+		if strings.Contains(err.Error(), "it is") {
+			t.Errorf("%s: %v describes it", text, err)
+		}
+	}
 }
 
 // TestEmbeddedKeyIsNoKeySource covers R-JS-14: a token whose header has a jwk is

@@ -270,6 +270,35 @@ func TestHeldLateEnding(t *testing.T) {
 	})
 }
 
+// TestHeldRenewUnnamed checks that a JWT without sub is renewed by none unless it names a
+// client to which alone it was issued.
+func TestHeldRenewUnnamed(t *testing.T) {
+	api := newHeldAPI(t, scopes.All("read"), middleware.Config{}, func(is *issuertest.Issuer) validator.Issuer {
+		return is.Config(func(c *validator.Issuer) {
+			c.SubjectOptional, c.Profile = true, validator.ProfileLegacy
+			c.Marker = []validator.ClaimRule{{Name: "token_use", Equals: "access"}}
+			c.ClientOnly = validator.ClaimRule{Name: "gty", Equals: "client-credentials"}
+			c.User = validator.ClaimRule{Name: "uid"}
+		})
+	})
+	for name, row := range map[string]struct {
+		claims map[string]any
+		renews bool
+	}{
+		"a client's own":       {map[string]any{"client_id": "app", "gty": "client-credentials"}, true},
+		"no client":            {map[string]any{"client_id": nil, "gty": "client-credentials"}, false},
+		"another client's":     {map[string]any{"client_id": "app"}, true},
+		"a user's":             {map[string]any{"client_id": "app", "uid": "u"}, false},
+		"nothing says of whom": {map[string]any{"client_id": nil}, false},
+	} {
+		row.claims["sub"], row.claims["token_use"] = nil, "access"
+		token := api.Sign(testissuer.Token{Scope: "read", Claims: row.claims})
+		if denial := api.hold(token).Renew(t.Context(), issuertest.Bearer(token), scopes.Operation{}); (denial == nil) != row.renews {
+			t.Errorf("%s: %v", name, denial.Cause())
+		}
+	}
+}
+
 // TestHeldRenewWithoutSubject checks that a JWT without sub is renewed by one of the same
 // client only.
 func TestHeldRenewWithoutSubject(t *testing.T) {

@@ -89,10 +89,11 @@ func (h *Held) replace(verdict Verdict, p *validator.Presentation, operation sco
 }
 
 // namesCaller reports whether a token says whose it is: by its subject, or by its client if
-// the issuer gives such tokens to clients without a user only. An opaque token without a
-// subject may be a user's, because issuers leave members of answers out.
+// the issuer gives such tokens to clients without a user only. A JWT without a subject that
+// is ClientOnly names its client. An opaque token without a subject may be a user's, because
+// issuers leave members of answers out.
 func namesCaller(t *validator.Token) bool {
-	return t.Subject() != "" || t.ClientOnly() && t.ClientID() != "" && t.Algorithm() != 0
+	return t.Subject() != "" || t.ClientOnly() && t.Algorithm() != 0
 }
 
 // isOfSameCaller reports whether two tokens have the same issuer, subject, client and

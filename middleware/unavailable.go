@@ -39,9 +39,9 @@ func retryAfter(err error) time.Duration {
 }
 
 // unansweredKind returns why the issuer gave no verdict on the token, or "" if d has
-// another cause. d may be nil.
+// another cause.
 func unansweredKind(d *Denial) introspect.Kind {
-	if d == nil || d.Class != ClassUnavailable {
+	if d.Class != ClassUnavailable {
 		return ""
 	}
 	defer hook.Recover() // methods of errors in the chain

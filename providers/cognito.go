@@ -61,7 +61,7 @@ func Cognito(pool string, clientIDs ...string) validator.Issuer {
 // isUserPool reports whether issuer is that of a user pool: the host names the region
 // with which the id of the pool begins.
 func isUserPool(issuer string) bool {
-	host, path, ok := split(issuer)
-	region, id, found := strings.Cut(strings.TrimPrefix(path, "/"), "_")
-	return ok && found && region != "" && id != "" && !strings.ContainsAny(id, "/_") && strings.HasPrefix(host, "cognito-idp."+region+".")
+	host, path, _ := split(issuer)
+	region, id, _ := strings.Cut(strings.TrimPrefix(path, "/"), "_")
+	return region != "" && id != "" && !strings.ContainsAny(id, "/_") && strings.HasPrefix(host, "cognito-idp."+region+".")
 }

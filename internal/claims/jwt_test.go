@@ -264,6 +264,13 @@ func TestZeroJWT(t *testing.T) {
 	_, err := accepted.Verify(at(now), s.Sign(`{"alg":"none","kid":"a","typ":"logout+jwt"}`, payload(nil)))
 	check(t, "no algorithm, and alg none", 0, err, 0, jose.ErrAlgorithm, same)
 	accepted = accepting(set)
+	accepted.Limits = strictjson.Limits{Depth: 2, Members: 10}
+	_, err = accepted.Verify(at(now), s.Sign(header, payload(map[string]string{"x": "[[[]]]"})))
+	check(t, "beyond the limits", 0, err, 0, claims.ErrPayload, same)
+	if text := err.Error(); !strings.Contains(text, "wanted at most 2") {
+		t.Error(text)
+	}
+	accepted = accepting(set)
 	accepted.Leeway = claims.Leeway{}
 	_, err = accepted.Verify(at(now+60), s.Sign(header, payload(nil)))
 	check(t, "at exp", 0, err, 0, claims.ErrExpired, same)

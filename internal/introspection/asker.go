@@ -200,7 +200,7 @@ func (a *Asker) Longest() time.Duration {
 // Store. It returns an error if one of them fails.
 func (a *Asker) Warm(ctx context.Context) error {
 	err := a.endpoint.warm(ctx)
-	a.undiscovered.Store(err != nil && a.Ready() != nil)
+	a.undiscovered.Store(a.Ready() != nil)
 	a.state.update(a.stateNow)
 	return errors.Join(err, a.store.warm(ctx))
 }

@@ -20,6 +20,7 @@ func TestNumbersInAny(t *testing.T) {
 		"340282366920938463463374607431768211456": json.Number("340282366920938463463374607431768211456"),
 		"1.00000000000000000001":                  json.Number("1.00000000000000000001"), "1e400": json.Number("1e400"), "-1e400": json.Number("-1e400"), "1e-400": json.Number("1e-400"),
 		"1e1000000000": json.Number("1e1000000000"),
+		"123456789012345e10": 123456789012345e10, "123456789012345E10": 123456789012345e10, // the exponent has no significant digits
 	} {
 		var dst struct {
 			N    any
