@@ -110,10 +110,8 @@ func (a *askLines) stateChanged(state introspect.State) {
 		return
 	}
 	attrs := []slog.Attr{slog.String("state", string(state))}
-	if o := a.issuer.opaque; o != nil && state == introspect.Undiscovered {
-		if err := o.asker.Ready(); err != nil {
-			attrs = append(attrs, logline.Error("error", withoutKind(err)), slog.String("mend", askMends[introspect.NoEndpoint]))
-		}
+	if err := a.issuer.opaque.asker.Ready(); err != nil {
+		attrs = append(attrs, logline.Error("error", withoutKind(err)), slog.String("mend", askMends[introspect.NoEndpoint]))
 	}
 	a.write(slog.LevelError, "requests about tokens are held back: tokens that were not asked about are answered with 503", attrs...)
 }

@@ -120,6 +120,7 @@ func TestCallerByRFC9068(t *testing.T) {
 			{"another type", baseClaims.with("gty", `["client-credentials"]`), "client-1", isUser},
 			{"a user of that name", baseClaims.with("preferred_username", `"service-account-client-1"`), "client-1", isUnknown},
 			{"sub is client_id", client, "client-1", isClient},
+			{"sub is client_id, and a claim without a name", client.with("", `"x"`), "client-1", isClient},
 		})
 		checkCallers(t, baseConfig(), claim, idtypRule, []callerRow{
 			{"sub is client_id and another value", client.with("idtyp", `"user"`), "client-1", isClient},

@@ -142,6 +142,9 @@ func TestClientIDsAndDemands(t *testing.T) {
 	if err := issuertest.Validator(t, cognito()).CanMeet(validator.Demands{SoleAudience: true}); err == nil {
 		t.Error("a sole audience can be met without Audiences")
 	}
+	if err := issuertest.Validator(t, cognito()).CanMeet(validator.Demands{}); err != nil {
+		t.Errorf("nothing is demanded: %v", err)
+	}
 }
 
 // TestClientIDsOfAnswers (R-IN-06): ClientIDs hold for answers without aud, also if the

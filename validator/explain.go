@@ -121,10 +121,7 @@ func (v *Validator) explainAsked(ctx context.Context, p *Presentation, named *ch
 	}
 	delete(r.rows, checkPayload)
 	r.pass(checkForm, cause.Details{Found: "no JWT of an issuer with Keys"})
-	is, refused := v.selectOpaque(ctx, p)
-	if refused == nil && named != nil && named != is {
-		refused = errForeignIss
-	}
+	is, refused := v.selectNamed(ctx, named, p)
 	r.record(checkIssuer, refused)
 	if refused != nil {
 		r.skip(checkActive, "no issuer is asked")

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport-auth/sallyport/internal/fetch"
 	"github.com/sallyport-auth/sallyport/internal/testkey"
 	"github.com/sallyport-auth/sallyport/introspect"
 	"github.com/sallyport-auth/sallyport/jose"
@@ -135,6 +136,25 @@ func TestTimeouts(t *testing.T) {
 		"a timeout of a DNS server, beside": {errors.Join(errors.New("x"), &net.DNSError{IsTimeout: true}), true},
 	} {
 		if got := isTimeout(row.err); got != row.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
+
+// TestRemoteErrors checks which errors of a fetch are alerts of the TLS server.
+func TestRemoteErrors(t *testing.T) {
+	alert := &net.OpError{Op: "remote error", Err: errors.New("tls: bad certificate")}
+	for name, row := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"an alert":                    {errors.Join(new(fetch.TLSError), alert), true},
+		"an alert outside TLS":        {alert, false},
+		"TLS, and a failed operation": {errors.Join(new(fetch.TLSError), &net.OpError{Op: "read", Err: errors.New("x")}), false},
+		"TLS":                         {new(fetch.TLSError), false},
+		"another error":               {errors.New("x"), false},
+	} {
+		if got := isRemoteError(row.err); got != row.want {
 			t.Errorf("%s: %t", name, got)
 		}
 	}

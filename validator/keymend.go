@@ -42,9 +42,9 @@ func keyMend(err error, ignored []jose.IgnoredKey) string {
 	}
 }
 
-// documentMend returns the mend of what is no JWK Set, if it can be told what it is.
+// documentMend returns the mend that an error about a document has itself, or "".
 func documentMend(err error) string {
-	if c, ok := cause.Of(err); ok && errors.Is(c, jose.ErrNotJWKS) {
+	if c, ok := cause.Of(err); ok {
 		return c.Details().Mend
 	}
 	return ""

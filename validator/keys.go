@@ -135,7 +135,7 @@ func (v *Validator) Ready() error {
 		}
 		failures = append(failures, err)
 	}
-	if len(failures) > 0 && v.resolved.anyReady() {
+	if v.resolved.anyReady() {
 		return nil
 	}
 	return errors.Join(failures...)

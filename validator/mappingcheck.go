@@ -3,7 +3,6 @@ package validator
 import (
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -111,13 +110,13 @@ func mendPath(types jsonTypes) string {
 // checkEffect adds the fault of the i-th Mapping if it changes nothing.
 func (c *Issuer) checkEffect(i int, f fault.List) {
 	m := &c.Mappings[i]
-	if m.To == ToScope && len(m.Claim) == 1 && m.Claim[0] == "scope" && m.isIdentity() {
+	if m.To == ToScope && slices.Equal(m.Claim, []string{claimScope}) && m.isIdentity() {
 		f.Add("makes scopes of scope as they are, which changes nothing", "remove it; scope counts without a Mapping")
 		return
 	}
 	for j := range c.Mappings {
 		other := &c.Mappings[j]
-		if j != i && other.includes(m) && (j < i || !m.includes(other)) {
+		if other.includes(m) && (j < i || !m.includes(other)) { // not of itself
 			f.Addf("remove one of the two", "makes nothing that Mappings[%d] does not make", j)
 			return
 		}
@@ -147,7 +146,7 @@ func (m *Mapping) includes(other *Mapping) bool {
 		return false
 	}
 	if m.Values == nil || other.Values == nil { // a Mapping without Values also refuses tokens
-		return reflect.DeepEqual(m.Values, other.Values) || m.Values == nil && other.isIdentity()
+		return m.Values == nil && other.isIdentity()
 	}
 	for value, meanings := range other.Values {
 		for _, meaning := range meanings {

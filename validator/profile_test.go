@@ -215,6 +215,8 @@ func TestOutweighed(t *testing.T) {
 		{"presence of an object", rules{{Name: "ext", Type: nested}}, validator.WrongType},
 		{"a member of an object", rules{{Name: "ext", Type: nested, Equals: "access"}}, validator.WrongType},
 		{"the alternative that holds is presence", rules{{AnyOf: rules{{Name: "gty", Equals: "password"}, {Name: "scope"}}}}, validator.WrongType},
+		{"a token_type that all tokens have", rules{{Name: "token_type", Equals: "dpop"}}, validator.WrongType},
+		{"another token_type that all tokens have", rules{{Name: "token_type", Equals: "Bearer"}}, validator.WrongType},
 		{"a value that ID tokens share", rules{{Name: "azp", Equals: "client-1"}}, validator.WrongType},
 		{"an aud that ID tokens share", rules{{Name: "aud", Equals: "client-1"}}, validator.WrongType},
 		{"a client that ID tokens may name", rules{{Name: "client_id", Equals: "client-1"}}, validator.WrongType},
@@ -232,6 +234,16 @@ func TestOutweighed(t *testing.T) {
 			}
 		}
 		expect(t, v, bearer(testKey.untyped(claims.with("events", `{}`))), 0, validator.WrongType, "")
+	}
+	config := legacyConfig()
+	config.Issuers[0].Audiences, config.Issuers[0].Marker = []string{"client-1"}, rules{{Name: "scope"}}
+	p := bearer(testKey.token(claims))
+	v := issuertest.Validator(t, config)
+	expect(t, v, p, 0, "", "") // by the header at+jwt
+	for _, j := range v.Explain(at(0), p, v.Inspect(at(0), p)) {
+		if j.Check == "kind of token" && j.Found != "an access token, by typ" {
+			t.Errorf("explained as %+v", j)
+		}
 	}
 }
 

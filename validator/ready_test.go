@@ -100,6 +100,43 @@ func TestReadyWithResolvedIssuers(t *testing.T) {
 	})
 }
 
+// TestReadyWithResolvedIssuersDown: a resolved issuer whose tokens cannot be judged either
+// does not make the instance ready.
+func TestReadyWithResolvedIssuersDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		down, resolved, d := issuertest.At(t, "https://down.test"), issuertest.At(t, "https://resolved.test"), newDirectory()
+		down.Down(true)
+		resolved.Down(true)
+		d.set(resolved.URL(), answering(discovering(resolved)))
+		v := resolving(t, d, 0, nil, discovering(down))
+		if err := v.Warm(t.Context()); err == nil {
+			t.Error("Warm reports nothing")
+		}
+		wantReason(t, "resolved", reasonFor(t, v, resolved, testissuer.Token{}), validator.Unavailable)
+		wantReady(t, "both are down", v, []string{"down.test"}, []string{"down.test"})
+	})
+}
+
+// TestWarningsOfWhatFailed: before anything was fetched, no issuer is warned about. After a
+// failure, that of the answer keys is named as well.
+func TestWarningsOfWhatFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := newSigner(t)
+		for name, config := range map[string]validator.Issuer{
+			"keys":        is.HybridConfig(func(c *validator.Issuer) { c.Keys = fetchedKeys(is) }),
+			"answer keys": is.OpaqueConfig(answersOf(fetchedKeys(is))),
+		} {
+			is.Behave(testissuer.JWKS, testissuer.Behaviour{Status: http.StatusBadGateway})
+			v := configured(t, nil, config)
+			wantReady(t, name+", before Warm", v, []string{"https://"}, nil)
+			if err := v.Warm(t.Context()); err == nil {
+				t.Errorf("%s: Warm reports nothing", name)
+			}
+			wantReady(t, name+", after Warm", v, []string{"answered 502"}, []string{"answered 502"})
+		}
+	})
+}
+
 // TestReadyNamesTheEndpoint: the error for an issuer whose introspection endpoint is not
 // known has the last error of its metadata.
 func TestReadyNamesTheEndpoint(t *testing.T) {

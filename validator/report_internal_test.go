@@ -61,6 +61,13 @@ func TestAlmostEqualURLs(t *testing.T) {
 	}
 }
 
+// TestDetailsOfNoCause checks that a refusal without a cause has no details.
+func TestDetailsOfNoCause(t *testing.T) {
+	if got := detailsOf(&Error{reason: UnknownKey}); got != (cause.Details{}) {
+		t.Errorf("%+v", got)
+	}
+}
+
 // TestExplainAcceptsNothing checks that Explain does not record that a token of the issuer
 // was accepted.
 func TestExplainAcceptsNothing(t *testing.T) {

@@ -73,7 +73,7 @@ func TestRunResolvedIssuers(t *testing.T) {
 		before := early.Requests(testissuer.JWKS)
 		advance(10 * time.Minute)
 		wantCount(t, "fetches after the end", early.Requests(testissuer.JWKS), before)
-		stop = running(t, v) // once more
+		stop = running(t, v)      // once more
 		advance(30 * time.Second) // the next renewal comes after a minute at the earliest
 		wantCount(t, "fetches after it was run again", early.Requests(testissuer.JWKS), before+1)
 		stop()

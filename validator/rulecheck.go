@@ -121,7 +121,7 @@ func (r ClaimRule) isRefusedBy(other ClaimRule) bool {
 func (r ClaimRule) implies(other ClaimRule) bool {
 	switch {
 	case r.AnyOf != nil:
-		return len(r.AnyOf) > 0 && !slices.ContainsFunc(r.AnyOf, func(alternative ClaimRule) bool { return !alternative.implies(other) })
+		return !slices.ContainsFunc(r.AnyOf, func(alternative ClaimRule) bool { return !alternative.implies(other) })
 	case other.AnyOf != nil:
 		return slices.ContainsFunc(other.AnyOf, r.implies)
 	default:
@@ -143,10 +143,10 @@ func checkContradictions(others, rules []placedRule) {
 func (r ClaimRule) excludes(other ClaimRule) bool {
 	switch {
 	case r.AnyOf != nil:
-		return len(r.AnyOf) > 0 && !slices.ContainsFunc(r.AnyOf, func(alternative ClaimRule) bool { return !alternative.excludes(other) })
+		return !slices.ContainsFunc(r.AnyOf, func(alternative ClaimRule) bool { return !alternative.excludes(other) })
 	case other.AnyOf != nil:
 		return other.excludes(r)
-	case r.Name != other.Name || r.Name == "":
+	case r.Name != other.Name:
 		return false
 	case r.Type != other.Type:
 		return true

@@ -79,6 +79,20 @@ func wantFault(t *testing.T, name string, config validator.Config, path, problem
 	}
 }
 
+// TestFaultsOfEmptyRules: a rule that is empty has the fault of that, beside whatever rule
+// it stands.
+func TestFaultsOfEmptyRules(t *testing.T) {
+	for _, empty := range []validator.ClaimRule{{Equals: "a"}, {AnyOf: rules{}}} {
+		config := legacyConfig()
+		config.Issuers[0].Claims = rules{{Name: "x", Equals: "b"}, empty}
+		path := "Issuers[0].Claims[1].Name"
+		if empty.AnyOf != nil {
+			path = "Issuers[0].Claims[1].AnyOf"
+		}
+		wantFault(t, path, config, path, "empty")
+	}
+}
+
 // TestRulesBesideEachOther: rules that contradict each other or the rest of the
 // configuration are faults.
 func TestRulesBesideEachOther(t *testing.T) {

@@ -45,9 +45,6 @@ func refuseScopeList(v strictjson.Value, ofAnswer bool) *Error {
 // scopeText returns the scopes of a scope that was read, with spaces between them. It is
 // "" if there is none.
 func scopeText(v strictjson.Value) string {
-	if text, ok := v.Text(); ok {
-		return text
-	}
 	var all []string
 	for scope := range jwtclaims.Each(v) {
 		all = append(all, scope)

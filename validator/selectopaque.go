@@ -134,6 +134,16 @@ func (v *Validator) selectOpaque(ctx context.Context, p *Presentation) (*checked
 	}
 }
 
+// selectNamed is selectOpaque for a token that has the form of a JWT and names an issuer in
+// iss, which may be nil: no other issuer may learn the token.
+func (v *Validator) selectNamed(ctx context.Context, named *checkedIssuer, p *Presentation) (*checkedIssuer, *Error) {
+	is, refused := v.selectOpaque(ctx, p)
+	if refused == nil && named != nil && named != is {
+		return nil, errForeignIss
+	}
+	return is, refused
+}
+
 // maySelectOpaque reports whether an issuer may be asked about the token of p.
 func (v *Validator) maySelectOpaque(p *Presentation) bool {
 	return v.opaque != nil || p.Demands.OpaqueIssuer != ""

@@ -1,6 +1,7 @@
 package validator_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/sallyport-auth/sallyport/internal/issuertest"
@@ -42,6 +43,14 @@ func TestSubjectOptional(t *testing.T) {
 				expect(t, v, bearer(testKey.token(row.claims.with("sub", raw))), 0, validator.BadClaims, "")
 			}
 		})
+	}
+	for claim := range strings.FieldsSeq("iss aud client_id jti scope sid acr exp typ token_use azp cid tenant") { // the others keep their meaning
+		required := legacyConfig()
+		p := bearer(testKey.token(legacyClaims.with(claim, `""`)))
+		_, want := issuertest.Validator(t, required).Validate(at(0), p)
+		if _, err := issuertest.Validator(t, legacy).Validate(at(0), p); validator.ReasonOf(err) != validator.ReasonOf(want) {
+			t.Errorf("an empty %s: %q where sub is optional, otherwise %q", claim, validator.ReasonOf(err), validator.ReasonOf(want))
+		}
 	}
 	of := legacyClaims.without("sub").with("client_id", `"client-1"`).with("uid", `"u1"`)
 	if token := expect(t, issuertest.Validator(t, markers), bearer(testKey.token(of)), 0, "", ""); token.ClientOnly() || token.HasUser() {

@@ -146,10 +146,7 @@ func (v *Validator) decide(ctx context.Context, now time.Time, p *Presentation) 
 // issuer that the token names in iss, if it has that form and the issuer is configured: no
 // other issuer may learn the token.
 func (v *Validator) decideSelected(ctx context.Context, now time.Time, named *checkedIssuer, p *Presentation) outcome {
-	is, refused := v.selectOpaque(ctx, p)
-	if refused == nil && named != nil && named != is {
-		refused = errForeignIss
-	}
+	is, refused := v.selectNamed(ctx, named, p)
 	if refused != nil {
 		if !isToken68(p.Token) {
 			refused = notToken68(p.Token)

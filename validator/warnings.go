@@ -59,7 +59,7 @@ func (is *checkedIssuer) warnings() []string {
 
 // fetchFailed reports whether something that the issuer needs could not be fetched.
 func (is *checkedIssuer) fetchFailed() bool {
-	if is.needsKeys() && is.keys.Status().LastError != nil {
+	if is.keys.Status().LastError != nil {
 		return true
 	}
 	o := is.opaque
