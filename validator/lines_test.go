@@ -437,6 +437,7 @@ func TestResolvedLines(t *testing.T) {
 		})
 		for i := range 50 {
 			_, _ = v.Validate(t.Context(), is.Bearer(issuertest.Claims{"iss": fmt.Sprintf("https://tenant-%d.test", i)}))
+			synctest.Wait() // until the line is written
 		}
 		lines := j.next()
 		if len(lines) != 5 || !strings.Contains(lines[0], "issuer=https://tenant-0.test") {

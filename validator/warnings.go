@@ -67,7 +67,7 @@ func (is *checkedIssuer) fetchFailed() bool {
 		return false
 	}
 	lost := o.asker.Ready()
-	return lost != nil && !errors.Is(lost, introspection.ErrNotSought) || o.answerKeys != nil && o.answerKeys.Status().LastError != nil
+	return lost != nil && !errors.Is(lost, introspection.ErrNotSought) || o.answerKeys.Status().LastError != nil
 }
 
 // opaqueWarnings returns what in the configuration of introspection works and may still be
