@@ -41,8 +41,15 @@ func TestIsValid(t *testing.T) {
 		}
 	}
 	for _, rule := range []ClaimRule{
-		{}, {Equals: "a"}, {Name: "x", Type: ClaimObject + 1}, {Name: "x", Type: ClaimBoolean}, {Name: "exp"},
-		{AnyOf: []ClaimRule{}}, {AnyOf: []ClaimRule{{}}}, {AnyOf: []ClaimRule{{Name: "x"}}, Name: "y"}, {AnyOf: []ClaimRule{{AnyOf: []ClaimRule{{Name: "x"}}}}},
+		{},
+		{Equals: "a"},
+		{Name: "x", Type: ClaimObject + 1},
+		{Name: "x", Type: ClaimBoolean},
+		{Name: "exp"},
+		{AnyOf: []ClaimRule{}},
+		{AnyOf: []ClaimRule{{}}},
+		{AnyOf: []ClaimRule{{Name: "x"}}, Name: "y"},
+		{AnyOf: []ClaimRule{{AnyOf: []ClaimRule{{Name: "x"}}}}},
 	} {
 		if rule.isValid() {
 			t.Errorf("%+v is valid", rule)
@@ -61,12 +68,25 @@ func TestImplies(t *testing.T) {
 		rule, other       ClaimRule
 		implies, excludes bool
 	}{
-		{x, x, true, false}, {a, x, true, false}, {x, a, false, false}, {a, a, true, false}, {a, b, false, true},
-		{x, y, false, false}, {a, y, false, false},
-		{x, list, false, true}, {list, x, false, true}, {a, element, false, true},
-		{element, list, true, false}, {list, element, false, false}, {element, ClaimRule{Name: "x", Type: ClaimStrings, Equals: "b"}, false, false},
-		{either(a, b), x, true, false}, {either(a, y), x, false, false}, {a, either(y, x), true, false}, {a, either(y, b), false, false},
-		{either(a, b), list, false, true}, {a, either(list, b), false, true},
+		{x, x, true, false},
+		{a, x, true, false},
+		{x, a, false, false},
+		{a, a, true, false},
+		{a, b, false, true},
+		{x, y, false, false},
+		{a, y, false, false},
+		{x, list, false, true},
+		{list, x, false, true},
+		{a, element, false, true},
+		{element, list, true, false},
+		{list, element, false, false},
+		{element, ClaimRule{Name: "x", Type: ClaimStrings, Equals: "b"}, false, false},
+		{either(a, b), x, true, false},
+		{either(a, y), x, false, false},
+		{a, either(y, x), true, false},
+		{a, either(y, b), false, false},
+		{either(a, b), list, false, true},
+		{a, either(list, b), false, true},
 	} {
 		if got := row.rule.implies(row.other); got != row.implies {
 			t.Errorf("%+v implies %+v: %t", row.rule, row.other, got)
