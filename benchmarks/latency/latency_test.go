@@ -221,6 +221,26 @@ func TestUnanswered(t *testing.T) {
 	}
 }
 
+// Requests that a busy machine could not send in time have no answer, and are no error.
+// That the caller gives up is one.
+func TestUnsent(t *testing.T) {
+	l := load{rate: 100, length: 100 * time.Millisecond, workers: 2}
+	never := func(context.Context, int, int) int { t.Error("a request was sent after the end"); return 0 }
+	over := time.Now().Add(-time.Second)
+	samples, err := l.run(context.Background(), over, never)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := newWindow(samples, 0); w.Unanswered != 10 || w.Micros["p50"] < 900_000 {
+		t.Errorf("%d of 10 requests are unanswered, p50 is %.0f µs", w.Unanswered, w.Micros["p50"])
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := l.run(ctx, over, never); !errors.Is(err, context.Canceled) {
+		t.Errorf("given up: %v", err)
+	}
+}
+
 // The servers of a measurement may be those of a user, over both versions of HTTP.
 func TestOwnServers(t *testing.T) {
 	serve := func(next http.HandlerFunc) string {

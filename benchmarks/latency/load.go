@@ -31,12 +31,13 @@ type sample struct {
 // sent together.
 const leastPeriod = 50 * time.Microsecond
 
-// run sends requests from start on. Each worker takes the next one that is due.
-func (l load) run(ctx context.Context, start time.Time, do call) ([]sample, error) {
+// run sends requests from start on. Each worker takes the next one that is due. Requests
+// that a busy machine could not send in time have no answer.
+func (l load) run(caller context.Context, start time.Time, do call) ([]sample, error) {
 	samples := make([]sample, max(1, int(l.rate*l.length.Seconds())))
 	interval := float64(time.Second) / l.rate
 	due := func(i int) time.Time { return start.Add(time.Duration(float64(i) * interval)) }
-	ctx, stop := endAfter(ctx, time.Until(start)+l.length+l.drain)
+	ctx, stop := endAfter(caller, time.Until(start)+l.length+l.drain)
 	defer stop()
 
 	queue := make(chan int, len(samples))
@@ -54,9 +55,15 @@ func (l load) run(ctx context.Context, start time.Time, do call) ([]sample, erro
 			}
 		})
 	}
-	err := l.release(ctx, start, interval, len(samples), queue)
+	sent, err := l.release(ctx, start, interval, len(samples), queue)
 	close(queue)
 	workers.Wait()
+	for i := sent; i < len(samples); i++ {
+		samples[i].latency = time.Since(due(i))
+	}
+	if err == nil {
+		err = context.Cause(caller)
+	}
 	return samples, err
 }
 
@@ -71,26 +78,28 @@ func endAfter(ctx context.Context, d time.Duration) (context.Context, func()) {
 	}
 }
 
-// release puts the number of each request into queue when it is due.
-func (l load) release(ctx context.Context, start time.Time, interval float64, count int, queue chan<- int) error {
+// release puts the number of each request into queue when it is due, until ctx ends. It
+// returns how many it has put there.
+func (l load) release(ctx context.Context, start time.Time, interval float64, count int, queue chan<- int) (int, error) {
 	pace, err := newPace(start, max(leastPeriod, time.Duration(interval)))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer pace.close()
-	for next := 0; next < count; {
+	next := 0
+	for next < count {
 		if err := pace.wait(); err != nil {
-			return err
+			return next, err
 		}
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			break
 		}
 		now := float64(time.Since(start))
 		for ; next < count && float64(next)*interval <= now; next++ {
 			queue <- next
 		}
 	}
-	return nil
+	return next, nil
 }
 
 // closedLoad returns how many requests a second are answered with status 200 if each
