@@ -2,6 +2,7 @@ package latency
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -138,7 +139,7 @@ func (r *Report) loadTable(rows []Row) table {
 		if r.beats(row) {
 			ratio += beatsUs
 		}
-		cells = append(cells, append(line, spread(p50.Added, 1e3, "%.3f"), spread(p95.Added, 1e3, "%.3f"), ratio, cpu))
+		cells = append(cells, append(line, spreadMillis(p50.Added), spreadMillis(p95.Added), ratio, cpu))
 	}
 	return table{heading, cells}
 }
@@ -159,11 +160,30 @@ func (t table) markdown() string {
 }
 
 // millis returns microseconds as milliseconds.
-func millis(micros float64) string {
-	if micros >= 100_000 {
-		return fmt.Sprintf("%.0f", micros/1e3)
+func millis(micros float64) string { return fmt.Sprintf(millisFormat(micros), micros/1e3) }
+
+// millisFormat returns the format of milliseconds, with three digits of the largest of
+// micros.
+func millisFormat(micros ...float64) string {
+	largest := 0.0
+	for _, n := range micros {
+		largest = max(largest, math.Abs(n))
 	}
-	return fmt.Sprintf("%.3f", micros/1e3)
+	switch {
+	case largest >= 100_000:
+		return "%.0f"
+	case largest >= 10_000:
+		return "%.1f"
+	case largest >= 1_000:
+		return "%.2f"
+	default:
+		return "%.3f"
+	}
+}
+
+// spreadMillis is spread for microseconds as milliseconds.
+func spreadMillis(q benchmarks.Quartiles) string {
+	return spread(q, 1e3, millisFormat(q.Q1, q.Median, q.Q3))
 }
 
 func spread(q benchmarks.Quartiles, unit float64, format string) string {
@@ -195,12 +215,27 @@ func (r *Report) Losses() []string {
 		p := row.Percentiles[ownFigure]
 		switch {
 		case row.missesOwnBudget():
-			all = append(all, fmt.Sprintf("%s: %s is %.2f × that without auth; the budget is %.2f.", row.where(), ownFigure, p.Ratio.Median, ownRatio))
+			text := fmt.Sprintf("%s: %s is %s × that without auth; the budget is %.2f.", row.where(), ownFigure, spread(p.Ratio, 1, "%.2f"), ownRatio)
+			if added := r.addedCPU(row); added > 0 {
+				text += fmt.Sprintf(" The server uses %.1f µs more CPU for a request. Client and server share %d CPUs, so that more work lengthens the queues of both.", added, r.Machine.CPUs)
+			}
+			all = append(all, text)
 		case r.beats(row):
 			all = append(all, fmt.Sprintf("%s adds %s ms to %s, less than Sallyport.", row.where(), millis(p.Added.Median), ownFigure))
 		}
 	}
 	return all
+}
+
+// addedCPU returns how many microseconds of CPU more than without auth the server of a row
+// uses for a request, or 0 if that was not measured.
+func (r *Report) addedCPU(row Row) float64 {
+	for _, base := range r.Rows {
+		if base.Subject == noAuth && base.Protocol == row.Protocol && base.Load == row.Load && base.Traffic == row.Traffic && base.CPU.Median > 0 {
+			return (row.CPU.Median - base.CPU.Median) * 1e3
+		}
+	}
+	return 0
 }
 
 // Text returns a few lines for a terminal: what each server adds.
