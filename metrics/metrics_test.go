@@ -35,6 +35,7 @@ func newAPI(tb testing.TB) *api {
 	trace, registry := switchOn(tb)
 	a := &api{issuer: issuertest.New(tb), registry: registry}
 	a.guard = a.issuer.Guard(tb, middleware.Config{Trace: trace})
+	tb.Cleanup(func() { runtime.KeepAlive(a.guard) }) // a trace shows nothing of a Guard that is not used any more
 	a.mux = a.guard.NewMux()
 	serve := func(http.ResponseWriter, *http.Request) {}
 	a.mux.HandleFunc("GET /orders/{id}", scopes.All("read"), serve)
@@ -140,6 +141,7 @@ func TestEvictions(t *testing.T) {
 	issuer := issuertest.New(t)
 	v := issuertest.Validator(t, validator.Config{Issuers: []validator.Issuer{issuer.Config()}, Cache: validator.CacheConfig{Entries: 64}})
 	guard := issuertest.Guard(t, middleware.Config{Validator: v, Trace: trace})
+	defer runtime.KeepAlive(guard) // a trace shows nothing of a Guard that is not used any more
 	route, err := guard.Route("x", scopes.Authenticated())
 	if err != nil {
 		t.Fatal(err)
@@ -273,6 +275,7 @@ func testIntrospection(t *testing.T) {
 	guard := issuertest.Guard(t, middleware.Config{Trace: trace, Validator: issuertest.Validator(t, validator.Config{
 		Issuers: []validator.Issuer{issuer.OpaqueConfig()},
 	})})
+	defer runtime.KeepAlive(guard) // a trace shows nothing of a Guard that is not used any more
 	route, err := guard.Route("x", scopes.Authenticated())
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -34,6 +35,7 @@ func everything(t *testing.T) *prometheus.Registry {
 	if err := guard.Warm(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	defer runtime.KeepAlive(guard) // a trace shows nothing of a Guard that is not used any more
 	route, err := guard.Route("GET /orders/{id}", scopes.Authenticated())
 	if err != nil {
 		t.Fatal(err)
@@ -127,6 +129,7 @@ func TestIssuersThatAreNoURLs(t *testing.T) {
 		is := issuertest.New(t)
 		guard := is.Guard(t, middleware.Config{Trace: trace}, func(c *validator.Issuer) { c.URL = name })
 		t.Cleanup(func() { _ = guard.Ready() }) // in use until then
+		defer runtime.KeepAlive(guard)          // a trace shows nothing of a Guard that is not used any more
 		route, err := guard.Route("x", scopes.Authenticated())
 		if err != nil {
 			t.Fatal(err)
