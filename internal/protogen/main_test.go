@@ -133,9 +133,11 @@ func TestMisspelt(t *testing.T) {
 func TestLinked(t *testing.T) {
 	command := exec.CommandContext(t.Context(), "go", "run", "./linked")
 	command.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=")
-	out, err := command.CombinedOutput()
+	var progress strings.Builder // what the go tool says of modules that it downloads
+	command.Stderr = &progress
+	out, err := command.Output()
 	if err != nil {
-		t.Fatalf("%v: %s", err, out)
+		t.Fatalf("%v: %s%s", err, out, progress.String())
 	}
 	if !strings.HasPrefix(string(out), "options of methods: ") {
 		t.Errorf("%s", out)
