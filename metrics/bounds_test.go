@@ -118,7 +118,7 @@ func TestResolvedIssuers(t *testing.T) {
 		},
 	})
 	guard := issuertest.Guard(t, middleware.Config{Trace: trace, Validator: v})
-	defer runtime.KeepAlive(guard) // a trace shows nothing of a Guard that is not used any more
+	keep(t, guard)
 	route, err := guard.Route("x", scopes.Authenticated())
 	if err != nil {
 		t.Fatal(err)

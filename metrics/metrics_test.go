@@ -35,7 +35,7 @@ func newAPI(tb testing.TB) *api {
 	trace, registry := switchOn(tb)
 	a := &api{issuer: issuertest.New(tb), registry: registry}
 	a.guard = a.issuer.Guard(tb, middleware.Config{Trace: trace})
-	tb.Cleanup(func() { runtime.KeepAlive(a.guard) }) // a trace shows nothing of a Guard that is not used any more
+	keep(tb, a.guard)
 	a.mux = a.guard.NewMux()
 	serve := func(http.ResponseWriter, *http.Request) {}
 	a.mux.HandleFunc("GET /orders/{id}", scopes.All("read"), serve)
@@ -141,7 +141,7 @@ func TestEvictions(t *testing.T) {
 	issuer := issuertest.New(t)
 	v := issuertest.Validator(t, validator.Config{Issuers: []validator.Issuer{issuer.Config()}, Cache: validator.CacheConfig{Entries: 64}})
 	guard := issuertest.Guard(t, middleware.Config{Validator: v, Trace: trace})
-	defer runtime.KeepAlive(guard) // a trace shows nothing of a Guard that is not used any more
+	keep(t, guard)
 	route, err := guard.Route("x", scopes.Authenticated())
 	if err != nil {
 		t.Fatal(err)
@@ -172,7 +172,7 @@ func TestReady(t *testing.T) {
 	if err := guard.Warm(t.Context()); err == nil {
 		t.Error("Warm reports nothing")
 	}
-	t.Cleanup(func() { _ = guard.Ready() }) // in use until then
+	keep(t, guard)
 	if page := scrape(t, registry); page.sum("sallyport_ready") != 1 || page.sum("sallyport_keys_state", `issuer="https://two.test"`, `state="unavailable"`) != 1 {
 		t.Error("not ready, or the keys of the other issuer are not unavailable")
 	}
@@ -275,7 +275,7 @@ func testIntrospection(t *testing.T) {
 	guard := issuertest.Guard(t, middleware.Config{Trace: trace, Validator: issuertest.Validator(t, validator.Config{
 		Issuers: []validator.Issuer{issuer.OpaqueConfig()},
 	})})
-	defer runtime.KeepAlive(guard) // a trace shows nothing of a Guard that is not used any more
+	keep(t, guard)
 	route, err := guard.Route("x", scopes.Authenticated())
 	if err != nil {
 		t.Fatal(err)

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -35,7 +34,6 @@ func everything(t *testing.T) *prometheus.Registry {
 	if err := guard.Warm(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	defer runtime.KeepAlive(guard) // a trace shows nothing of a Guard that is not used any more
 	route, err := guard.Route("GET /orders/{id}", scopes.Authenticated())
 	if err != nil {
 		t.Fatal(err)
@@ -43,7 +41,7 @@ func everything(t *testing.T) *prometheus.Registry {
 	if denial := route.Check(t.Context(), keys.Bearer(nil), scopes.Operation{}).Denial(); denial != nil {
 		t.Fatal(denial.Cause())
 	}
-	t.Cleanup(func() { _ = guard.Ready() }) // in use until then
+	keep(t, guard)
 	return registry
 }
 
@@ -128,8 +126,7 @@ func TestIssuersThatAreNoURLs(t *testing.T) {
 		trace, registry := switchOn(t)
 		is := issuertest.New(t)
 		guard := is.Guard(t, middleware.Config{Trace: trace}, func(c *validator.Issuer) { c.URL = name })
-		t.Cleanup(func() { _ = guard.Ready() }) // in use until then
-		defer runtime.KeepAlive(guard)          // a trace shows nothing of a Guard that is not used any more
+		keep(t, guard)
 		route, err := guard.Route("x", scopes.Authenticated())
 		if err != nil {
 			t.Fatal(err)

@@ -92,7 +92,7 @@ func TestIntrospectionTimeout(t *testing.T) {
 		guard := issuertest.Guard(t, middleware.Config{Trace: trace, Validator: issuertest.Validator(t, validator.Config{
 			Issuers: []validator.Issuer{issuer.OpaqueConfig()},
 		})})
-		defer runtime.KeepAlive(guard) // a trace shows nothing of a Guard that is not used any more
+		keep(t, guard)
 		route, err := guard.Route("x", scopes.Authenticated())
 		if err != nil {
 			t.Fatal(err)
@@ -123,7 +123,7 @@ func TestOddDecisions(t *testing.T) {
 	decided(nil, middleware.Decision{Route: "x", Transport: "http", Denial: &middleware.Denial{Reason: validator.Canceled}})
 	issuer := issuertest.New(t)
 	guard := issuer.Guard(t, middleware.Config{Trace: collector.Trace()})
-	defer runtime.KeepAlive(guard) // a trace shows nothing of a Guard that is not used any more
+	keep(t, guard)
 	route, err := guard.Route("x", scopes.Authenticated())
 	if err != nil {
 		t.Fatal(err)
@@ -179,7 +179,7 @@ func TestSecondGuard(t *testing.T) {
 	trace, registry := collector.Trace(), register(t, collector)
 	issuer := issuertest.New(t)
 	guard := issuer.Guard(t, middleware.Config{Trace: trace}, issuer.Fetched)
-	defer runtime.KeepAlive(guard) // a trace shows nothing of a Guard that is not used any more
+	keep(t, guard)
 	route, err := guard.Route("x", scopes.Authenticated())
 	if err != nil {
 		t.Fatal(err)

@@ -31,6 +31,13 @@ func scrape(tb testing.TB, registry *prometheus.Registry) page {
 	return page(w.Body.String())
 }
 
+// keep keeps a Guard in memory until the test ends. A trace does not, and shows nothing of
+// one that is not used any more.
+func keep(tb testing.TB, guard *middleware.Guard) {
+	tb.Helper()
+	tb.Cleanup(func() { runtime.KeepAlive(guard) })
+}
+
 // values returns the value of each series.
 func (p page) values() map[string]float64 {
 	values := make(map[string]float64)

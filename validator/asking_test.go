@@ -83,6 +83,9 @@ func (f *flood) judge(t *testing.T, resolved, second int, token string) {
 		return
 	}
 	f.refused[second]++
+	if !f.never[resolved] {
+		t.Errorf("second %d: a token is refused whose issuer had one accepted before", second)
+	}
 	if validator.ReasonOf(err) != validator.Unavailable {
 		t.Errorf("a good token: %v", err)
 	}

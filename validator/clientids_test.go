@@ -94,10 +94,8 @@ func TestClientIDs(t *testing.T) {
 			if !strings.Contains(row.claims.text(), `"aud"`) {
 				found = `no aud, and the client "`
 			}
-			for _, j := range judged {
-				if j.Check == "audience" && !strings.HasPrefix(j.Found, found) {
-					t.Errorf("explained as %+v, want found %s", j, found)
-				}
+			if j := judgementOf(t, judged, "audience"); !strings.HasPrefix(j.Found, found) {
+				t.Errorf("explained as %+v, want found %s", j, found)
 			}
 		})
 	}

@@ -31,6 +31,16 @@ func outline(all []validator.Judgement) string {
 	return strings.Join(words, " ")
 }
 
+// judgementOf returns the judgement of a check, which must be there.
+func judgementOf(t *testing.T, all []validator.Judgement, check string) validator.Judgement {
+	t.Helper()
+	i := slices.IndexFunc(all, func(j validator.Judgement) bool { return j.Check == check })
+	if i < 0 {
+		t.Fatalf("%q is not judged: %s", check, outline(all))
+	}
+	return all[i]
+}
+
 // wantAgreement checks that the judgements agree with the verdict: nothing failed of a
 // token that is accepted, and the first that failed has the reason of one that is refused.
 func wantAgreement(t *testing.T, done validator.ValidateDone, all []validator.Judgement, secrets ...string) {

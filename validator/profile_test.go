@@ -245,10 +245,8 @@ func TestOutweighed(t *testing.T) {
 	p := bearer(testKey.token(claims))
 	v := issuertest.Validator(t, config)
 	expect(t, v, p, 0, "", "") // by the header at+jwt
-	for _, j := range v.Explain(at(0), p, v.Inspect(at(0), p)) {
-		if j.Check == "kind of token" && j.Found != "an access token, by typ" {
-			t.Errorf("explained as %+v", j)
-		}
+	if j := judgementOf(t, v.Explain(at(0), p, v.Inspect(at(0), p)), "kind of token"); j.Found != "an access token, by typ" {
+		t.Errorf("explained as %+v", j)
 	}
 }
 
