@@ -61,7 +61,7 @@ func Cognito(pool string, clientIDs ...string) validator.Issuer {
 // isUserPool reports whether issuer is that of a user pool: the host names the region
 // with which the id of the pool begins.
 func isUserPool(issuer string) bool {
-	host, path, _ := split(issuer)
+	host, path, _ := split(issuer) // both are empty if issuer is no URL
 	region, id, _ := strings.Cut(strings.TrimPrefix(path, "/"), "_")
 	return region != "" && id != "" && !strings.ContainsAny(id, "/_") && strings.HasPrefix(host, "cognito-idp."+region+".")
 }

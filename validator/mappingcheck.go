@@ -116,7 +116,7 @@ func (c *Issuer) checkEffect(i int, f fault.List) {
 	}
 	for j := range c.Mappings {
 		other := &c.Mappings[j]
-		if other.includes(m) && (j < i || !m.includes(other)) { // not of itself
+		if other.includes(m) && (j < i || !m.includes(other)) { // never true of m itself
 			f.Addf("remove one of the two", "makes nothing that Mappings[%d] does not make", j)
 			return
 		}

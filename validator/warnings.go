@@ -67,6 +67,7 @@ func (is *checkedIssuer) fetchFailed() bool {
 		return false
 	}
 	lost := o.asker.Ready()
+	// answerKeys may be nil, and its Status has no error then.
 	return lost != nil && !errors.Is(lost, introspection.ErrNotSought) || o.answerKeys.Status().LastError != nil
 }
 
