@@ -16,7 +16,8 @@ const checkPolicy = "policy"
 // it is that of Check, which was made before. Explain is for people who look for a fault,
 // and slower than Check.
 func (r *Route) Explain(ctx context.Context, p validator.Presentation, operation scopes.Operation) (Verdict, []validator.Judgement) {
-	verdict, done := r.judge(ctx, &p, operation, r.Name())
+	var done validator.ValidateDone
+	verdict := r.judge(ctx, &p, operation, r.Name(), &done)
 	if !r.made() || r.ambiguity != nil || verdict.Denial() == nil && verdict.Token() == nil {
 		return verdict, []validator.Judgement{r.explainPolicy(verdict, done)}
 	}

@@ -43,15 +43,11 @@ func (h *guarded) ServeHTTP(w http.ResponseWriter, original *http.Request) {
 			r, _ = h.withVerdict(r, &permitted)
 		}
 	}
-	if h.protocol == nil {
-		g.passOn(h.next, w, r, original)
+	if h.protocol != nil {
+		h.protocol.passOn(g, w, r, original, &permitted)
 		return
 	}
-	if r != original {
-		g.screenTrailer(r, original)
-		defer handBack(r, original)
-	}
-	h.protocol.next(w, r, permitted)
+	g.passOn(h.next, w, r, original)
 }
 
 // refuse answers r with denial.
@@ -101,18 +97,25 @@ func (h *guarded) name(r *http.Request) string {
 
 // check decides on r and writes the verdict to decided, with what it was decided on.
 func (h *guarded) check(r *http.Request, decided *Permitted) {
-	route, g, name := h.route, h.route.guard, h.name(r)
-	p := &decided.Presentation
-	if route.policy.IsPublic() {
-		decided.Verdict = route.check(r.Context(), p, scopes.Operation{}, name)
-		return
+	name := h.name(r)
+	if !h.route.policy.IsPublic() {
+		if err := h.read(r, name, decided); err != nil {
+			decided.Verdict = Verdict{denial: h.route.refuse(r.Context(), decided.Presentation.Scheme, err, name)}
+			return
+		}
 	}
+	decided.Verdict = h.route.check(r.Context(), &decided.Presentation, decided.Operation, name)
+}
+
+// read stores in decided what r presents, and what it asks for unless its caller is
+// anonymous and may be.
+func (h *guarded) read(r *http.Request, name string, decided *Permitted) error {
+	g, p := h.route.guard, &decided.Presentation
 	var err error
 	*p, err = credentials(r.Header)
 	p.Certificate = verifiedCertificate(r)
-	if err == nil && isAnonymous(p) && route.policy.IsOptional() {
-		decided.Verdict = route.check(r.Context(), p, scopes.Operation{}, name)
-		return
+	if err == nil && isAnonymous(p) && h.route.policy.IsOptional() {
+		return nil
 	}
 	if err == nil {
 		err = g.locate(r, p)
@@ -124,12 +127,10 @@ func (h *guarded) check(r *http.Request, decided *Permitted) {
 			err = errTokenInURL
 		}
 	}
-	if err != nil {
-		decided.Verdict = Verdict{denial: route.refuse(r.Context(), p.Scheme, err, name)}
-		return
+	if err == nil {
+		decided.Operation = h.operation(r)
 	}
-	decided.Operation = h.operation(r)
-	decided.Verdict = route.check(r.Context(), p, decided.Operation, name)
+	return err
 }
 
 // operation returns what r asks for. It has values only if the policy needs them,

@@ -148,7 +148,7 @@ func (h *Held) ask() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(&h.ctx), undeterminedLimit)
 		defer cancel()
 		again := p.sealed.Presentation()
-		verdict, _ = h.route.decide(ctx, &again, p.operation)
+		verdict = h.route.decide(ctx, &again, p.operation, new(validator.ValidateDone))
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()

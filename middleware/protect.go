@@ -38,3 +38,15 @@ type protocol struct {
 	next func(http.ResponseWriter, *http.Request, Permitted)
 	deny func(http.ResponseWriter, *http.Request, *Denial)
 }
+
+// passOn calls p.next as [Guard.passOn] calls a handler. It is not inlined, because a
+// Permitted is large, and the stack of every handler would have one more.
+//
+//go:noinline
+func (p *protocol) passOn(g *Guard, w http.ResponseWriter, r, original *http.Request, permitted *Permitted) {
+	if r != original {
+		g.screenTrailer(r, original)
+		defer handBack(r, original)
+	}
+	p.next(w, r, *permitted)
+}

@@ -34,7 +34,8 @@ func (h *Held) Renew(ctx context.Context, p validator.Presentation, operation sc
 	}
 	began := time.Now()
 	again := p
-	verdict, done := h.route.decide(ctx, &again, operation)
+	var done validator.ValidateDone
+	verdict := h.route.decide(ctx, &again, operation, &done)
 	if token := h.token.Load(); verdict.passes && (!isOfSameCaller(token, verdict.token) || !namesCaller(token)) {
 		err := errOtherCaller
 		if token == nil {
@@ -49,8 +50,8 @@ func (h *Held) Renew(ctx context.Context, p validator.Presentation, operation sc
 			verdict = Verdict{denial: denial}
 		}
 	}
-	if h.route.isReported(&verdict) {
-		h.route.report(ctx, h.name, &p, &verdict, &done)
+	if h.route.isReported(verdict) {
+		h.route.report(ctx, h.name, &p, verdict, &done)
 	}
 	return denial
 }

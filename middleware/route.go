@@ -141,28 +141,32 @@ func (r *Route) Check(ctx context.Context, p validator.Presentation, operation s
 
 // check is Check under the name that the Decision has.
 func (r *Route) check(ctx context.Context, p *validator.Presentation, operation scopes.Operation, name string) Verdict {
-	verdict, _ := r.judge(ctx, p, operation, name)
+	var done validator.ValidateDone
+	return r.judge(ctx, p, operation, name, &done)
+}
+
+// judge is check, and stores in done what the validator found.
+//
+// It and the functions that it calls take pointers to what is large, and those that a valid
+// token does not need are not inlined: HTTP/2 and gRPC have a new goroutine for each
+// request, and to let its stack grow takes longer than the check. TestStack has the limit.
+func (r *Route) judge(ctx context.Context, p *validator.Presentation, operation scopes.Operation, name string, done *validator.ValidateDone) Verdict {
+	if !r.made() {
+		return Verdict{denial: denialOf(errUnmade)}
+	}
+	verdict := r.decide(ctx, p, operation, done)
+	if r.isReported(verdict) {
+		r.report(ctx, name, p, verdict, done)
+	}
 	return verdict
 }
 
-// judge is check, and returns what the validator found, too.
-func (r *Route) judge(ctx context.Context, p *validator.Presentation, operation scopes.Operation, name string) (Verdict, validator.ValidateDone) {
-	if !r.made() {
-		return Verdict{denial: denialOf(errUnmade)}, validator.ValidateDone{}
-	}
-	verdict, done := r.decide(ctx, p, operation)
-	if r.isReported(&verdict) {
-		r.report(ctx, name, p, &verdict, &done)
-	}
-	return verdict, done
-}
-
 // isReported reports whether a verdict is one for hooks or logs.
-func (r *Route) isReported(v *Verdict) bool { return !v.passes || r.guard.trace.Decided != nil }
+func (r *Route) isReported(v Verdict) bool { return !v.passes || r.guard.trace.Decided != nil }
 
 // report calls the hook with a verdict on p, and with what the validator found, and logs
 // refusals.
-func (r *Route) report(ctx context.Context, name string, p *validator.Presentation, verdict *Verdict, done *validator.ValidateDone) {
+func (r *Route) report(ctx context.Context, name string, p *validator.Presentation, verdict Verdict, done *validator.ValidateDone) {
 	decision := Decision{
 		Route: name, Transport: r.guard.transport, Scheme: p.Scheme, Issuer: done.Issuer, Client: done.Token.ClientID(), Token: done.Token, Privileged: r.privileged,
 		Source: done.Source, Start: done.Start,
@@ -203,8 +207,8 @@ func (r *Route) refuse(ctx context.Context, scheme validator.Scheme, err error, 
 	return denial
 }
 
-// decide is check without hooks. It returns what the validator found, too.
-func (r *Route) decide(ctx context.Context, p *validator.Presentation, operation scopes.Operation) (verdict Verdict, done validator.ValidateDone) {
+// decide is judge without hooks.
+func (r *Route) decide(ctx context.Context, p *validator.Presentation, operation scopes.Operation, done *validator.ValidateDone) (verdict Verdict) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			verdict = Verdict{denial: r.deny(errPanic(cause), nil)}
@@ -212,42 +216,57 @@ func (r *Route) decide(ctx context.Context, p *validator.Presentation, operation
 	}()
 	switch {
 	case r.ambiguity != nil:
-		return Verdict{denial: newDenial(validator.ReasonOf(r.ambiguity), r.ambiguity, r.guard.style)}, done
+		return Verdict{denial: newDenial(validator.ReasonOf(r.ambiguity), r.ambiguity, r.guard.style)}
 	case r.policy.IsPublic(), r.policy.IsOptional() && isAnonymous(p):
-		return Verdict{passes: true}, done
+		return Verdict{passes: true}
 	}
 	if operation.Name == "" {
 		operation.Name = r.name
 	}
-	p.Demands = r.policy.Demands()
-	refusal := r.ask(ctx, p, operation, &done)
+	r.demand(p)
+	r.guard.validator.InspectTo(ctx, p, done)
+	refusal := r.ask(ctx, p, operation, done)
 	if refusal != nil && refusal.ActiveWithin != 0 { // the tier of the token demands a fresher answer than the route
 		p.Demands.ActiveWithin = refusal.ActiveWithin
 		start := done.Start
-		refusal = r.ask(ctx, p, operation, &done)
+		r.guard.validator.InspectTo(ctx, p, done)
+		refusal = r.ask(ctx, p, operation, done)
 		done.Start = start
 	}
-	if done.Err != nil {
-		return Verdict{denial: r.deny(ofCaller(ctx, done.Err), nil)}, done
+	if done.Err != nil || refusal != nil || !r.listed {
+		return Verdict{denial: r.denyFound(ctx, refusal, done)}
 	}
-	if refusal != nil {
-		refusal = refusal.For(ctx, done.Token)
-		return Verdict{denial: r.deny(ofCaller(ctx, validator.Refuse(refusal.Reason, refusal)), refusal)}, done
-	}
-	if !r.listed {
-		return Verdict{denial: r.missing()}, done
-	}
-	return Verdict{passes: true, token: done.Token, within: p.Demands.ActiveWithin}, done
+	return Verdict{passes: true, token: done.Token, within: p.Demands.ActiveWithin}
 }
 
-// ask validates the token of p under its Demands, and asks the policy if it is valid. It
-// stores in done what the validator found.
-func (r *Route) ask(ctx context.Context, p *validator.Presentation, operation scopes.Operation, done *validator.ValidateDone) *scopes.Refusal {
-	*done = r.guard.validator.Inspect(ctx, *p)
-	if done.Err == nil {
-		return r.policy.DecideValidated(ctx, done.Token, operation, validated.Now(p.Demands.ActiveWithin))
+// demand sets the Demands of p to those of the policy. See judge for why it is not inlined.
+//
+//go:noinline
+func (r *Route) demand(p *validator.Presentation) { p.Demands = r.policy.Demands() }
+
+// denyFound returns the Denial for what the validator found, or the policy. See judge for
+// why it is not inlined.
+//
+//go:noinline
+func (r *Route) denyFound(ctx context.Context, refusal *scopes.Refusal, done *validator.ValidateDone) *Denial {
+	switch {
+	case done.Err != nil:
+		return r.deny(ofCaller(ctx, done.Err), nil)
+	case refusal != nil:
+		refusal = refusal.For(ctx, done.Token)
+		return r.deny(ofCaller(ctx, validator.Refuse(refusal.Reason, refusal)), refusal)
+	default:
+		return r.missing()
 	}
-	return nil
+}
+
+// ask asks the policy about the token that the validator found under the Demands of p, if
+// it is valid.
+func (r *Route) ask(ctx context.Context, p *validator.Presentation, operation scopes.Operation, done *validator.ValidateDone) *scopes.Refusal {
+	if done.Err != nil {
+		return nil
+	}
+	return r.policy.DecideValidated(ctx, done.Token, operation, validated.Now(p.Demands.ActiveWithin))
 }
 
 // ofCaller returns err with the Reason Canceled, if nothing was determined because the

@@ -80,6 +80,11 @@ func (c *cache) get(d digest) *entry {
 			return e
 		}
 	}
+	return s.get(d)
+}
+
+// get returns the entry of a token that is not in front, or nil.
+func (s *shard) get(d digest) *entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e, found := s.settled.list.Peek(d); found { // others took its places in front

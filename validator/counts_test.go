@@ -226,3 +226,20 @@ func TestValidateDoneStart(t *testing.T) {
 		}
 	})
 }
+
+// TestInspectTo checks that the verdict is that of Inspect, and what nil pointers mean.
+func TestInspectTo(t *testing.T) {
+	issuer := issuertest.New(t)
+	v := configured(t, nil, discovering(issuer))
+	p := issuer.Bearer(nil)
+	done := validator.ValidateDone{Reason: validator.Unavailable, Err: validator.Unavailable} // of another request
+	v.InspectTo(t.Context(), &p, &done)
+	want := v.Inspect(t.Context(), p)
+	if done.Token == nil || done.Err != nil || done.Reason != "" || done.Token.Subject() != want.Token.Subject() || done.Issuer != want.Issuer {
+		t.Errorf("%+v, and Inspect returns %+v", done, want)
+	}
+	if v.InspectTo(t.Context(), nil, &done); done.Reason != validator.NoCredentials || done.Token != nil {
+		t.Errorf("nil instead of a Presentation: %+v", done)
+	}
+	v.InspectTo(t.Context(), &p, nil) // does not panic
+}

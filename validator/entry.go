@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	digestPiece       = 512 // bytes that are hashed at once
+	digestPiece       = 128 // bytes that are hashed at once
 	digestSecretBytes = 16
 	entryOverhead     = 822 // bytes of the facts about a token and its entry, beside their text; measured, see TestMemory
 )
@@ -33,7 +33,7 @@ type digest [sha256.Size]byte
 
 // digest returns the key of a token under s. It takes the token in pieces and is not
 // inlined, because a large buffer on the stack makes the stack of a new goroutine grow,
-// and gRPC has a new one for each call: that cost more than the hash.
+// and HTTP/2 and gRPC have a new one for each request: that takes longer than the hash.
 //
 //go:noinline
 func (s *selection) digest(token string) (d digest) {

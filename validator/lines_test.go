@@ -362,21 +362,18 @@ func TestMovedLines(t *testing.T) {
 
 // TestSnapshotLines covers faults of the snapshot directory.
 func TestSnapshotLines(t *testing.T) {
-	is, j := issuertest.New(t), new(journal)
 	dir := t.TempDir()
 	if err := os.Chmod(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	v := issuertest.Validator(t, validator.Config{Issuers: []validator.Issuer{is.Config(is.Fetched)}, SnapshotDir: dir, Logger: slog.New(j)})
-	_ = v.Warm(t.Context())
-	over, cancel := context.WithCancel(t.Context())
-	cancel()
-	_ = v.Run(over) // waits for the logger
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if lines := strings.Join(j.lines, "\n"); !strings.Contains(lines, "WARN the snapshot directory cannot be used issuer=https://issuer.test use=load") {
-		t.Errorf("lines\n%s", lines)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		is, j := issuertest.New(t), new(journal)
+		v := issuertest.Validator(t, validator.Config{Issuers: []validator.Issuer{is.Config(is.Fetched)}, SnapshotDir: dir, Logger: slog.New(j)})
+		_ = v.Warm(t.Context())
+		if lines := strings.Join(j.next(), "\n"); !strings.Contains(lines, "WARN the snapshot directory cannot be used issuer=https://issuer.test use=load") {
+			t.Errorf("lines\n%s", lines)
+		}
+	})
 }
 
 // TestAskLines covers introspection that fails and recovers: few lines, with the kind, the

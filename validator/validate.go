@@ -42,9 +42,20 @@ func (v *Validator) Validate(ctx context.Context, p Presentation) (*Token, error
 
 // Inspect is [Validator.Validate] with all that is known of the verdict. It is
 // for adapters, which report it.
-func (v *Validator) Inspect(ctx context.Context, p Presentation) ValidateDone {
-	result, start := v.observe(ctx, &p)
-	return result.done(start)
+func (v *Validator) Inspect(ctx context.Context, p Presentation) (done ValidateDone) {
+	v.InspectTo(ctx, &p, &done)
+	return done
+}
+
+// InspectTo is [Validator.Inspect] with a result that is stored in done. It copies neither
+// p nor the result: a stack that has to grow for them takes longer than the check of a
+// known token. p and done are not kept. A nil p stands for the zero Presentation, and
+// nothing is stored in a nil done.
+func (v *Validator) InspectTo(ctx context.Context, p *Presentation, done *ValidateDone) {
+	result, start := v.observe(ctx, p)
+	if done != nil {
+		result.store(done, start)
+	}
 }
 
 // outcome is a verdict. It fits into registers, unlike a ValidateDone: every call
@@ -69,9 +80,12 @@ const (
 // resolvedLabel stands for all issuers that Config.ResolveIssuer found.
 const resolvedLabel = "resolved"
 
-// done returns the verdict as hooks get it. start is when the check began.
-func (o outcome) done(start time.Time) ValidateDone {
-	done := ValidateDone{Source: sources[o.source], Start: start}
+// store stores in done the verdict as hooks get it. start is when the check began. It is
+// not inlined, so that its copy takes no room on the stack while the token is checked.
+//
+//go:noinline
+func (o outcome) store(done *ValidateDone, start time.Time) {
+	*done = ValidateDone{Source: sources[o.source], Start: start}
 	switch {
 	case o.issuer == nil:
 	case o.issuer.resolved:
@@ -84,35 +98,27 @@ func (o outcome) done(start time.Time) ValidateDone {
 	} else {
 		done.Token = o.token
 	}
-	return done
 }
 
-// observe calls decideSafely, and the hooks before and after it.
-func (v *Validator) observe(ctx context.Context, p *Presentation) (outcome, time.Time) {
-	if !v.initialized() {
-		return outcome{refused: errNotMade}, time.Time{}
-	}
-	if ctx == nil {
-		result := outcome{refused: errContext}
-		v.trace.validateDone(v.trace.validateStart(context.Background()), result.done(time.Time{})) //nolint:contextcheck // there is none
-		return result, time.Time{}
-	}
-	if v.trace == nil {
-		return v.decideSafely(ctx, p)
+// observe decides about a token, and calls the hooks before and after. If anything panics,
+// in a method of ctx for example, the token is refused. It returns when it began, or the zero
+// time if no time was needed.
+func (v *Validator) observe(ctx context.Context, p *Presentation) (result outcome, start time.Time) {
+	switch {
+	case !v.initialized():
+		return outcome{refused: errNotMade}, start
+	case ctx == nil:
+		result = outcome{refused: errContext}
+		v.observed(v.trace.validateStart(context.Background()), result, start) //nolint:contextcheck // there is none
+		return result, start
 	}
 	ctx = v.trace.validateStart(ctx)
-	result, start := v.decideSafely(ctx, p)
-	v.trace.validateDone(ctx, result.done(start))
-	return result, start
-}
-
-// decideSafely calls decide, and calls it again if the issuer's configuration changed
-// meanwhile. If decide panics, in a method of ctx for example, the token is refused. It
-// returns when it began, or the zero time if no time was needed.
-func (v *Validator) decideSafely(ctx context.Context, p *Presentation) (result outcome, start time.Time) {
 	defer func() {
 		if cause := recover(); cause != nil { // only its type is reported: its text may have bytes of the token
 			result = outcome{refused: &Error{Unavailable, fmt.Errorf("validator: panic with a %T while validating", cause)}}
+		}
+		if v.trace != nil {
+			v.observed(ctx, result, start)
 		}
 	}()
 	if refused := v.checkPresentation(p); refused != nil {
@@ -120,18 +126,33 @@ func (v *Validator) decideSafely(ctx context.Context, p *Presentation) (result o
 		return outcome{refused: refused}, start
 	}
 	start = time.Now()
-	if result = v.decide(ctx, start, p); result.refused == errIssuerGone {
-		result = v.decide(ctx, time.Now(), p)
+	var d digest // of a JWT
+	if v.cache != nil && !v.opaque.isAsked(p.Token) {
+		d = v.jwts.digest(p.Token)
+	}
+	if result = v.decide(ctx, start, &d, p); result.refused == errIssuerGone { // its configuration changed meanwhile
+		result = v.decide(ctx, time.Now(), &d, p)
 	}
 	return result, start
 }
 
-// decide is Inspect without hooks, for a Presentation that was checked.
-func (v *Validator) decide(ctx context.Context, now time.Time, p *Presentation) outcome {
+// observed calls the hook with a verdict. It is not inlined, so that a ValidateDone does not
+// take room on the stack while the token is checked.
+//
+//go:noinline
+func (v *Validator) observed(ctx context.Context, result outcome, start time.Time) {
+	var done ValidateDone
+	result.store(&done, start)
+	v.trace.validateDone(ctx, done)
+}
+
+// decide is Inspect without hooks, for a Presentation that was checked. d is the digest of
+// the token as a JWT, if there is a cache and the token may be one.
+func (v *Validator) decide(ctx context.Context, now time.Time, d *digest, p *Presentation) outcome {
 	if v.opaque.isAsked(p.Token) {
 		return v.decideSelected(ctx, now, nil, p)
 	}
-	result := v.decideJWT(ctx, now, p)
+	result := v.decideJWT(ctx, now, d, p)
 	switch result.refused {
 	case errOutdated: // accepted, but for an answer of the issuer
 		return v.decideOpaque(ctx, now, result.issuer, *result.token.facts, p)
@@ -162,10 +183,8 @@ func (v *Validator) decideSelected(ctx context.Context, now time.Time, named *ch
 // decideJWT decides about a token that has the form of a JWT, or that no issuer can be
 // asked about. The refusal is errNoJWT if the token is selected for an issuer that is
 // asked.
-func (v *Validator) decideJWT(ctx context.Context, now time.Time, p *Presentation) outcome {
-	var d digest
+func (v *Validator) decideJWT(ctx context.Context, now time.Time, d *digest, p *Presentation) outcome {
 	if v.cache != nil {
-		d = v.jwts.digest(p.Token)
 		if result, known := v.decideCached(ctx, now, d, p); known {
 			return result
 		}
@@ -173,9 +192,14 @@ func (v *Validator) decideJWT(ctx context.Context, now time.Time, p *Presentatio
 	return v.decideNew(ctx, now, d, p)
 }
 
-// checkPresentation checks what can be known without reading the token.
+// checkPresentation checks what can be known without reading the token. It is not inlined,
+// so that what only refusals need takes no room on the stack.
+//
+//go:noinline
 func (v *Validator) checkPresentation(p *Presentation) *Error {
 	switch {
+	case p == nil:
+		return errNoCredentials
 	case p.Scheme == DPoP:
 		return errSchemeDPoP
 	case p.Scheme == OtherScheme:
@@ -191,8 +215,8 @@ func (v *Validator) checkPresentation(p *Presentation) *Error {
 
 // decideCached decides about a token whose facts are in the cache. known is false
 // if there are none, or if the token has to be verified again.
-func (v *Validator) decideCached(ctx context.Context, now time.Time, d digest, p *Presentation) (result outcome, known bool) {
-	e := v.cache.get(d)
+func (v *Validator) decideCached(ctx context.Context, now time.Time, d *digest, p *Presentation) (result outcome, known bool) {
+	e := v.cache.get(*d)
 	if e == nil || e.isOutdated(clock.MomentAt(now, v.start)) {
 		return outcome{}, false // the new entry replaces an old one
 	}
@@ -214,7 +238,7 @@ func (v *Validator) decideCached(ctx context.Context, now time.Time, d digest, p
 }
 
 // decideNew verifies a token and decides about it.
-func (v *Validator) decideNew(ctx context.Context, now time.Time, d digest, p *Presentation) outcome {
+func (v *Validator) decideNew(ctx context.Context, now time.Time, d *digest, p *Presentation) outcome {
 	v.underWay.Add(1)
 	defer v.underWay.Add(-1)
 	v.lines.begin()
@@ -236,7 +260,7 @@ func (v *Validator) decideNew(ctx context.Context, now time.Time, d digest, p *P
 	if refused == nil || isOfAnswers(refused) || isOfDemands(refused) {
 		v.headers.Remember(&unverified)
 		if v.cache != nil && at.instant.Unix() < verified.facts.until { // a token that is accepted only by the leeway is not cached
-			v.cache.add(d, &entry{
+			v.cache.add(*d, &entry{
 				draft: verified, since: clock.MomentAt(now, v.start), lasts: v.cacheTTL, until: verified.facts.until,
 				textBytes: int32(is.textBytes(&verified.facts, &unverified)), //nolint:gosec // MaxTokenBytes is far below
 			})
