@@ -48,10 +48,7 @@ func (v *Validator) decideOpaque(ctx context.Context, now time.Time, is *checked
 			return result
 		}
 	}
-	if !isToken68(p.Token) { // what is in the cache has passed this check
-		return outcome{refused: notToken68(p.Token)}
-	}
-	return c.ask(ctx, inquiry{v: v, is: is, digest: c.digest, token: p.Token, jwt: jwt, known: e != nil || v.active.has(c.digest), once: once}, p)
+	return c.ask(ctx, p, e != nil, once)
 }
 
 // decideCached decides with what is remembered of the token: the entry e, which may be
@@ -76,8 +73,13 @@ func (c *consultation) decideCached(ctx context.Context, e *entry, p *Presentati
 }
 
 // ask asks the issuer, together with other requests that need the same answer, and
-// decides.
-func (c *consultation) ask(ctx context.Context, q inquiry, p *Presentation) outcome {
+// decides. cached is whether the cache has an answer about the token. An answer that serves
+// once is for this request alone.
+func (c *consultation) ask(ctx context.Context, p *Presentation, cached, once bool) outcome {
+	if !isToken68(p.Token) { // what is in the cache has passed this check
+		return outcome{refused: notToken68(p.Token)}
+	}
+	q := inquiry{v: c.v, is: c.is, digest: c.digest, token: p.Token, jwt: c.jwt, known: cached || c.v.active.has(c.digest), once: once}
 	c.v.underWay.Add(1)
 	defer c.v.underWay.Add(-1)
 	c.v.lines.begin()

@@ -21,7 +21,7 @@ type fault struct {
 	// pool is how many valid tokens there are, as a multiple of Options.Tokens.
 	pool int
 	// flood is the kind of a flood beside the valid requests, or "". Its rate is a share of
-	// Options.Flood, or rate.
+	// the largest flood, or rate.
 	flood      string
 	share      float64
 	rate       float64
@@ -236,16 +236,17 @@ func (m *Measurement) RunFaults(ctx context.Context) error {
 	m.progress().Plan(steps)
 	m.Report.Faults = &FaultReport{Time: m.Report.Time, Machine: m.Report.Machine, Options: m.Options}
 	for _, protocol := range m.Protocols {
-		rate := m.Rate
+		rate, saturation := m.Rate, 0.0
 		if rate == 0 {
-			saturation, err := m.saturationAlone(ctx, protocol)
-			if err != nil {
+			var err error
+			if saturation, err = m.saturationAlone(ctx, protocol); err != nil {
 				return err
 			}
 			rate = saturation * float64(m.Loads[0]) / 100
 		}
+		flood := m.floodOf(saturation)
 		for _, f := range chosen {
-			if err := m.fault(ctx, protocol, f, rate); err != nil {
+			if err := m.fault(ctx, protocol, f, rate, flood); err != nil {
 				return err
 			}
 		}
@@ -280,12 +281,13 @@ func (f *fault) servers() []contender {
 	return all
 }
 
-// fault measures one fault with its servers in turn.
-func (m *Measurement) fault(ctx context.Context, protocol string, f fault, rate float64) error {
+// fault measures one fault with its servers in turn. rate is that of valid requests, and
+// flood that of the largest flood.
+func (m *Measurement) fault(ctx context.Context, protocol string, f fault, rate, flood float64) error {
 	servers := f.servers()
 	rows := make([]*FaultRow, len(servers))
 	for i, c := range servers {
-		rows[i] = &FaultRow{Name: f.name, About: f.about, Protocol: protocol, Server: c.name, Rate: rate, Flood: f.floodRate(m.Flood), Answers: make(map[int]int)}
+		rows[i] = &FaultRow{Name: f.name, About: f.about, Protocol: protocol, Server: c.name, Rate: rate, Flood: f.floodRate(flood), Answers: make(map[int]int)}
 	}
 	for round := range m.Windows {
 		for turn := range servers {

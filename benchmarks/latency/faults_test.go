@@ -153,3 +153,15 @@ func TestRefresh(t *testing.T) {
 		t.Error("a page without places: no error")
 	}
 }
+
+// A flood leaves room for valid requests unless its rate is given.
+func TestFloodLeavesRoom(t *testing.T) {
+	for _, row := range []struct{ given, saturation, want float64 }{
+		{0, 100_000, 10_000}, {0, 20_000, 5_000}, {0, 0, 10_000}, {700, 20_000, 700}, {700, 0, 700},
+	} {
+		o := Options{Flood: row.given}
+		if got := o.floodOf(row.saturation); got != row.want {
+			t.Errorf("-flood %g at a saturation of %g: %g requests a second, want %g", row.given, row.saturation, got, row.want)
+		}
+	}
+}

@@ -283,7 +283,8 @@ func TestMix(t *testing.T) {
 	}
 	mixed := made.(*mix)
 	key := mixed.issuer.SigningKey()
-	events := mixed.window(time.Now(), 10*time.Millisecond, 1000)
+	start := time.Now()
+	events := mixed.window(start, 10*time.Millisecond, 1000)
 	if len(events) != 1 || events[0].after >= 5*time.Second || mixed.issuer.SigningKey() == key {
 		t.Fatalf("%d events in a window with a new key", len(events))
 	}
@@ -304,7 +305,10 @@ func TestMix(t *testing.T) {
 			t.Fatalf("a token expires in %v", left)
 		}
 	}
-	if events := mixed.window(time.Now(), time.Millisecond, 1000); events != nil {
-		t.Error("a short window has a new key")
+	if events := mixed.window(start.Add(mixBetween-1), time.Millisecond, 1000); events != nil {
+		t.Error("the next window has a new key, too")
+	}
+	if events := mixed.window(start.Add(mixBetween), time.Millisecond, 1000); len(events) != 1 {
+		t.Error("a later window has no new key")
 	}
 }

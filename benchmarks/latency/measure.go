@@ -31,7 +31,8 @@ type Options struct {
 	// Delay is how long each middleware sleeps before each request. It is for tests of
 	// budgets.
 	Delay time.Duration `json:"delay,omitempty"`
-	// Flood is how many requests a second a flood has at most; see RunFaults.
+	// Flood is how many requests a second the flood of random kids has, and three tenths of
+	// it are those of bad signatures. 0: 10 000, or a quarter of the saturation if that is less.
 	Flood float64 `json:"flood,omitempty"`
 	// Servers are two running servers that are compared instead of ours.
 	Servers  *Servers `json:"servers,omitempty"`
@@ -56,8 +57,28 @@ type Progress interface {
 // UnderFaults returns o for [Measurement.RunFaults]: the load is 10 %, so that a flood finds
 // room on one processor.
 func (o Options) UnderFaults() Options {
-	o.Loads, o.Flood = []int{10}, 10_000
+	o.Loads = []int{10}
 	return o
+}
+
+// The flood of [Options] that have none. Client, flood and server share the processors, so
+// that a larger one would keep valid requests waiting whatever the server does with it.
+const (
+	usualFlood = 10_000 // requests a second
+	floodShare = 0.25   // of the saturation, at most
+)
+
+// floodOf returns the requests a second of the largest flood. saturation is 0 if it is not
+// known.
+func (o *Options) floodOf(saturation float64) float64 {
+	switch {
+	case o.Flood > 0:
+		return o.Flood
+	case saturation > 0:
+		return min(usualFlood, floodShare*saturation)
+	default:
+		return usualFlood
+	}
 }
 
 // Thorough returns the options of a full run.

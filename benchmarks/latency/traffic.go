@@ -54,14 +54,15 @@ func (t inTurn) reset() int                                   { return len(t) }
 
 // mix is traffic as that of an API with many users: how often a user comes follows
 // Zipf's law, a token is used until it expires, and then the user has a new one. The
-// issuer publishes a new key in each window and signs with it, so that tokens have a key
-// that the server does not know yet.
+// issuer publishes a new key in a window and signs with it, so that tokens have a key that
+// the server does not know yet.
 type mix struct {
 	issuer *testissuer.Issuer
 	users  []user
 	order  []string // the fields of the requests of a window
 	zipf   *rand.Zipf
 	keys   []retiring // published, the oldest first
+	begun  time.Time  // the last window with a new key
 }
 
 // user is a user of a mix.
@@ -83,10 +84,10 @@ const (
 	// mixPublished is the part of a window after which the new key is published. It signs
 	// what is due in the second half.
 	mixPublished = 0.45
-	// mixShortest is the shortest window with a new key. The server asks for keys that it does
-	// not know once a second at most, so that one in each shorter window would be unlike any
-	// issuer.
-	mixShortest = 5 * time.Second
+	// mixBetween is the least time between the beginnings of two windows with a new key. The
+	// server asks for keys that it does not know once a second at most, so that more would be
+	// unlike any issuer. Windows of others lie in between.
+	mixBetween = 5 * time.Second
 )
 
 // newMix returns a mix whose tokens expire at times that are spread evenly.
@@ -120,9 +121,10 @@ func usualToken(i int, lifetime time.Duration) testissuer.Token {
 // window signs what the users need in the window.
 func (m *mix) window(start time.Time, interval time.Duration, count int) []event {
 	m.retire(start)
-	change := time.Duration(count)*interval >= mixShortest
+	change := start.Sub(m.begun) >= mixBetween
 	key := ""
 	if change {
+		m.begun = start
 		key = m.issuer.AddKey(testissuer.Key{Unpublished: true})
 	}
 	half := start.Add(time.Duration(count/2) * interval)

@@ -52,7 +52,7 @@ func TestBudget(t *testing.T) {
 func TestFlags(t *testing.T) {
 	for _, args := range []string{
 		"x", "-budget p95", "-base http://127.0.0.1:1/", "-guarded http://127.0.0.1:1/", "-header A:b", "-protocols spdy", "-loads 0", "-loads x",
-		"-windows -1", "-window -1s", "-rate -1", "-only (", "-faults (", "-faults . -only x", "-faults . -budget p95=2", "-faults . -flood 0",
+		"-windows -1", "-window -1s", "-rate -1", "-only (", "-faults (", "-faults . -only x", "-faults . -budget p95=2", "-faults . -flood -1",
 		"-faults earthquake", "-only nothing", "-alg none", "-base nowhere -guarded nowhere -rate 1",
 	} {
 		if err := run(context.Background(), strings.Fields(args)); err == nil {
