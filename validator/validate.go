@@ -126,12 +126,13 @@ func (v *Validator) observe(ctx context.Context, p *Presentation) (result outcom
 		return outcome{refused: refused}, start
 	}
 	start = time.Now()
+	asked := v.opaque.isAsked(p.Token)
 	var d digest // of a JWT
-	if v.cache != nil && !v.opaque.isAsked(p.Token) {
+	if v.cache != nil && !asked {
 		d = v.jwts.digest(p.Token)
 	}
-	if result = v.decide(ctx, start, &d, p); result.refused == errIssuerGone { // its configuration changed meanwhile
-		result = v.decide(ctx, time.Now(), &d, p)
+	if result = v.decide(ctx, start, asked, &d, p); result.refused == errIssuerGone { // its configuration changed meanwhile
+		result = v.decide(ctx, time.Now(), asked, &d, p)
 	}
 	return result, start
 }
@@ -146,10 +147,11 @@ func (v *Validator) observed(ctx context.Context, result outcome, start time.Tim
 	v.trace.validateDone(ctx, done)
 }
 
-// decide is Inspect without hooks, for a Presentation that was checked. d is the digest of
-// the token as a JWT, if there is a cache and the token may be one.
-func (v *Validator) decide(ctx context.Context, now time.Time, d *digest, p *Presentation) outcome {
-	if v.opaque.isAsked(p.Token) {
+// decide is Inspect without hooks, for a Presentation that was checked. asked is whether the
+// issuer is asked about the token whatever it says. Otherwise d is its digest as a JWT, if
+// there is a cache.
+func (v *Validator) decide(ctx context.Context, now time.Time, asked bool, d *digest, p *Presentation) outcome {
+	if asked {
 		return v.decideSelected(ctx, now, nil, p)
 	}
 	result := v.decideJWT(ctx, now, d, p)

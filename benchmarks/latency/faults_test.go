@@ -157,7 +157,7 @@ func TestRefresh(t *testing.T) {
 // A flood leaves room for valid requests unless its rate is given.
 func TestFloodLeavesRoom(t *testing.T) {
 	for _, row := range []struct{ given, saturation, want float64 }{
-		{0, 100_000, 10_000}, {0, 20_000, 5_000}, {0, 0, 10_000}, {700, 20_000, 700}, {700, 0, 700},
+		{0, 1_000_000, 10_000}, {0, 20_000, 400}, {0, 0, 10_000}, {700, 20_000, 700}, {700, 0, 700},
 	} {
 		o := Options{Flood: row.given}
 		if got := o.floodOf(row.saturation); got != row.want {

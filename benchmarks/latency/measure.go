@@ -32,7 +32,7 @@ type Options struct {
 	// budgets.
 	Delay time.Duration `json:"delay,omitempty"`
 	// Flood is how many requests a second the flood of random kids has, and three tenths of
-	// it are those of bad signatures. 0: 10 000, or a quarter of the saturation if that is less.
+	// it are those of bad signatures. 0: 10 000, or a fiftieth of the saturation if that is less.
 	Flood float64 `json:"flood,omitempty"`
 	// Servers are two running servers that are compared instead of ours.
 	Servers  *Servers `json:"servers,omitempty"`
@@ -61,11 +61,11 @@ func (o Options) UnderFaults() Options {
 	return o
 }
 
-// The flood of [Options] that have none. Client, flood and server share the processors, so
-// that a larger one would keep valid requests waiting whatever the server does with it.
+// The flood of [Options] that have none. Client, flood and server share the processors: with
+// a larger one, valid requests to a server without auth, too, take more than twice as long.
 const (
 	usualFlood = 10_000 // requests a second
-	floodShare = 0.25   // of the saturation, at most
+	floodShare = 0.02   // of the saturation, at most
 )
 
 // floodOf returns the requests a second of the largest flood. saturation is 0 if it is not

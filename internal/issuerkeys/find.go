@@ -72,26 +72,41 @@ func (k *Keys) findUnknown(ctx context.Context, h jose.Header, v *version, seen 
 		_, err := v.set.Find(h) // the same error, with the kids of v
 		return Found{}, err
 	}
+	found, waited, err := k.findFetched(ctx, h, v, seen)
+	if err != nil && waited {
+		k.refusals.Wait(ctx)
+	}
+	return found, err
+}
+
+// findFetched fetches the set until it has the kid, or is known not to have it. It reports
+// whether it waited.
+func (k *Keys) findFetched(ctx context.Context, h jose.Header, v *version, seen uint64) (found Found, waited bool, err error) {
+	kid, _ := h.KeyID()
 	const rounds = 3 // for keys that arrived meanwhile, for the fetch that was under way, and for the one after it
 	for range rounds {
-		if _, err := k.refresher.wait(ctx, request{cause: CauseUnknownKid, kid: kid, tried: v}); err != nil {
-			return Found{}, err
+		joined, err := k.refresher.wait(ctx, request{cause: CauseUnknownKid, kid: kid, tried: v})
+		if joined && err != errWaiters { //nolint:errorlint // the value itself, which flight.wait returns
+			waited = true
+		}
+		if err != nil {
+			return Found{}, waited, err
 		}
 		tried := v
 		if v = k.lookup.current.Load(); v == nil {
-			return Found{}, k.refresher.unready(nil)
+			return Found{}, waited, k.refresher.unready(nil)
 		}
 		keys, err := v.set.Find(h)
 		switch {
 		case err == nil:
-			return Found{keys, k, v}, nil
+			return Found{keys, k, v}, waited, nil
 		case !v.set.MightGain(h) || v.number > seen:
-			return Found{}, err
+			return Found{}, waited, err
 		case v == tried: // no fetch is allowed
-			return Found{}, k.refresher.failedOr(aboutKeyID(errNotYet, h, mendNotYet))
+			return Found{}, waited, k.refresher.failedOr(aboutKeyID(errNotYet, h, mendNotYet))
 		}
 	}
-	return Found{}, k.refresher.failedOr(aboutKeyID(errNotYet, h, mendNotYet))
+	return Found{}, waited, k.refresher.failedOr(aboutKeyID(errNotYet, h, mendNotYet))
 }
 
 // findChanged looks up a token that the set has no key for, with refused as the

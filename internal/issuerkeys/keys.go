@@ -6,6 +6,7 @@ import (
 	"time"
 	"weak"
 
+	"github.com/sallyport-auth/sallyport/internal/detached"
 	"github.com/sallyport-auth/sallyport/internal/fault"
 	"github.com/sallyport-auth/sallyport/internal/hook"
 	"github.com/sallyport-auth/sallyport/jose"
@@ -21,7 +22,16 @@ type Keys struct {
 	lookup    lookup
 	vault     *vault
 	refresher *refresher
+	refusals  *detached.Spread // of tokens that waited for a kid
 }
+
+// Refusals of tokens that waited for a fetch. Each costs tens of µs with its answer, so that
+// a thousand at once would keep other requests waiting for as many ms. Tokens whose kid the
+// fetch brought go on at once.
+const (
+	refusalsAtOnce = 100
+	refusalSpread  = 250 * time.Millisecond // that the others take
+)
 
 // Open binds source to one issuer. It does no I/O and starts no goroutine. The error
 // joins every fault of both. The paths of the faults are relative to
@@ -49,6 +59,7 @@ func newKeys(s *settings) *Keys {
 	k.lookup.everAccepted.Store(familiar)
 	k.vault = newVault(s, &k.lookup)
 	k.refresher = newRefresher(s, &k.lookup, k.vault)
+	k.refusals = detached.NewSpread(refusalsAtOnce, refusalSpread, s.limits.Waiters)
 	if s.initial != nil && k.vault.isLoaded() {
 		k.start()
 	}

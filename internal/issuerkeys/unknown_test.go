@@ -235,13 +235,68 @@ func TestEmptyKid(t *testing.T) {
 		must(t, keys.Warm(t.Context()))
 		advance(time.Second)
 		wants(t, "an empty kid", find(t, keys, ""), jose.ErrUnknownKey)
-		for range 3 {
+		start := time.Now()
+		for range 150 {
 			wants(t, "the next fetch is minutes away", find(t, keys, ""), issuerkeys.ErrUnavailable)
+		}
+		if took := time.Since(start); took != 0 {
+			t.Errorf("tokens that need not wait were refused after %v", took)
 		}
 		s.wantVisits(t, "an empty kid", 2)
 		advance(time.Minute)
 		wants(t, "stale", find(t, keys, "a"), nil)
 		synctest.Wait()
 		s.wantVisits(t, "stale", 3)
+	})
+}
+
+// TestRefusalsAreSpread shows that a thousand tokens with made-up kids, which wait for the
+// same fetch, are not refused all at the same time, and that a token of a new key among
+// them is accepted when the fetch ends.
+func TestRefusalsAreSpread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		issuer := inMemory(t, "")
+		keys := openKeys(t, issuer)
+		wants(t, "warm", keys.Warm(t.Context()), nil)
+		advance(time.Second)
+		wants(t, "made up, alone", ask(t.Context(), keys, "made-up"), jose.ErrUnknownKey)
+		issuer.Rotate()
+		start, token := time.Now(), issuer.Sign(testissuer.Token{})
+		var mu sync.Mutex
+		counts := make(map[time.Duration]int)
+		var all sync.WaitGroup
+		for i := range 999 {
+			all.Go(func() {
+				wants(t, "made up", ask(t.Context(), keys, fmt.Sprint("made-up-", i)), jose.ErrUnknownKey)
+				mu.Lock()
+				defer mu.Unlock()
+				counts[time.Since(start)]++
+			})
+		}
+		all.Go(func() {
+			wants(t, "the new key", verify(t.Context(), keys, token), nil)
+			if took := time.Since(start); took != time.Second {
+				t.Errorf("a token of the new key was accepted after %v", took)
+			}
+		})
+		synctest.Wait()
+		for range 150 {
+			wants(t, "made up, and nobody more may wait", ask(t.Context(), keys, "made-up"), issuerkeys.ErrUnavailable)
+		}
+		if took := time.Since(start); took != 0 {
+			t.Errorf("tokens that may not wait were refused after %v", took)
+		}
+		all.Wait()
+		for at, n := range counts {
+			if at < time.Second || at > 1250*time.Millisecond || n > 1 && at > time.Second || n > 100 {
+				t.Errorf("%d tokens were refused after %v", n, at)
+			}
+		}
+		start = time.Now()
+		advance(2 * time.Second)
+		wants(t, "made up, alone again", ask(t.Context(), keys, "made-up-again"), jose.ErrUnknownKey)
+		if took := time.Since(start); took != 2*time.Second {
+			t.Errorf("a token alone was refused after %v", took)
+		}
 	})
 }

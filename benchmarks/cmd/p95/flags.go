@@ -66,7 +66,7 @@ func parse(args []string) (settings, error) {
 	flags.BoolVar(&s.sure, "sure", false, "a budget fails only if three quarters of the rounds exceed it, for machines that others use too")
 	flags.BoolVar(&s.add, "add", false, "keep the rows of an earlier run that are not measured again")
 	flags.StringVar(&t.faults, "faults", "", "measure valid requests before, during and after the faults whose names match `regexp` ('.' for all), instead of loads: "+strings.Join(latency.FaultNames(), ", "))
-	flags.Float64Var(&t.flood, "flood", 0, "requests a second of the flood of random kids; bad signatures are three tenths of that (default 10 000, and at most a quarter of the saturation)")
+	flags.Float64Var(&t.flood, "flood", 0, "requests a second of the flood of random kids; bad signatures are three tenths of that (default 10 000, and at most a fiftieth of the saturation)")
 	flags.StringVar(&t.protocols, "protocols", "", "`list` of protocols (default "+strings.Join(full.Protocols, ",")+", with -faults "+latency.HTTP1+")")
 	flags.StringVar(&t.loads, "loads", "", "`list` of loads, in percent of the saturation of the server without auth (default 10,50,70,90, with -faults 10)")
 	flags.Float64Var(&t.rate, "rate", 0, "requests a second, instead of -loads")
