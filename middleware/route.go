@@ -264,7 +264,7 @@ func (r *Route) denyFound(ctx context.Context, refusal *scopes.Refusal, done *va
 // it is valid.
 func (r *Route) ask(ctx context.Context, p *validator.Presentation, operation scopes.Operation, done *validator.ValidateDone) *scopes.Refusal {
 	if done.Err != nil {
-		return nil
+		return nil //nolint:nilerr // the policy is asked about valid tokens only
 	}
 	return r.policy.DecideValidated(ctx, done.Token, operation, validated.Now(p.Demands.ActiveWithin))
 }

@@ -70,7 +70,7 @@ const (
 
 // floodOf returns the requests a second of the largest flood. saturation is 0 if it is not
 // known.
-func (o *Options) floodOf(saturation float64) float64 {
+func (o Options) floodOf(saturation float64) float64 {
 	switch {
 	case o.Flood > 0:
 		return o.Flood
