@@ -71,6 +71,9 @@ func (l load) run(caller context.Context, start time.Time, do call) ([]sample, e
 // the server about that.
 func endAfter(ctx context.Context, d time.Duration) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
+	if d <= 0 {
+		cancel() // a timer would do it a moment later
+	}
 	timer := time.AfterFunc(d, cancel)
 	return ctx, func() {
 		timer.Stop()
