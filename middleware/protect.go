@@ -39,8 +39,8 @@ type protocol struct {
 	deny func(http.ResponseWriter, *http.Request, *Denial)
 }
 
-// passOn calls p.next as [Guard.passOn] calls a handler. It is not inlined, because a
-// Permitted is large, and the stack of every handler would have one more.
+// passOn calls p.next as [Guard.passOn] calls a handler. It is not inlined, so that its copy
+// of permitted takes no room on the stack of plain handlers.
 //
 //go:noinline
 func (p *protocol) passOn(g *Guard, w http.ResponseWriter, r, original *http.Request, permitted *Permitted) {
